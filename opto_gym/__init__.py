@@ -1,0 +1,3 @@
+"""opto_gym: benchmarking optimizers that learn from execution traces."""
+
+__version__ = "0.1.0"
