@@ -1,0 +1,394 @@
+"""The tracer's core: a node is a value and how it came to be. There is no process-wide state.
+
+A node holds its operator, its inputs and its value; tracing an operation makes one more node. What depends on no
+parameter keeps no inputs (as ``requires_grad`` does elsewhere), so that a long run with fixed values holds no history.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import operator as python
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from ..errors import TraceError
+from .failures import execution_error
+from .values import ATOMS, Room, snapshot
+
+
+class Operator(msgspec.Struct, frozen=True, eq=False):
+    """What makes nodes; one object is shared by all its calls.
+
+    Attributes:
+        name: What names of nodes are made of.
+        kind: ``input``, ``parameter``, ``code``, ``operator``, ``call`` (of a code parameter) or ``error``.
+        description: What an optimizer reads of it.
+        arguments: The names of its arguments, where known.
+        constraint: For parameters: what a value must satisfy, in words.
+    """
+
+    name: str
+    kind: str = "operator"
+    description: str = ""
+    arguments: tuple[str, ...] = ()
+    constraint: str = ""
+
+
+class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A traced value. `data` is the value itself; taking it out ends the trace there.
+
+    Control flow (``bool``, ``len``, ``in``, iteration) asks the value and is not recorded. The garbage collector need
+    not see a node whose value is plain data; `Tracked` is for all others.
+    """
+
+    _op: Operator
+    _inputs: tuple[Any, ...]
+    data: Any
+    _live: bool = False  # does it depend on a parameter?
+    _snap: Any = None  # the value when the node was made, if the value is mutable
+
+    def __bool__(self) -> bool:
+        return _attempt(bool, BOOL, self)  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        return _attempt(len, LEN, self)  # type: ignore[no-any-return]
+
+    def __contains__(self, item: Any) -> bool:
+        return _attempt(lambda d: untraced(item) in d, IN, self)  # type: ignore[no-any-return]
+
+    __hash__ = None  # type: ignore[assignment]  # as a key of a plain dict a node would lose the data flow
+
+    def __index__(self) -> NoReturn:
+        _leaves(self, "as an index, in range() or in a plain container's brackets")
+
+    def __int__(self) -> NoReturn:
+        _leaves(self, "by int()")
+
+    def __float__(self) -> NoReturn:
+        _leaves(self, "by float()")
+
+    def __complex__(self) -> NoReturn:
+        _leaves(self, "by complex()")
+
+    def __format__(self, spec: str) -> NoReturn:
+        _leaves(self, "in an f-string or format()")
+
+    def __repr__(self) -> str:
+        text = repr(self.data)
+        return f"<{self._op.name}: {text if len(text) <= 80 else text[:77] + '...'}>"
+
+    def __str__(self) -> str:  # for debugging: str() of a node is not its value's text
+        return repr(self)
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Node:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TraceError("a live node can't be pickled; send backward(node), which is plain data")
+
+    def __trace_value__(self) -> Any:
+        return self.data
+
+    def __iter__(self) -> Iterator[Any]:
+        value = self.data
+        if isinstance(value, list | tuple | str):
+            return (self[i] for i in range(len(value)))
+        items = _attempt(list, ITERATE, self)
+        if isinstance(value, dict):  # keys are structure, not data
+            return iter(items)
+        return iter([make(ITEM, (self, i), x, self._live) for i, x in enumerate(items)])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # Python's protocols look here too (copy, numpy, pytest)
+            raise AttributeError(f"nodes have no attribute {name!r}")
+        value = _attempt(lambda d: getattr(d, name), GETATTR, self, name)
+        if callable(value):
+            return functools.partial(_method, self, name)
+        return make(GETATTR, (self, name), value, self._live)
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: Any) -> Node: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        return apply(CALL, lambda f, *a: f(*a), (self, *args), kwargs)
+
+
+class Tracked(Node, frozen=True, eq=False, gc=True):
+    """A node whose value is no plain data: it could refer back to nodes, so the collector must see it."""
+
+
+def _leaves(n: Node, how: str) -> NoReturn:
+    raise TraceError(
+        f"{n!r} would leave the trace {how}. Put the code into an @operator, or write .data to take the value out"
+    )
+
+
+def _attempt(fn: Callable[[Any], Any], op: Operator, n: Node, *more: Any) -> Any:
+    try:
+        return fn(n.data)
+    except Exception as e:
+        fail(e, op, (n, *more), n._live)
+
+
+def untraced(x: Any) -> Any:
+    """The value of a node, or x itself."""
+    if isinstance(x, Node):
+        return x.data
+    resolve = getattr(type(x), "__trace_node__", None)
+    return resolve(x).data if resolve is not None else x
+
+
+def make(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool) -> Node:
+    """A new node, with a snapshot if the value could change later."""
+    if type(value) in ATOMS:
+        return Node(op, inputs if live else (), value, live)
+    if isinstance(value, Node):
+        return value
+    room = Room()
+    snap = snapshot(value, room)
+    return (Tracked if room.opaque else Node)(op, inputs if live else (), value, live, snap)
+
+
+def fail(e: Exception, op: Operator, inputs: tuple[Any, ...], live: bool) -> NoReturn:
+    """Raise e as an `ExecutionError` with its error node; see failures.py for what passes through unchanged."""
+    error = execution_error(e, op.name)
+    if error is None:
+        raise e
+    if error is not e:
+        said = Operator(error.type, "error", f"{op.name} raised this{error.where}.")
+        error.exception_node = Node(said, inputs if live else (), str(error.args_text), live)
+        raise error from e
+    raise e
+
+
+LIST, TUPLE, DICT, SLICE = Operator("list"), Operator("tuple"), Operator("dict"), Operator("slice")
+ITEM, GETATTR, CALL = Operator("item"), Operator("getattr"), Operator("call")
+ITERATE, LEN, IN, BOOL = map(Operator, ("iterate", "len", "in", "bool"))
+
+
+def holds_node(x: Any) -> bool:
+    """Whether x is a node or a list, tuple, dict or slice that holds one."""
+    if isinstance(x, Node) or hasattr(type(x), "__trace_node__"):
+        return True
+    t = type(x)
+    if t is list or t is tuple:
+        return any(map(holds_node, x))
+    if t is dict:
+        return any(map(holds_node, x.values()))
+    return t is slice and any(map(holds_node, (x.start, x.stop, x.step)))
+
+
+def lift(x: Any) -> Any:
+    """Any argument as a node or an atom. A container of nodes becomes a node whose inputs are its items."""
+    if type(x) in ATOMS or isinstance(x, Node):
+        return x
+    resolve = getattr(type(x), "__trace_node__", None)
+    if resolve is not None:
+        return resolve(x)
+    if not holds_node(x):
+        return node(x)
+    t = type(x)
+    if t is list or t is tuple:
+        items = tuple(map(lift, x))
+        return make(LIST if t is list else TUPLE, items, t(map(untraced, items)), _any_live(items))
+    if t is dict:
+        items = tuple(map(lift, x.values()))
+        pairs = tuple(part for pair in zip(x, items, strict=True) for part in pair)
+        return make(DICT, pairs, dict(zip(x, map(untraced, items), strict=True)), _any_live(items))
+    items = tuple(map(lift, (x.start, x.stop, x.step)))
+    return make(SLICE, items, slice(*map(untraced, items)), _any_live(items))
+
+
+def _any_live(inputs: tuple[Any, ...]) -> bool:
+    return any(isinstance(i, Node) and i._live for i in inputs)
+
+
+@functools.lru_cache(4096)
+def _input(name: str) -> Operator:
+    return Operator(name, "input")
+
+
+def node(
+    value: Any, name: str | None = None, *, trainable: bool = False, description: str = "", constraint: str = ""
+) -> Any:
+    """A value that enters the trace: fixed, or a `parameter` where `trainable`.
+
+    Args:
+        value: Any Python value; a node is given back as it is.
+        name: What pseudo-code calls it.
+        trainable: Make it a parameter.
+        description: For a parameter: what it is.
+        constraint: For a parameter: what its values must satisfy, in words.
+    """
+    if trainable:
+        from .parameters import parameter
+
+        return parameter(value, name or "parameter", description=description, constraint=constraint)
+    if isinstance(value, Node):
+        return value
+    if holds_node(value):
+        return lift(value)
+    return make(_input(name or "input"), (), value, False)
+
+
+def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+    """The heart: fn(*args, **kwargs), traced if any argument is a node."""
+    if kwargs:
+        args = positional(fn, args, kwargs)
+    live = traced = mutable = False
+    inputs, values = [], []
+    for a in args:
+        if isinstance(a, Node):
+            traced = True
+        elif type(a) in ATOMS:
+            inputs.append(a)
+            values.append(a)
+            continue
+        else:
+            traced = traced or holds_node(a)
+            a = lift(a)
+        live = live or a._live
+        mutable = mutable or a._snap is not None
+        values.append(a.data)
+        inputs.append(a)
+    if not traced:
+        return fn(*args)
+    try:
+        value = fn(*values)
+    except Exception as e:
+        fail(e, op, tuple(inputs), live)
+    return finish(op, tuple(inputs), value, live, mutable)
+
+
+def finish(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool, mutable: bool) -> Node:
+    """The node of a call that has returned."""
+    if mutable:
+        for i in inputs:
+            if isinstance(i, Node) and i._snap is not None and snapshot(i.data) != i._snap:
+                raise TraceError(
+                    f"{op.name} changed its input {i!r} in place, which a trace can't show. Let it work on a copy and "
+                    "return the new value"
+                )
+    if not (type(value) in ATOMS or isinstance(value, Node)) and holds_node(value):
+        value = lift(value)
+    return make(op, inputs, value, live)
+
+
+def positional(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Keyword arguments in their places, so that a trace has one form for one call."""
+    bound = inspect.signature(fn).bind(*args, **kwargs)
+    bound.apply_defaults()
+    if bound.kwargs:
+        raise TraceError(f"keyword-only arguments can't be traced: {sorted(bound.kwargs)}. Make them positional")
+    return bound.args
+
+
+def _method(self: Node, name: str, *args: Any, **kwargs: Any) -> Any:
+    names = tuple(kwargs)
+
+    def call(obj: Any, *values: Any) -> Any:
+        n = len(values) - len(names)
+        return getattr(obj, name)(*values[:n], **dict(zip(names, values[n:], strict=True)))
+
+    return apply(_method_operator(name), call, (self, *args, *kwargs.values()))
+
+
+@functools.lru_cache(4096)
+def _method_operator(name: str) -> Operator:
+    return Operator("." + name)
+
+
+def _binary(name: str, fn: Callable[[Any, Any], Any], reflected: bool = False) -> Callable[[Node, Any], Node]:
+    op = Operator(name)
+
+    def method(self: Node, other: Any) -> Node:
+        if type(other) is Node:
+            b, live = other.data, self._live or other._live
+        elif type(other) in ATOMS:
+            b, live = other, self._live
+        else:
+            other = lift(other)
+            b, live = other.data, self._live or other._live
+        pair = (other, self) if reflected else (self, other)
+        try:
+            value = fn(b, self.data) if reflected else fn(self.data, b)
+        except Exception as e:
+            fail(e, op, pair, live)
+        if type(value) in ATOMS:
+            return Node(op, pair if live else (), value, live)
+        return make(op, pair, value, live)
+
+    return method
+
+
+def _unary(name: str, fn: Callable[[Any], Any]) -> Callable[[Node], Node]:
+    op = Operator(name)
+    return lambda self: apply(op, fn, (self,))
+
+
+def bounded_pow(a: Any, b: Any) -> Any:
+    """Power, refused where a value of a proposal could fill the memory with digits."""
+    if type(a) is int and type(b) is int and b > 0 and a.bit_length() * b > 100_000:
+        raise OverflowError("the power has more than 100,000 bits")
+    return a**b
+
+
+def bounded_shift(a: Any, b: Any) -> Any:
+    """Left shift, bounded likewise."""
+    if type(a) is int and type(b) is int and b > 100_000:
+        raise OverflowError("the shifted number has more than 100,000 bits")
+    return a << b
+
+
+def bounded_mul(a: Any, b: Any) -> Any:
+    """Product, where repetition is bounded likewise."""
+    for many, times in ((a, b), (b, a)):
+        if type(times) is int and isinstance(many, str | bytes | list | tuple) and len(many) * times > 1_000_000:
+            raise OverflowError("the repetition has more than 1,000,000 items")
+    return a * b
+
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "add": python.add,
+    "sub": python.sub,
+    "mul": bounded_mul,
+    "truediv": python.truediv,
+    "floordiv": python.floordiv,
+    "mod": python.mod,
+    "pow": bounded_pow,
+    "matmul": python.matmul,
+    "lshift": bounded_shift,
+    "rshift": python.rshift,
+    "and": python.and_,
+    "or": python.or_,
+    "xor": python.xor,
+    "divmod": divmod,
+}
+ONE_WAY = {n: getattr(python, n) for n in ("lt", "le", "gt", "ge", "eq", "ne", "getitem")}
+UNARY: dict[str, Callable[[Any], Any]] = {
+    "neg": python.neg,
+    "pos": python.pos,
+    "abs": abs,
+    "invert": python.invert,
+    "trunc": math.trunc,
+    "floor": math.floor,
+    "ceil": math.ceil,
+}
+for _n, _f in BINARY.items():
+    setattr(Node, f"__{_n}__", _binary(_n, _f))
+    setattr(Node, f"__r{_n}__", _binary(_n, _f, reflected=True))
+for _n, _f in ONE_WAY.items():
+    setattr(Node, f"__{_n}__", _binary(_n, _f))
+for _n, _g in UNARY.items():
+    setattr(Node, f"__{_n}__", _unary(_n, _g))
+ROUND = Operator("round")
+setattr(Node, "__round__", lambda self, n=None: apply(ROUND, round, (self,) if n is None else (self, n)))  # noqa: B010
+setattr(Node, "__array_ufunc__", None)  # noqa: B010  # numpy_scalar * node asks the node, not the array machinery

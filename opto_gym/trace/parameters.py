@@ -1,0 +1,210 @@
+"""Parameters: names for values that an optimizer changes.
+
+A `Parameter` is not itself a node: it gives its *current* node, so that a trace made before a change goes on showing
+the value that was.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TraceError
+from .nodes import BINARY, ONE_WAY, UNARY, Node, Operator, apply, make
+
+Executor = Callable[..., Any]
+"""Runs a code parameter's source: ``executor(source, args) -> value``; raises what the source raises."""
+
+
+class Parameter:
+    """A trainable value. It takes part in expressions as a node does.
+
+    Attributes:
+        name: Unique among the parameters of a program.
+        data: The value; setting it makes a new node, older traces keep theirs.
+        description: What it is, for the optimizer.
+        constraint: What its values must satisfy, in words.
+    """
+
+    __slots__ = ("_current", "_op")
+
+    def __init__(self, value: Any, name: str, description: str = "", constraint: str = "", kind: str = "parameter"):
+        if not isinstance(name, str) or not name.isidentifier():
+            raise TraceError(f"a parameter's name must be an identifier such as 'x0', got {name!r}")
+        self._op = Operator(name, kind, description, (), constraint)
+        self._current = make(self._op, (), _plain_value(value), True)
+
+    @property
+    def name(self) -> str:
+        """The name that the trace and the optimizer use."""
+        return self._op.name
+
+    @property
+    def description(self) -> str:
+        """What it is, in words."""
+        return self._op.description
+
+    @property
+    def constraint(self) -> str:
+        """What its values must satisfy, in words."""
+        return self._op.constraint
+
+    @property
+    def data(self) -> Any:
+        """The current value."""
+        return self._current.data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self._current = make(self._op, (), _plain_value(value), True)
+
+    @property
+    def node(self) -> Node:
+        """The node of the current value."""
+        return self._current
+
+    def __trace_node__(self) -> Node:
+        return self._current
+
+    def __repr__(self) -> str:
+        return repr(self._current)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"parameters have no attribute {name!r}")
+        return getattr(self._current, name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        return Parameter(self.data, self.name, self.description, self.constraint)
+
+    __hash__ = None  # type: ignore[assignment]  # as for nodes
+
+
+def _plain_value(value: Any) -> Any:
+    return value.data if isinstance(value, Node | Parameter) else value
+
+
+def _delegate(name: str) -> Callable[..., Any]:
+    method = getattr(Node, name)
+    return lambda self, *args: method(self._current, *args)
+
+
+_SAME_AS_NODES = (
+    *(f"__{n}__" for n in (*BINARY, *ONE_WAY, *UNARY)),
+    *(f"__r{n}__" for n in BINARY),
+    *(f"__{n}__" for n in ("bool", "len", "contains", "index", "int", "float", "complex", "format", "iter", "round")),
+)
+for _name in _SAME_AS_NODES:
+    setattr(Parameter, _name, _delegate(_name))
+setattr(Parameter, "__array_ufunc__", None)  # noqa: B010
+
+
+class CodeParameter(Parameter):
+    """A parameter whose value is the source of a function, and which is called like that function.
+
+    Args:
+        source: Python source that defines a function called `name`.
+        name: The function's name.
+        executor: Runs ``executor(source, args)``; see `InProcess` for one's own program, the sandbox for others.
+    """
+
+    __slots__ = ("__dict__", "_call_op", "_executor")
+
+    def __init__(self, source: str, name: str, executor: Executor, description: str = "", constraint: str = ""):
+        super().__init__(source, name, description, constraint, kind="code")
+        self._executor = executor
+        self._call_op = Operator(name, "call")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function; the result is a node."""
+        if kwargs:
+            raise TraceError(f"call the code parameter {self.name!r} with positional arguments only")
+        return apply(self._call_op, self._run, (self._current, *args))
+
+    def _run(self, source: str, *args: Any) -> Any:
+        return self._executor(source, args)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CodeParameter:
+        return CodeParameter(self.data, self.name, self._executor, self.description, self.constraint)
+
+
+def parameter(value: Any, name: str, *, description: str = "", constraint: str = "") -> Parameter:
+    """A trainable value.
+
+    Args:
+        value: The start value.
+        name: An identifier, unique among the program's parameters.
+        description: What it is, for the optimizer.
+        constraint: What its values must satisfy, in words.
+    """
+    return Parameter(value, name, description, constraint)
+
+
+def code_of(fn: Callable[..., Any], name: str, description: str, self_argument: Any = None) -> CodeParameter:
+    """A function of one's own program as a code parameter that runs in this process."""
+    source, first_line = source_of(fn)
+    executor = InProcess(fn, source, first_line, self_argument)
+    head = source[source.index("def ") : source.index("\n") if "\n" in source else None].rstrip(": ")
+    made = CodeParameter(source, name, executor, description, f"The code must define: {head}")
+    functools.update_wrapper(made, fn)
+    return made
+
+
+def source_of(fn: Callable[..., Any]) -> tuple[str, int]:
+    """A function's source without its decorators, from the first column, and the line in its file where that starts.
+
+    Raises:
+        TraceError: If Python does not know the source (typed at a prompt, or made by exec).
+    """
+    try:
+        text = textwrap.dedent(inspect.getsource(fn))
+    except (OSError, TypeError) as e:
+        raise TraceError(f"the source of {fn!r} is not known, so it can't be trained: define it in a file") from e
+    above = ast.parse(text).body[0].lineno - 1  # the decorators
+    return "\n".join(text.splitlines()[above:]).rstrip() + "\n", fn.__code__.co_firstlineno + above
+
+
+class InProcess:
+    """Runs a code parameter's source in this very process, as one's own program. No limits are in force.
+
+    The proposal sees the globals of the function's module and may import and define helpers on its own top level.
+    """
+
+    def __init__(self, fn: Callable[..., Any], source: str, first_line: int, self_argument: Any = None) -> None:
+        self.name, self.globals, self.self_argument = fn.__name__, fn.__globals__, self_argument
+        self._written = (fn.__code__, first_line)
+        self._compiled: tuple[str, Callable[..., Any]] = (source, fn)
+
+    def __call__(self, source: str, args: tuple[Any, ...]) -> Any:
+        """The value of the function that `source` defines, on `args`."""
+        try:
+            if self._compiled[0] != source:
+                space = dict(self.globals)
+                exec(compile(source, f"<{self.name}>", "exec"), space)
+                if not callable(space.get(self.name)) or space[self.name] is self.globals.get(self.name):
+                    raise NameError(f"the code defines no function {self.name!r}")
+                self._compiled = (source, space[self.name])
+            fn = self._compiled[1]
+            return fn(*args) if self.self_argument is None else fn(self.self_argument, *args)
+        except Exception as e:
+            self._mark(e, source)
+            raise
+
+    def _mark(self, e: Exception, source: str) -> None:
+        """Notes on the exception which line of the source raised it."""
+        written, first_line = self._written
+        line = e.lineno if isinstance(e, SyntaxError) else None
+        step = e.__traceback__
+        while step is not None:
+            if step.tb_frame.f_code.co_filename == f"<{self.name}>":
+                line = step.tb_lineno
+            elif step.tb_frame.f_code is written:  # the function as first written: count from its def
+                line = step.tb_lineno - first_line + 1
+            step = step.tb_next
+        lines = source.splitlines()
+        if line is not None and 1 <= line <= len(lines):
+            e.candidate_line, e.candidate_text = line, lines[line - 1].strip()  # type: ignore[attr-defined]

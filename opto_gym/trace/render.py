@@ -1,0 +1,301 @@
+"""The paper's pseudo-code of a graph, in its sections, within a budget of characters.
+
+Loops are rolled up: the first round and the last two are printed, between them one line an operation with its values.
+Whatever is left out is said, with how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .graph import Data, Literal, TraceGraph
+from .values import Cut
+
+TITLES = {
+    "code": "Code",
+    "documentation": "Documentation",
+    "variables": "Variables",
+    "constraints": "Constraints",
+    "inputs": "Inputs",
+    "others": "Others",
+    "outputs": "Outputs",
+}
+_SHARES = {  # of a budget that is too small for all; what one does not use goes to the others
+    "variables": 0.35,
+    "outputs": 0.15,
+    "code": 0.17,
+    "others": 0.15,
+    "documentation": 0.1,
+    "inputs": 0.05,
+    "constraints": 0.03,
+}
+_SYMBOLS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "matmul": "@",
+    "lshift": "<<",
+    "rshift": ">>",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+}
+_PREFIXES = {"neg": "-", "pos": "+", "invert": "~"}
+
+
+class Fold(NamedTuple):
+    """A loop: `rounds` repetitions of `period` operations; these are the nodes of the rounds that are not printed."""
+
+    period: int
+    nodes: Sequence[int]
+
+
+def computed(graph: TraceGraph) -> list[int]:
+    """The nodes that were computed, in order, the output apart."""
+    leaves = [op.kind in ("input", "parameter", "code") for op in graph.operators]
+    return [k for k, n in enumerate(graph.nodes) if not leaves[n.operator] and k != graph.output]
+
+
+def folded(graph: TraceGraph, body: list[int]) -> list[int | Fold]:
+    """The computed nodes with the longest loop rolled up."""
+    period, rounds, start = repetition([graph.nodes[k].operator for k in body])
+    if rounds <= 4:
+        return list(body)
+    first, last = start + period, start + period * (rounds - 2)
+    return [*body[:first], Fold(period, body[first:last]), *body[last:]]
+
+
+def repetition(sequence: Sequence[int], longest: int = 40) -> tuple[int, int, int]:
+    """(period, rounds, start) of the repetition that covers most of the sequence; the shortest period of equals."""
+    s = np.asarray(sequence)
+    best = (0, 0, 0)
+    for p in range(1, min(longest, len(s) // 2) + 1):
+        same = np.concatenate(([False], s[p:] == s[:-p], [False]))
+        ends = np.flatnonzero(same[1:] != same[:-1])
+        if not len(ends):
+            continue
+        lengths = ends[1::2] - ends[::2]
+        at = int(lengths.argmax())
+        rounds = int(lengths[at]) // p + 1
+        if rounds * p > best[0] * best[1]:
+            best = (p, rounds, int(ends[2 * at]))
+    return best
+
+
+def pseudocode(graph: TraceGraph, budget: int) -> str:
+    """See `TraceGraph.to_pseudocode`."""
+    parts = sections(graph, budget - sum(len(t) + 4 for t in TITLES.values()))
+    return "\n\n".join(f"#{TITLES[name]}\n{text}" for name, text in parts.items() if text)
+
+
+def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
+    """See `TraceGraph.sections`. A part that was masked is empty."""
+    r = _Renderer(graph)
+    bodies: dict[str, Callable[[int], str]] = {
+        "code": r.code,
+        "documentation": r.documentation,
+        "variables": r.variables,
+        "constraints": r.constraints,
+        "inputs": r.inputs,
+        "others": r.others,
+        "outputs": r.outputs,
+    }
+    # First what each needs with the whole budget, then, if all do not fit, its share and what others left over.
+    texts = {name: body(budget) for name, body in bodies.items()}
+    if sum(map(len, texts.values())) > budget:
+        left, open_parts = budget, dict(_SHARES)
+        rooms: dict[str, int] = {}
+        while open_parts:
+            whole = sum(open_parts.values())
+            small = [n for n, share in open_parts.items() if len(texts[n]) <= left * share / whole]
+            for n in small or list(open_parts):
+                rooms[n] = len(texts[n]) if small else int(left * open_parts[n] / whole)
+            left -= sum(rooms[n] for n in small)
+            open_parts = {n: s for n, s in open_parts.items() if n not in rooms}
+        texts = {n: t if len(t) <= rooms[n] else bodies[n](rooms[n]) for n, t in texts.items()}
+    return texts
+
+
+class _Renderer:
+    def __init__(self, graph: TraceGraph) -> None:
+        self.g = graph
+        self.names = graph.names
+        self.body = computed(graph)
+        self.plan = folded(graph, self.body)
+
+    def code(self, room: int) -> str:
+        if "code" in self.g.hidden:
+            return ""
+        plan = [*self.plan, self.g.output] if self.g.kind(self.g.output) not in _LEAVES else self.plan
+        return fit(plan, self._call, self._fold_call, room)
+
+    def documentation(self, room: int) -> str:
+        said = [f"[{op.name}] {op.description}" for op in self.g.operators if op.description and op.kind not in _LEAVES]
+        return fit(list(dict.fromkeys(said)), lambda line: line, None, room)
+
+    def variables(self, room: int) -> str:
+        n = max(1, len(self.g.parameters))
+        each = max(60, room // n) if self._length(self.g.parameters) > room else room
+        return fit(list(self.g.parameters), lambda k: self._variable(k, each), None, room)
+
+    def constraints(self, room: int) -> str:
+        infos = [(k, self.g.operators[self.g.nodes[k].operator]) for k in self.g.parameters]
+        said = [f"({self._type(k)}) {op.name}: {op.constraint}" for k, op in infos if op.constraint]
+        return fit(said, lambda line: line, None, room)
+
+    def inputs(self, room: int) -> str:
+        if "inputs" in self.g.hidden:
+            return ""
+        leaves = [k for k in range(len(self.g)) if self.g.kind(k) == "input" and k != self.g.output]
+        return fit(leaves, lambda k: self._value(k, max(200, room // max(1, len(leaves)))), None, room)
+
+    def others(self, room: int) -> str:
+        if "others" in self.g.hidden:
+            return ""
+        return fit(self.plan, self._value, self._fold_value, room)
+
+    def outputs(self, room: int) -> str:
+        return cut(self._value(self.g.output, max(60, room - 80)), room)
+
+    def _length(self, nodes: Sequence[int]) -> int:
+        return sum(len(str(self.g.nodes[k].value)) + 30 for k in nodes)
+
+    def _type(self, k: int) -> str:
+        shown = self.g.nodes[k].shown
+        if self.g.kind(k) == "code":
+            return "code"
+        return shown.type if type(shown) is Data else type(shown).__name__
+
+    def _variable(self, k: int, limit: int) -> str:
+        value, name = self.g.nodes[k].value, self.names[k]
+        if self.g.kind(k) == "code":
+            return cut(f"(code) {name}:\n{str(value).rstrip()}", limit)
+        text = value if isinstance(value, str) else short(value, limit)
+        return cut(f"({self._type(k)}) {name}={text}", limit)
+
+    def _value(self, k: int, limit: int = 300) -> str:
+        return f"({self._type(k)}) {self.names[k]}={short(self.g.nodes[k].value, limit)}"
+
+    def _argument(self, i: int | Literal) -> str:
+        return self.names[i] if isinstance(i, int) else short(i.value, 60)
+
+    def _call(self, k: int) -> str:
+        n = self.g.nodes[k]
+        op = self.g.operators[n.operator]
+        args = [self._argument(i) for i in n.inputs]
+        return f"{self.names[k]} = {_expression(op.name, op.kind, op.arguments, args)}"
+
+    def _fold_call(self, f: Fold) -> str:
+        rounds = len(f.nodes) // f.period
+        names = ", ".join(f"{self.names[f.nodes[j]]}..{self.names[f.nodes[j - f.period]]}" for j in range(f.period))
+        return f"# ... {rounds} more rounds of these {f.period} operations, which give {cut(names, 400)}"
+
+    def _fold_value(self, f: Fold) -> str:
+        lines = []
+        for j in range(f.period):
+            column = f.nodes[j :: f.period]
+            values = [short(self.g.nodes[k].value, 24) for k in column[:40]]
+            if len(set(values)) == 1 and len(column) <= 40:
+                said = f"always {values[0]}"
+            elif all(".." not in v for v in values):
+                more = f" ... {len(column) - 40} more" if len(column) > 40 else ""
+                said = cut(" ".join(values), 300) + more
+            else:
+                said = f"{len(column)} values not shown"
+            lines.append(f"# {self.names[column[0]]}..{self.names[column[-1]]}: {said}")
+        return "\n".join(lines)
+
+
+_LEAVES = ("input", "parameter", "code")
+
+
+def _expression(name: str, kind: str, arguments: tuple[str, ...], args: list[str]) -> str:
+    """A call as Python would write it."""
+    if kind == "error":
+        return f"error after ({', '.join(args)})"
+    if kind == "call":
+        return f"{name}({', '.join(args[1:])})"
+    if kind == "operator" and not arguments:
+        if name in _SYMBOLS and len(args) == 2:
+            return f"{args[0]} {_SYMBOLS[name]} {args[1]}"
+        if name in _PREFIXES and len(args) == 1:
+            return f"{_PREFIXES[name]}{args[0]}"
+        if name in ("getitem", "item") and len(args) == 2:
+            return f"{args[0]}[{args[1]}]"
+        if name == "getattr" and len(args) == 2:
+            return f"{args[0]}.{args[1].strip(chr(39))}"
+        if name.startswith(".") and args:
+            return f"{args[0]}{name}({', '.join(args[1:])})"
+        if name == "list":
+            return f"[{', '.join(args)}]"
+        if name == "tuple":
+            return f"({', '.join(args)}{',' if len(args) == 1 else ''})"
+        if name == "dict":
+            return "{" + ", ".join(f"{k}: {v}" for k, v in zip(args[::2], args[1::2], strict=True)) + "}"
+    if len(arguments) == len(args):
+        args = [f"{a}={v}" for a, v in zip(arguments, args, strict=True)]
+    return f"{name}({', '.join(args)})"
+
+
+def fit(items: Sequence[Any], line: Callable[[Any], str], fold: Callable[[Fold], str] | None, room: int) -> str:
+    """The items' lines, both ends kept where not all fit; the end is nearest to the feedback and gets two thirds."""
+
+    def text(item: Any) -> str:
+        return fold(item) if fold is not None and isinstance(item, Fold) else line(item)
+
+    def take(order: Iterator[Any], size: int) -> list[str]:
+        taken = []
+        for item in order:
+            said = text(item)
+            size -= len(said) + 1
+            if size < 0:
+                break
+            taken.append(said)
+        return taken
+
+    whole = take(iter(items), room + 1)
+    if len(whole) == len(items):
+        return "\n".join(whole)
+    note_room = 40
+    tail = take(reversed(items), (room - note_room) * 2 // 3)
+    head = take(iter(items[: len(items) - len(tail)]), room - note_room - sum(len(t) + 1 for t in tail))
+    missing = items[len(head) : len(items) - len(tail)]
+    count = sum(len(i.nodes) if isinstance(i, Fold) else 1 for i in missing)
+    if not head and not tail and len(items) == 1:
+        return cut(text(items[0]), room)
+    return cut("\n".join([*head, f"# ... {count} lines left out", *tail[::-1]]), room)
+
+
+def short(v: Any, limit: int) -> str:
+    """A value in at most about `limit` characters; boards of single characters as rows."""
+    if isinstance(v, Cut):
+        return cut(str(v), limit)
+    if isinstance(v, list) and v and all(isinstance(r, list) and r and all(_is_square(c) for c in r) for r in v):
+        return cut("grid(" + "/".join(map("".join, v)) + ")", limit)
+    return cut(repr(v), limit)
+
+
+def _is_square(c: Any) -> bool:
+    return type(c) is str and len(c) == 1
+
+
+def cut(s: str, limit: int) -> str:
+    """s, or its two ends with the number of characters between them."""
+    if len(s) <= limit:
+        return s
+    said = f" ..({len(s) - limit} more).. "
+    keep = max(0, limit - len(said))
+    return (s[: keep - keep // 3] + said + s[len(s) - keep // 3 :])[: max(0, limit)]
