@@ -42,12 +42,12 @@ class ExecutionError(Exception):
 
 
 def execution_error(e: Exception, operator: str) -> ExecutionError | None:
-    """The exception as an `ExecutionError`; itself if it is one already; None if it is nobody's proposal (`OptoGymError`)."""
+    """The exception as an `ExecutionError`; itself if it is one; None if no proposal did it (`OptoGymError`)."""
     if isinstance(e, ExecutionError):
         return e
     if isinstance(e, OptoGymError):
         return None
-    kind: type[Any] = type(e)
+    kind: Any = type(e)
     error: ExecutionError
     try:
         error = _both(kind)(*e.args)
@@ -64,7 +64,7 @@ def execution_error(e: Exception, operator: str) -> ExecutionError | None:
     return error
 
 
-@functools.lru_cache(512)
+@functools.cache
 def _both(kind: type[Any]) -> type[ExecutionError]:
     """A class that is an ExecutionError and an IndexError, say, and bears the latter's name."""
     return type(kind.__name__, (ExecutionError, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
