@@ -1,0 +1,187 @@
+"""What an agent is: an optimizer that sees observations and proposes parameters.
+
+One primitive, ``optimize(problem, oracle)``, and two shorter ways to write an agent: ``propose(observation)``, and
+``run()``, a generator that yields parameters, or a list of them, and is sent the observation or the list. Write one.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from ..core import Problem, TraceFeedback
+from ..errors import BudgetSpent
+
+if TYPE_CHECKING:
+    from ..llm import Budget, Client
+
+Values = dict[str, Any]
+"""Proposed parameters: name -> value."""
+
+Run = Generator[Any, Any, None]
+"""What `Agent.run` returns: it yields `Values` or a list of them, and is sent an observation or a list of them."""
+
+
+class Oracle(Protocol):
+    """The trace oracle as an agent meets it. Each call is paid from the budget; its end raises `BudgetSpent`."""
+
+    @property
+    def start(self) -> TraceFeedback:
+        """The observation of the start values, which is not counted."""
+
+    @property
+    def budget(self) -> Budget:
+        """What is spent and left."""
+
+    def __call__(
+        self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
+    ) -> TraceFeedback:
+        """Evaluates parameters, on drawn examples of train by default."""
+
+    def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
+        """Evaluates several, in order."""
+
+
+class Agent:
+    """An optimizer. Subclasses write one of `propose`, `run` and `optimize`; settings are keyword arguments.
+
+    Attributes:
+        uses_model: Whether it calls a language model; then `llm` is its client.
+        problem: The problem at work, after `reset`.
+        rng: The generator for all its random choices, after `reset`.
+        invalid_answers: Why answers of the model could not be used, since the last oracle call.
+    """
+
+    uses_model: ClassVar[bool] = False
+
+    def __init__(self, *, model: str | None = None, base_url: str | None = None) -> None:
+        self.model, self.base_url = model, base_url
+        self._llm: Client | None = None
+        self.invalid_answers: list[str] = []
+
+    @property
+    def llm(self) -> Client:
+        """The client for the model; the leaderboard puts its own here, which records and counts."""
+        if self._llm is None:
+            from ..llm import Client
+
+            self._llm = Client(self.model, base_url=self.base_url, role="optimizer")
+        return self._llm
+
+    @llm.setter
+    def llm(self, client: Client) -> None:
+        self._llm = client
+
+    def reset(self, problem: Problem, *, seed: int = 0) -> None:
+        """Begins a new problem."""
+        self.problem, self.rng = problem, np.random.default_rng(seed)
+        self.invalid_answers = []
+        self._loop: Run | None = None
+
+    def invalid(self, reason: str) -> None:
+        """Notes that an answer of the model could not be used; the last good parameters are proposed again."""
+        self.invalid_answers.append(reason)
+
+    def recommend(self) -> Values | None:
+        """The agent's own choice so far; None leaves it to the best score seen, on val or else on train."""
+        return None
+
+    # ---- write one of these three
+    def propose(self, observation: TraceFeedback) -> Values:
+        """The next parameters, from the observation of the last ones (at first: of the start values)."""
+        if self._loop is None:
+            if type(self).run is not Agent.run:
+                self._loop = _one_by_one(self.run())
+            elif type(self).optimize is not Agent.optimize:
+                self._loop = _from_optimize(self)
+            else:
+                raise TypeError(f"{type(self).__name__} writes none of propose(), run() and optimize()")
+            next(self._loop)
+        return self._loop.send(observation)  # type: ignore[no-any-return]
+
+    def run(self) -> Run:
+        """A generator: receives the start's observation at its first bare ``yield``, then yields parameters."""
+        observation = yield
+        while True:
+            observation = yield self.propose(observation)
+
+    def optimize(self, problem: Problem, oracle: Oracle) -> None:
+        """The whole loop. Returning ends the trial; so does the budget, by a `BudgetSpent` from the oracle."""
+        loop = self.run()
+        next(loop)
+        observation: TraceFeedback | list[TraceFeedback] = oracle.start
+        try:
+            while True:
+                wanted = loop.send(observation)
+                observation = oracle.many(wanted) if isinstance(wanted, list) else oracle(wanted)
+        except StopIteration:
+            return
+
+
+def _one_by_one(loop: Run) -> Run:
+    """A generator that may yield lists, as one that yields single proposals."""
+    next(loop)
+    wanted = loop.send((yield))
+    while True:
+        if isinstance(wanted, list):
+            observations = []
+            for values in wanted:
+                observations.append((yield values))
+            wanted = loop.send(observations)
+        else:
+            wanted = loop.send((yield wanted))
+
+
+def _from_optimize(agent: Agent) -> Run:
+    """`optimize` in a thread that is only ever awake while `propose` waits: a coroutine in all but name."""
+    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    class Bridge:
+        def __init__(self, start: TraceFeedback) -> None:
+            from ..llm import Budget
+
+            self.start, self.budget = start, Budget()
+
+        def __call__(
+            self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
+        ) -> TraceFeedback:
+            if examples is not None or split != "train":
+                raise TypeError(
+                    f"{type(agent).__name__} chooses its examples, which propose() can't serve: call optimize()"
+                )
+            asked.put(parameters)
+            answer = answers.get()
+            if answer is None:
+                raise BudgetSpent("oracle_calls")
+            return answer  # type: ignore[no-any-return]
+
+        def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
+            return [self(p) for p in proposals]
+
+    bridge = Bridge((yield))
+
+    def work() -> None:
+        try:
+            agent.optimize(agent.problem, bridge)
+            asked.put(StopIteration())
+        except BudgetSpent:
+            pass
+        except BaseException as e:
+            asked.put(e)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while True:
+            wanted = asked.get()
+            if isinstance(wanted, StopIteration):
+                return
+            if isinstance(wanted, BaseException):
+                raise RuntimeError(f"{type(agent).__name__}.optimize failed: {wanted}") from wanted
+            answers.put((yield wanted))
+    finally:
+        answers.put(None)

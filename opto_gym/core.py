@@ -1,0 +1,545 @@
+"""What environments and agents meet in: parameters, problems, feedback, evaluations, and `OptoEnv`.
+
+The primitive is the stateless trace oracle `OptoEnv.evaluate`; Gymnasium's ``reset`` and ``step`` are defined on it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
+
+import gymnasium as gym
+import numpy as np
+
+from . import trace
+from .errors import OptoGymError, ProposalError, TraceError
+from .running import Candidate
+from .spaces import Code, TraceSpace, ValueSpace, space_from_dict
+
+KINDS = ("reward", "hindsight_positive", "hindsight_negative", "future_positive", "future_negative")
+"""The kinds of feedback, in the terms of LLF-Bench (Cheng et al., 2023): what the output earned, what was right or
+wrong about it, what to do or avoid next."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """One trainable value of a problem.
+
+    Attributes:
+        name: An identifier, unique in the problem.
+        space: Where its values live; a constraint in words is ``space.describe()``.
+        start: The start value.
+        description: What it is, for the optimizer.
+    """
+
+    name: str
+    space: ValueSpace
+    start: Any
+    description: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "name": self.name,
+            "space": self.space.to_dict(),
+            "start": self.start,
+            "description": self.description,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Parameter:
+        """The inverse of `to_dict`."""
+        return cls(data["name"], space_from_dict(data["space"]), data["start"], data.get("description", ""))
+
+
+class Part(NamedTuple):
+    """One statement about an output.
+
+    Attributes:
+        kind: One of `KINDS`.
+        content: The text; base64 for images.
+        media: Its media type.
+        example: Which example of the batch it is about, or None for a batch of one.
+    """
+
+    kind: str
+    content: str
+    media: str = "text/plain"
+    example: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Feedback:
+    """What is said of an output.
+
+    Attributes:
+        score: The task's own metric.
+        parts: Statements, each of one kind.
+        success: Whether the example is solved.
+        reward: The score turned so that higher is better; filled in by `OptoEnv`.
+        metrics: Plain data for the record, which no agent sees.
+    """
+
+    score: float
+    parts: tuple[Part, ...] = ()
+    success: bool = False
+    reward: float = 0.0
+    metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        texts = [p for p in self.parts if p.media.startswith("text/") and p.content]
+        if all(p.example is None for p in texts):
+            return " ".join(p.content for p in texts)
+        by_example: dict[int | None, list[str]] = {}
+        for p in texts:
+            by_example.setdefault(p.example, []).append(p.content)
+        return "\n".join(f"[example {k}] {' '.join(said)}" for k, said in by_example.items())
+
+    def only(self, kinds: Sequence[str]) -> Feedback:
+        """A copy with the parts of these kinds; score and reward stay, so that an observation is complete."""
+        return dataclasses.replace(self, parts=tuple(p for p in self.parts if p.kind in kinds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, without the metrics."""
+        parts = [[p.kind, p.content, p.media, p.example] for p in self.parts]
+        return {"score": self.score, "reward": self.reward, "success": self.success, "parts": parts}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Feedback:
+        """The inverse of `to_dict`."""
+        parts = tuple(Part(*p) for p in data["parts"])
+        return cls(data["score"], parts, data["success"], data["reward"])
+
+
+class TraceFeedback(NamedTuple):
+    """An observation: the trace graph g and the feedback f on its output."""
+
+    graph: trace.TraceGraph
+    feedback: Feedback
+
+
+class ExampleResult(NamedTuple):
+    """What one example gave. `example` is its index in the split, or the example itself."""
+
+    example: Any
+    feedback: Feedback
+    error: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The trace oracle's answer for one set of parameters on one batch of examples.
+
+    Attributes:
+        score: Mean over the examples of the task's metric.
+        reward: The same, higher is better.
+        success: Whether every example is solved.
+        feedback: What is said, each part with its example where there are several.
+        graph: How the outputs came to be.
+        per_example: The results one by one.
+        metrics: Plain data for the record; of the last example.
+        error: The first example's error that has one, ``"(IndexError) ..."``, or None.
+    """
+
+    score: float
+    reward: float
+    success: bool
+    feedback: Feedback
+    graph: trace.TraceGraph
+    per_example: tuple[ExampleResult, ...]
+    metrics: Mapping[str, Any]
+    error: str | None
+
+    @property
+    def observation(self) -> TraceFeedback:
+        """What an agent sees of it."""
+        return TraceFeedback(self.graph, self.feedback)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Anchors:
+    """Dated scores that scale a task's normalized score.
+
+    Attributes:
+        start: The start values' score on test (normalized 0), or None where it depends on the arguments.
+        best: The best known score on test (normalized 1).
+        dated: When they were measured, ``"2026-11"``.
+        source: What reached the best.
+    """
+
+    start: float | None
+    best: float
+    dated: str
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """All that an agent may know before it starts: (Θ, ω) and the rules, as plain data.
+
+    Attributes:
+        id: The environment's id.
+        arguments: The environment's keyword arguments.
+        objective: ω, what to achieve, in words.
+        parameters: Θ.
+        scores: (worst, best) of the task's metric.
+        oracle_calls: After how many oracle calls the environment truncates, or None.
+        feedback_kinds: The kinds of feedback that the environment gives.
+        examples: Number of examples that an agent may ask for, by split.
+    """
+
+    id: str
+    arguments: Mapping[str, Any]
+    objective: str
+    parameters: tuple[Parameter, ...]
+    scores: tuple[float, float]
+    oracle_calls: int | None = None
+    feedback_kinds: tuple[str, ...] = KINDS
+    examples: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """The start values, a fresh copy."""
+        return {p.name: copy.deepcopy(p.start) for p in self.parameters}
+
+    def why_not(self, parameters: Mapping[str, Any]) -> dict[str, str]:
+        """What is wrong with proposed values, by parameter; empty if nothing is."""
+        said = {p.name: p.space.why_not(parameters[p.name]) for p in self.parameters}
+        return {name: why for name, why in said.items() if why is not None}
+
+    def to_json(self) -> str:
+        """JSON text; `from_json` gives the problem back."""
+        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        data["parameters"] = [p.to_dict() for p in self.parameters]
+        return json.dumps(data, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Problem:
+        """The inverse of `to_json`."""
+        data = json.loads(text)
+        data["parameters"] = tuple(map(Parameter.from_dict, data["parameters"]))
+        data["scores"] = tuple(data["scores"])
+        data["feedback_kinds"] = tuple(data["feedback_kinds"])
+        return cls(**data)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the JSON form, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+class Parameters(dict[str, Any]):
+    """The parameters as `forward` receives them: ``p.act(map)`` or ``p["x0"]``."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the problem has the parameters {list(self)}, not {name!r}") from None
+
+
+# What a proposal's answer can cause in plain code around it. Everything else is a bug of the environment's author.
+_CAUSED_BY_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
+
+
+@trace.operator(name="check", description="Tests that each parameter is in its space.")
+def _refuse(why: str, *values: Any) -> None:
+    raise ValueError(why)
+
+
+class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
+    """An OPTO problem as a Gymnasium environment: subclass it and fill in the upper half.
+
+    Attributes:
+        objective: ω, what to achieve, in words.
+        parameters: Θ; give them in the class, or in ``__init__`` before ``super().__init__(**kwargs)``.
+        splits: Examples by split, sequences of plain data: ``train``, ``test`` and perhaps ``val``. A task of one case
+            gives the same for train and test.
+        scores: (worst, best): the direction, the score of a failure, the normalization.
+        batch: Examples an oracle call.
+        scale: ``"linear"``, or ``"log"`` where scores are normalized by log(1 + distance to the best).
+        anchors: Dated scores for the normalization.
+        feedback_kinds: The kinds of feedback that the task can give.
+        ends_when_solved: Whether one successful oracle call proves the problem solved.
+        nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
+        instance: Whether θ answers one fixed case (else it must generalize).
+
+    Args:
+        oracle_calls: After how many steps an episode is truncated; None for never.
+        render_mode: One of ``metadata["render_modes"]``.
+    """
+
+    objective: str
+    parameters: Sequence[Parameter]
+    splits: Mapping[str, Sequence[Any]]
+    scores: tuple[float, float]
+    batch: int = 1
+    scale: str = "linear"
+    anchors: Anchors | None = None
+    feedback_kinds: tuple[str, ...] = KINDS
+    ends_when_solved: bool = False
+    nondeterministic: bool = False
+    instance: bool = False
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "render_fps": 1}  # type: ignore[misc]
+
+    # ---------------------------------------------------------------- an author writes these
+    def forward(self, p: Parameters, example: Any) -> Any:
+        """Runs the task on one example: an output node, or (output node, `Feedback`).
+
+        Args:
+            p: The parameters as traced values; code parameters are called like functions.
+            example: Plain data that holds all of the run's randomness.
+        """
+        raise NotImplementedError
+
+    def judge(self, output: Any, example: Any) -> Feedback:
+        """Feedback on an output's value, where `forward` gives the node alone."""
+        raise NotImplementedError
+
+    def draw(self, seed: int, call: int, last: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """The examples of an episode's call number `call`: indices into train, or examples themselves.
+
+        Args:
+            seed: The episode's.
+            call: 0 is the start values'.
+            last: The metrics of the call before, for tasks whose state lives on from call to call.
+        """
+        n = len(self.splits["train"])
+        if self.batch >= n:
+            return range(n)
+        drawn = np.random.default_rng([seed, call]).choice(n, size=self.batch, replace=False)
+        return [int(i) for i in drawn]
+
+    def reference_solution(self) -> dict[str, Any] | None:
+        """The best parameters known, or None."""
+        return None
+
+    # ---------------------------------------------------------------- the rest is done
+    def __init__(self, *, oracle_calls: int | None = None, render_mode: str | None = None) -> None:
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            raise ValueError(f"{type(self).__name__}: expected a render_mode of {modes}, got {render_mode!r}")
+        if oracle_calls is not None and (not isinstance(oracle_calls, int) or oracle_calls < 1):
+            raise ValueError(f"{type(self).__name__}: expected oracle_calls of at least 1, got {oracle_calls!r}")
+        self.render_mode, self.oracle_calls = render_mode, oracle_calls
+        self.parameters = tuple(dataclasses.replace(p, space=copy.deepcopy(p.space)) for p in self.parameters)
+        self.action_space = cast(Any, gym.spaces.Dict([(p.name, p.space) for p in self.parameters]))
+        self.observation_space = cast(Any, TraceSpace())
+        self.last: Evaluation | None = None
+        self._episode, self._calls = 0, 0
+
+    @property
+    def problem(self) -> Problem:
+        """What an agent may know, as plain data."""
+        spec = self.spec
+        return Problem(
+            spec.id.split("/")[-1] if spec else type(self).__name__,
+            {k: v for k, v in (spec.kwargs if spec else {}).items() if k not in ("oracle_calls", "render_mode")},
+            self.objective,
+            tuple(self.parameters),
+            self.scores,
+            self.oracle_calls,
+            self.feedback_kinds,
+            {name: len(self.splits[name]) for name in ("train", "val") if name in self.splits},
+        )
+
+    def evaluate(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        split: str = "train",
+        examples: Sequence[Any] | None = None,
+        seed: int | None = None,
+    ) -> Evaluation:
+        """The trace oracle: stateless; the same arguments give the same answer.
+
+        Args:
+            parameters: A value for every parameter. Bad values are feedback.
+            split: ``train``, ``val`` or ``test``.
+            examples: Whole numbers are indices into the split, anything else is an example itself. None takes a batch
+                of train, drawn by `seed`, and all of another split.
+            seed: For the draw; None is 0.
+
+        Raises:
+            ProposalError: For unknown or missing parameter names.
+            KeyError, IndexError: For a split or index that the task does not have.
+        """
+        values = self._values(parameters)
+        if split not in self.splits:
+            raise KeyError(f"expected a split of {sorted(self.splits)}, got {split!r}")
+        if examples is None:
+            examples = self.draw(seed or 0, 0) if split == "train" else range(len(self.splits[split]))
+        if not len(examples):
+            raise ValueError("evaluate() expected at least one example, got none")
+        return self._evaluate(values, split, examples)
+
+    def _evaluate(self, values: Mapping[str, Any], split: str, examples: Sequence[Any]) -> Evaluation:
+        code = {q.space.function: values[q.name] for q in self.parameters if isinstance(q.space, Code)}
+        with Candidate(code) as candidate:
+            p = Parameters((q.name, self._traced(q, values[q.name], candidate)) for q in self.parameters)
+            runs = []
+            for which in examples:
+                candidate.restart()  # nothing is remembered from one example to the next
+                runs.append((which, *self._run(values, p, split, which)))
+        return self._join(p, runs)
+
+    def _values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        names = [p.name for p in self.parameters]
+        if not isinstance(parameters, Mapping):
+            raise ProposalError(f"expected a dict of the parameters {names}, got {type(parameters).__name__}")
+        unknown, missing = [k for k in parameters if k not in names], [n for n in names if n not in parameters]
+        if unknown or missing:
+            raise ProposalError(f"expected exactly the parameters {names}; unknown: {unknown}, missing: {missing}")
+        return {n: v.item() if isinstance(v := parameters[n], np.generic) else v for n in names}
+
+    def _run(self, values: Mapping[str, Any], p: Parameters, split: str, which: Any) -> tuple[trace.Node, Feedback]:
+        """One example: the output node and the feedback."""
+        example = self.splits[split][which] if type(which) is int else which
+        wrong = [f"{q.name}: {why}" for q in self.parameters if (why := q.space.why_not(values[q.name])) is not None]
+        try:
+            if wrong:
+                _refuse("; ".join(wrong), *p.values())
+            output = self.forward(p, example)
+            output, feedback = output if isinstance(output, tuple) else (output, None)
+            if isinstance(output, trace.Parameter):
+                output = output.node
+            if not isinstance(output, trace.Node):
+                raise TraceError(
+                    f"{type(self).__name__}.forward expected to return a node, or (node, Feedback), "
+                    f"got {type(output).__name__}"
+                )
+            return output, self._finite(feedback or self.judge(output.data, example))
+        except trace.ExecutionError as e:
+            output = e.exception_node
+        except _CAUSED_BY_VALUES as e:
+            if isinstance(e, OptoGymError) or self._fails_at_start(values, split, which):
+                raise
+            output = self._error_node(e, p)
+        said = Part("hindsight_negative", str(output.data))
+        return output, self._finite(Feedback(self.scores[0], (said,)))
+
+    def _traced(self, q: Parameter, value: Any, candidate: Candidate) -> trace.Parameter:
+        if isinstance(q.space, Code) and isinstance(value, str):
+            run = candidate.executor(q.space.function)
+            return trace.CodeParameter(value, q.name, run, q.description, q.space.describe())
+        return trace.Parameter(value, q.name, q.description, q.space.describe())
+
+    def _fails_at_start(self, values: Mapping[str, Any], split: str, which: Any) -> bool:
+        """Whether the start values break the author's code too: then it is the author's bug, and nobody's proposal."""
+        start = self.problem.start
+        if values == start:
+            return True
+        try:
+            self._evaluate(start, split, [which])
+        except _CAUSED_BY_VALUES:
+            return True
+        return False
+
+    @staticmethod
+    def _error_node(e: Exception, p: Parameters) -> trace.Node:
+        @trace.operator(name="forward", description="Uses the parameters' answers.")
+        def again(*values: Any) -> None:
+            raise e
+
+        try:
+            again(*p.values())
+        except trace.ExecutionError as error:
+            return error.exception_node
+        raise AssertionError("the error node's operator raises")
+
+    def _finite(self, f: Feedback) -> Feedback:
+        """The feedback with its reward; a score that is no finite number is the worst."""
+        score = float(f.score)
+        if not math.isfinite(score):
+            said = Part("hindsight_negative", f"The score is {score}, which counts as {self.scores[0]:g}.")
+            f = dataclasses.replace(f, parts=(*f.parts, said), success=False)
+            score = float(self.scores[0])
+        for part in f.parts:
+            if part.kind not in KINDS:
+                raise TraceError(f"{type(self).__name__}: expected feedback of a kind in {KINDS}, got {part.kind!r}")
+        return dataclasses.replace(f, score=score, reward=self.reward(score))
+
+    def reward(self, score: float) -> float:
+        """A score turned so that higher is better."""
+        return (score if self.scores[1] > self.scores[0] else -score) + 0.0  # no -0.0
+
+    def _join(self, p: Parameters, runs: list[tuple[Any, trace.Node, Feedback]]) -> Evaluation:
+        results = [
+            ExampleResult(which, f, str(node.data) if node._op.kind == "error" else None) for which, node, f in runs
+        ]
+        output, feedback = runs[0][1:]
+        if len(runs) > 1:
+            output = trace.batch([node for _, node, _ in runs])
+            score = math.fsum(r.feedback.score for r in results) / len(results)
+            parts = tuple(q._replace(example=k) for k, r in enumerate(results) for q in r.feedback.parts)
+            feedback = Feedback(score, parts, all(r.feedback.success for r in results), self.reward(score))
+        graph = trace.backward(output, p.values())
+        return Evaluation(
+            feedback.score,
+            feedback.reward,
+            feedback.success,
+            dataclasses.replace(feedback, metrics={}),
+            graph,
+            tuple(r._replace(feedback=dataclasses.replace(r.feedback, metrics={})) for r in results),
+            dict(runs[-1][2].metrics),
+            next((r.error for r in results if r.error), None),
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[TraceFeedback, dict[str, Any]]:
+        """Begins an episode: evaluates the start values (call 0, which is not counted)."""
+        super().reset(seed=seed)
+        self._episode, self._calls, self.last = int(self.np_random.integers(2**31)), 0, None
+        return self._call(self.problem.start), self._info()
+
+    def step(self, action: dict[str, Any]) -> tuple[TraceFeedback, float, bool, bool, dict[str, Any]]:
+        """Evaluates parameters: one oracle call.
+
+        Args:
+            action: A value for every parameter.
+
+        Returns:
+            (observation, reward, terminated, truncated, info)
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before `reset`, and after the last oracle call.
+            ProposalError: For unknown or missing parameter names.
+        """
+        if self.last is None:
+            raise gym.error.ResetNeeded(f"call {type(self).__name__}.reset() before step()")
+        if self.oracle_calls is not None and self._calls >= self.oracle_calls:
+            raise gym.error.ResetNeeded(f"all {self.oracle_calls} oracle calls are spent: call reset()")
+        action = self._values(action)
+        self._calls += 1
+        observation = self._call(action)
+        assert self.last is not None
+        solved = self.last.success and self.ends_when_solved
+        truncated = self.oracle_calls is not None and self._calls >= self.oracle_calls
+        return observation, self.last.reward, solved, truncated, self._info()
+
+    def _call(self, parameters: Mapping[str, Any]) -> TraceFeedback:
+        examples = self.draw(self._episode, self._calls, self.last.metrics if self.last else None)
+        self.last = self.evaluate(parameters, examples=examples)
+        return self.last.observation
+
+    def _info(self) -> dict[str, Any]:
+        assert self.last is not None
+        return {"score": self.last.score, "success": self.last.success, "call": self._calls, "error": self.last.error}
+
+
+def normalized(score: float, floor: float, best: float, scale: str = "linear") -> float:
+    """A score as 0 = `floor` (the start values') and 1 = `best` (the best known); not clipped.
+
+    On the ``log`` scale by log(1 + distance to `best`), for scores that span orders of magnitude.
+    """
+    if floor == best:
+        return 1.0 if score == best else 0.0
+    if scale == "log":
+        return 1.0 - math.log1p(abs(score - best)) / math.log1p(abs(floor - best))
+    return (score - floor) / (best - floor)

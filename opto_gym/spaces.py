@@ -1,0 +1,243 @@
+"""Spaces of plain Python values: numbers, choices, prompts, code; and the space of observations.
+
+A space says what is wrong with a value in words (`why_not`), goes to JSON and back (`to_dict`, `space_from_dict`) and
+is equal by value, as Gymnasium's vector environments require.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Space
+
+REACH = 1000.0  # how far from zero an unbounded number is sampled
+
+
+class ValueSpace(Space[Any]):
+    """A space of plain values. Subclasses name their `fields`, and say what is wrong with a value."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, seed: int | np.random.Generator | None = None) -> None:
+        super().__init__(None, None, seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Text and graphs do not flatten."""
+        return False
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, in words for an optimizer; None if x is in the space."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The constraint on values, in words."""
+        raise NotImplementedError
+
+    def contains(self, x: Any) -> bool:
+        """Whether x is in the space. Never raises."""
+        return self.why_not(x) is None
+
+    def __contains__(self, x: Any) -> bool:
+        return self.contains(x)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; infinite bounds are None."""
+        values = ((f, getattr(self, f)) for f in self.fields)
+        return {
+            "kind": type(self).__name__,
+            **{f: None if isinstance(v, float) and math.isinf(v) else v for f, v in values},
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{f}={getattr(self, f)!r}' for f in self.fields)})"
+
+
+class Number(ValueSpace):
+    """A finite number in [low, high], whole if `integer`."""
+
+    fields = ("low", "high", "integer")
+
+    def __init__(
+        self,
+        low: float | None = -math.inf,
+        high: float | None = math.inf,
+        integer: bool = False,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        self.low = -math.inf if low is None else low
+        self.high = math.inf if high is None else high
+        self.integer = integer
+        if not self.low < self.high:
+            raise ValueError(f"Number: expected low < high, got low={low}, high={high}")
+        super().__init__(seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> float | int:
+        """Uniform between the bounds, or within 1,000 of zero where there are none."""
+        low, high = max(self.low, min(-REACH, self.high - REACH)), min(self.high, max(REACH, self.low + REACH))
+        if self.integer:
+            return int(self.np_random.integers(math.ceil(low), math.floor(high) + 1))
+        return float(self.np_random.uniform(low, high))
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.integer | np.floating):
+            return f"expected a number, got {type(x).__name__}"
+        if not math.isfinite(x):
+            return f"expected a finite number, got {x}"
+        if self.integer and x != int(x):
+            return f"expected a whole number, got {x}"
+        if not self.low <= x <= self.high:
+            return f"expected a number in {self._interval()}, got {x}"
+        return None
+
+    def _interval(self) -> str:
+        return f"[{self.low:g}, {self.high:g}]"
+
+    def describe(self) -> str:
+        """The constraint on values, in words."""
+        kind = "a whole number" if self.integer else "a number"
+        return kind if math.isinf(self.low) and math.isinf(self.high) else f"{kind} in {self._interval()}"
+
+
+class Choice(ValueSpace):
+    """One of several values."""
+
+    fields = ("options",)
+
+    def __init__(self, options: Sequence[Any], seed: int | np.random.Generator | None = None) -> None:
+        self.options = list(options)
+        if not self.options:
+            raise ValueError("Choice: expected at least one option, got none")
+        super().__init__(seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        """One of the options, uniformly."""
+        return self.options[int(self.np_random.integers(len(self.options)))]
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        if any(type(x) is type(o) and x == o for o in self.options):
+            return None
+        return f"expected one of {self.options}, got {_brief(x)}"
+
+    def describe(self) -> str:
+        """The constraint on values, in words."""
+        return f"one of {self.options}"
+
+
+class Prompt(ValueSpace):
+    """Text for a language model, of at most `max_length` characters."""
+
+    fields: ClassVar[tuple[str, ...]] = ("max_length",)
+
+    def __init__(self, max_length: int = 20_000, seed: int | np.random.Generator | None = None) -> None:
+        self.max_length = max_length
+        super().__init__(seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """A short text of random words."""
+        words = ("answer", "the", "question", "briefly", "step", "by", "think", "check", "then", "say")
+        picked = self.np_random.integers(len(words), size=int(self.np_random.integers(3, 9)))
+        return " ".join(words[int(i)] for i in picked)
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        if not isinstance(x, str):
+            return f"expected text, got {type(x).__name__}"
+        if len(x) > self.max_length:
+            return f"expected at most {self.max_length} characters, got {len(x)}"
+        try:
+            x.encode()
+        except UnicodeEncodeError as e:
+            return f"expected text that UTF-8 can hold, got a lone surrogate at {e.start}"
+        return None
+
+    def describe(self) -> str:
+        """The constraint on values, in words."""
+        return f"text of at most {self.max_length} characters"
+
+
+class Code(Prompt):
+    """Python source that defines one function with the given signature, such as ``"act(map, plan)"``.
+
+    Whether the source parses is found when it runs, so that a syntax error is an error of the run, with its line.
+    """
+
+    fields = ("signature", "max_length")
+
+    def __init__(self, signature: str, max_length: int = 20_000, seed: int | np.random.Generator | None = None) -> None:
+        try:
+            definition = ast.parse(f"def {signature}: pass").body[0]
+        except SyntaxError as e:
+            raise ValueError(f"Code: expected a signature such as 'act(map, plan)', got {signature!r}") from e
+        assert isinstance(definition, ast.FunctionDef)
+        self.signature, self.function = signature, definition.name
+        super().__init__(max_length, seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """Code that runs: the function returns a small number."""
+        return f"def {self.signature}:\n    return {int(self.np_random.integers(10))}\n"
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        said = super().why_not(x)
+        if said is None and not x.strip():
+            return f"expected Python code that defines {self.signature}, got nothing"
+        return said.replace("expected text, got", "expected Python code as text, got") if said else None
+
+    def describe(self) -> str:
+        """The constraint on values, in words."""
+        return f"Python code that defines {self.signature}"
+
+
+class TraceSpace(ValueSpace):
+    """The space of observations, `core.TraceFeedback`."""
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        """A small graph with feedback."""
+        from . import trace
+        from .core import Feedback, Part, TraceFeedback
+
+        x: Any = trace.parameter(int(self.np_random.integers(10)), "x")
+        said = (Part("reward", "The output is x + 1."),)
+        return TraceFeedback(trace.backward(x + 1), Feedback(0.0, said, reward=0.0))
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        from .core import Feedback, TraceFeedback
+        from .trace import TraceGraph
+
+        if not isinstance(x, TraceFeedback):
+            return f"expected a TraceFeedback, got {type(x).__name__}"
+        if not isinstance(x.graph, TraceGraph) or not isinstance(x.feedback, Feedback):
+            return f"expected (TraceGraph, Feedback), got ({type(x.graph).__name__}, {type(x.feedback).__name__})"
+        return None
+
+    def describe(self) -> str:
+        """What an observation is."""
+        return "a trace graph with its feedback"
+
+
+def _brief(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def space_from_dict(data: dict[str, Any]) -> ValueSpace:
+    """The inverse of `ValueSpace.to_dict`."""
+    kinds: dict[str, type[ValueSpace]] = {c.__name__: c for c in (Number, Choice, Prompt, Code)}
+    fields = dict(data)
+    kind = fields.pop("kind", None)
+    if kind not in kinds:
+        raise ValueError(f"expected a space of kind {sorted(kinds)}, got {kind!r}")
+    return kinds[kind](**fields)

@@ -1,0 +1,58 @@
+"""Wrappers over observations: the ablations of the Trace paper and of LLF-Bench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+
+from ..core import KINDS, TraceFeedback
+from ..trace import PARTS
+
+_Base = gym.ObservationWrapper[TraceFeedback, dict[str, Any], TraceFeedback]
+
+
+class MaskedGraph(_Base, gym.utils.RecordConstructorArgs):
+    """Hides parts of the trace graph; the Trace paper's masked variant hides the first four.
+
+    Args:
+        env: The environment.
+        parts: Of ``code``, ``documentation``, ``inputs``, ``others``, ``constraints``.
+    """
+
+    def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], parts: Sequence[str]) -> None:
+        self.parts = _known("parts of the graph", parts, PARTS)
+        gym.utils.RecordConstructorArgs.__init__(self, parts=list(self.parts))
+        gym.ObservationWrapper.__init__(self, env)
+
+    def observation(self, observation: TraceFeedback) -> TraceFeedback:
+        """The observation with its graph masked."""
+        return TraceFeedback(observation.graph.masked(self.parts), observation.feedback)
+
+
+class FeedbackKinds(_Base, gym.utils.RecordConstructorArgs):
+    """Keeps only some kinds of feedback. The score stays: an observation is complete without its text.
+
+    Args:
+        env: The environment.
+        kinds: Of ``core.KINDS``.
+    """
+
+    def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], kinds: Sequence[str]) -> None:
+        self.kinds = _known("kinds of feedback", kinds, KINDS)
+        gym.utils.RecordConstructorArgs.__init__(self, kinds=list(self.kinds))
+        gym.ObservationWrapper.__init__(self, env)
+
+    def observation(self, observation: TraceFeedback) -> TraceFeedback:
+        """The observation with its feedback reduced."""
+        return TraceFeedback(observation.graph, observation.feedback.only(self.kinds))
+
+
+def _known(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = [g for g in given.split(",") if g]
+    unknown = [g for g in given if g not in known]
+    if unknown:
+        raise ValueError(f"expected {what} of {list(known)}, got {unknown}")
+    return tuple(k for k in known if k in given)
