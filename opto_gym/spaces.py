@@ -92,6 +92,8 @@ class Number(ValueSpace):
         """What is wrong with x, or None."""
         if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.integer | np.floating):
             return f"expected a number, got {type(x).__name__}"
+        if isinstance(x, int) and x.bit_length() > 1000:  # too large for a float, and for a message
+            return f"expected a number in {self._interval()}, got one of {x.bit_length()} bits"
         if not math.isfinite(x):
             return f"expected a finite number, got {x}"
         if self.integer and x != int(x):
@@ -148,7 +150,7 @@ class Prompt(ValueSpace):
         """A short text of random words."""
         words = ("answer", "the", "question", "briefly", "step", "by", "think", "check", "then", "say")
         picked = self.np_random.integers(len(words), size=int(self.np_random.integers(3, 9)))
-        return " ".join(words[int(i)] for i in picked)
+        return " ".join(words[int(i)] for i in picked)[: self.max_length]
 
     def why_not(self, x: Any) -> str | None:
         """What is wrong with x, or None."""

@@ -1,0 +1,108 @@
+"""Small tasks that tests share: one numeric, one with code, one of mini-batches, one that lives on, one buggy."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt
+from opto_gym.trace import node, operator
+
+
+class Valley(OptoEnv):
+    """Minimize (x - 3)² with a whole number."""
+
+    objective, scores = "Make the output small.", (1e4, 0.0)
+    splits: ClassVar[dict[str, Any]] = {"train": (None,), "test": (None,)}
+    parameters = (Parameter("x", Number(-10, 10, integer=True), 0, "the position"),)
+    ends_when_solved, instance = True, True
+
+    def forward(self, p, example):
+        return (p.x - 3) ** 2
+
+    def judge(self, output, example):
+        way = "larger" if output else "as it is"
+        return Feedback(output, (Part("reward", f"The output is {output}."), Part("future_positive", way)), output == 0)
+
+
+class Adder(OptoEnv):
+    """Code that has to add two numbers; three examples a call, and a test split that nobody sees."""
+
+    objective, scores, batch = "Make the code add a and b.", (0.0, 1.0), 3
+    splits: ClassVar[dict[str, Any]] = {
+        "train": [[i, i + 1] for i in range(50)],
+        "val": [[7, 7], [1, 2]],
+        "test": [[1000, k] for k in range(5)],
+    }
+    parameters = (Parameter("add", Code("add(a, b)"), "def add(a, b):\n    return 0\n", "adds"),)
+
+    def forward(self, p, example):
+        a, b = example
+        return p.add(node(a, "a"), b)
+
+    def judge(self, output, example):
+        right = output == sum(example)
+        said = "Correct." if right else f"Expected {sum(example)}, got {output!r}."
+        return Feedback(float(right), (Part("hindsight_positive" if right else "hindsight_negative", said),), right)
+
+    def reference_solution(self):
+        return {"add": "def add(a, b):\n    return a + b\n"}
+
+
+class Mixed(OptoEnv):
+    """A number, a choice, a prompt and code in one graph."""
+
+    objective, scores = "Make the text long.", (0.0, 100.0)
+    splits: ClassVar[dict[str, Any]] = {"train": range(4), "test": range(4, 8)}
+    parameters = (
+        Parameter("times", Number(1, 5, integer=True), 1),
+        Parameter("mark", Choice(["!", "?"]), "!"),
+        Parameter("text", Prompt(200), "hello"),
+        Parameter("change", Code("change(text)"), "def change(text):\n    return text\n"),
+    )
+
+    def forward(self, p, example):
+        return p.change(p.text * p.times + p.mark)
+
+    def judge(self, output, example):
+        return Feedback(float(len(output)), (Part("reward", f"{len(output)} characters for example {example}."),))
+
+
+class Walk(OptoEnv):
+    """A task that lives on: each call moves a position, which is the next call's example."""
+
+    objective, scores = "Walk far.", (-100.0, 100.0)
+    splits: ClassVar[dict[str, Any]] = {"train": range(3), "test": (0,)}
+    parameters = (Parameter("step", Number(-2, 2, integer=True), 1),)
+
+    def draw(self, seed, call, last=None):
+        return [{"at": last["at"] if last else 0}]
+
+    def forward(self, p, example):
+        at = node(example["at"] if isinstance(example, dict) else 0, "at")
+        new = at + p.step
+        return new, Feedback(float(new.data), (Part("reward", f"at {new.data}"),), metrics={"at": new.data})
+
+
+class Buggy(Valley):
+    """The author's own mistake, which must never be taken for a proposal's."""
+
+    def forward(self, p, example):
+        return p.x + undefined_name  # noqa: F821
+
+
+class Careless(OptoEnv):
+    """Plain code around a parameter's answer, which breaks on answers of another shape."""
+
+    objective, scores = "Give a pair.", (0.0, 1.0)
+    splits: ClassVar[dict[str, Any]] = {"train": (None,), "test": (None,)}
+    parameters = (Parameter("pair", Code("pair(x)"), "def pair(x):\n    return [x, x]\n"),)
+
+    def forward(self, p, example):
+        a, b = p.pair(node(1))
+
+        @operator
+        def combine(a, b):
+            """Adds."""
+            return a + b
+
+        return combine(a, b), Feedback({1: 0.5, 2: 1.0}[a.data])
