@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import TraceError
 from .failures import execution_error
-from .values import ATOMS, Room, snapshot
+from .values import ATOMS, DEPTH, Room, snapshot
 
 
 class Operator(msgspec.Struct, frozen=True, eq=False):
@@ -93,8 +93,8 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __reduce__(self) -> NoReturn:
         raise TraceError("a live node can't be pickled; send backward(node), which is plain data")
 
-    def __trace_value__(self) -> Any:
-        return self.data
+    def __trace_node__(self) -> Node:
+        return self
 
     def __iter__(self) -> Iterator[Any]:
         value = self.data
@@ -140,10 +140,8 @@ def _attempt(fn: Callable[[Any], Any], op: Operator, n: Node, *more: Any) -> Any
 
 def untraced(x: Any) -> Any:
     """The value of a node, or x itself."""
-    if isinstance(x, Node):
-        return x.data
     resolve = getattr(type(x), "__trace_node__", None)
-    return resolve(x).data if resolve is not None else x
+    return x if resolve is None else resolve(x).data
 
 
 def make(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool) -> Node:
@@ -154,6 +152,9 @@ def make(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool) -> Node:
         return value
     room = Room()
     snap = snapshot(value, room)
+    if room.nodes:  # a result that holds nodes: the data flow goes through them
+        value = lift(value)
+        return Node(op, (*inputs, value), value.data, live or value._live, snap)
     return (Tracked if room.opaque else Node)(op, inputs if live else (), value, live, snap)
 
 
@@ -174,15 +175,17 @@ ITEM, GETATTR, CALL = Operator("item"), Operator("getattr"), Operator("call")
 ITERATE, LEN, IN, BOOL = map(Operator, ("iterate", "len", "in", "bool"))
 
 
-def holds_node(x: Any) -> bool:
+def holds_node(x: Any, depth: int = 0) -> bool:
     """Whether x is a node or a list, tuple, dict or slice that holds one."""
-    if isinstance(x, Node) or hasattr(type(x), "__trace_node__"):
-        return True
     t = type(x)
+    if t in ATOMS or depth > DEPTH:  # deep or cyclic: shown as cut, and not followed
+        return False
+    if hasattr(t, "__trace_node__"):
+        return True
     if t is list or t is tuple:
-        return any(map(holds_node, x))
+        return any(holds_node(i, depth + 1) for i in x)
     if t is dict:
-        return any(map(holds_node, x.values()))
+        return any(holds_node(i, depth + 1) for i in x.values())
     return t is slice and any(map(holds_node, (x.start, x.stop, x.step)))
 
 
@@ -277,8 +280,6 @@ def finish(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool, mutabl
                     f"{op.name} changed its input {i!r} in place, which a trace can't show. Let it work on a copy and "
                     "return the new value"
                 )
-    if not (type(value) in ATOMS or isinstance(value, Node)) and holds_node(value):
-        value = lift(value)
     return make(op, inputs, value, live)
 
 

@@ -16,6 +16,7 @@ no word for is a dictionary with one key that starts with ``$``:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 ATOMS = frozenset({int, float, str, bool, type(None)})
@@ -27,6 +28,7 @@ ITEMS = 2_000
 DEPTH = 50
 LARGEST = 1.7976931348623157e308
 _EXACT = frozenset({int, bool, type(None)})  # JSON writes these as they are
+_TEXT, _FLOAT = {str}, {float}
 
 
 class Cut(str):
@@ -39,13 +41,14 @@ class Cut(str):
 
 
 class Room:
-    """How much of a value may still be kept, and whether something was met that is not plain data."""
+    """How much of a value may still be kept, and what was met: something that is not plain data, a live node."""
 
-    __slots__ = ("items", "opaque")
+    __slots__ = ("items", "nodes", "opaque")
 
     def __init__(self, items: int = ITEMS) -> None:
         self.items = items
         self.opaque = False
+        self.nodes = False
 
 
 def snapshot(value: Any, room: Room | None = None) -> Any:
@@ -86,9 +89,12 @@ def _plain(v: Any, room: Room, depth: int) -> Any:
         room.items -= v.size
         items = v.tolist() if v.dtype.kind != "c" else v.view(v.real.dtype).tolist()
         return {"$" + t.__name__: (str(v.dtype), tuple(v.shape), _plain(items, Room(10_000), depth + 1))}
-    shown = getattr(v, "__trace_value__", None)  # a live node inside a container: its value is shown
     room.opaque = True
-    return _plain(shown(), room, depth + 1) if shown is not None else {"$cut": describe(v)}
+    node = getattr(t, "__trace_node__", None)
+    if node is None:
+        return {"$cut": describe(v)}
+    room.nodes = True
+    return _plain(node(v).data, room, depth + 1)
 
 
 def _items(v: Any, room: Room, depth: int) -> tuple[Any, ...]:
@@ -101,12 +107,15 @@ def _items(v: Any, room: Room, depth: int) -> tuple[Any, ...]:
         # What is cut is not looked into; it may hold anything, so the collector has to see it.
         room.opaque = True
         return (*[_plain(x, room, depth) for x in v[:keep]], {"$cut": f"{n - keep} more items"})
-    return tuple(
-        [
-            x if type(x) in _EXACT or (type(x) is str and len(x) < 64 and x.isascii()) else _plain(x, room, depth)
-            for x in v
-        ]
-    )
+    kinds = set(map(type, v))  # one kind of scalar, as most containers hold, is taken over whole
+    if kinds <= _EXACT or (kinds == _TEXT and _short_ascii(v)) or (kinds == _FLOAT and all(map(math.isfinite, v))):
+        return tuple(v)
+    return tuple([x if type(x) in _EXACT else _plain(x, room, depth) for x in v])
+
+
+def _short_ascii(v: Any) -> bool:
+    joined = "".join(v)
+    return len(joined) < 10_000 and joined.isascii()
 
 
 def _text(v: str, room: Room) -> Any:
