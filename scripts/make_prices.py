@@ -1,0 +1,38 @@
+"""Renews opto_gym/llm/prices.json from LiteLLM's price list (MIT licence), as its wheel carries it.
+
+pip download --no-deps litellm && python scripts/make_prices.py litellm-*.whl
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+PROVIDERS = {"openai", "anthropic", "gemini", "mistral", "xai", "deepseek", "dashscope", "groq", "cohere_chat"}
+SOURCE = "litellm/model_prices_and_context_window_backup.json"
+
+
+def main(wheel: str) -> None:
+    """Keeps chat models of the main providers with a price: [USD a token in, USD a token out, context]."""
+    text = zipfile.ZipFile(wheel).read(SOURCE)
+    models = {}
+    for name, row in json.loads(text).items():
+        prices = row.get("input_cost_per_token"), row.get("output_cost_per_token")
+        if row.get("mode") == "chat" and row.get("litellm_provider") in PROVIDERS and all(prices):
+            models[name.split("/", 1)[-1]] = [*prices, row.get("max_input_tokens")]
+    said = {
+        "source": f"{Path(wheel).name}: {SOURCE} (MIT)",
+        "sha256": hashlib.sha256(text).hexdigest(),
+        "date": datetime.date.today().isoformat(),
+    }
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(models.items()))
+    page = json.dumps(said, indent=1)[:-2] + ',\n "models": {\n' + rows + "\n }\n}\n"
+    Path(__file__).parent.with_name("opto_gym").joinpath("llm", "prices.json").write_text(page)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
