@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+
 
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt
 from opto_gym.trace import node, operator
@@ -12,7 +12,7 @@ class Valley(OptoEnv):
     """Minimize (x - 3)² with a whole number."""
 
     objective, scores = "Make the output small.", (1e4, 0.0)
-    splits: ClassVar[dict[str, Any]] = {"train": (None,), "test": (None,)}
+    splits = {"train": (None,), "test": (None,)}
     parameters = (Parameter("x", Number(-10, 10, integer=True), 0, "the position"),)
     ends_when_solved, instance = True, True
 
@@ -28,7 +28,7 @@ class Adder(OptoEnv):
     """Code that has to add two numbers; three examples a call, and a test split that nobody sees."""
 
     objective, scores, batch = "Make the code add a and b.", (0.0, 1.0), 3
-    splits: ClassVar[dict[str, Any]] = {
+    splits = {
         "train": [[i, i + 1] for i in range(50)],
         "val": [[7, 7], [1, 2]],
         "test": [[1000, k] for k in range(5)],
@@ -52,7 +52,7 @@ class Mixed(OptoEnv):
     """A number, a choice, a prompt and code in one graph."""
 
     objective, scores = "Make the text long.", (0.0, 100.0)
-    splits: ClassVar[dict[str, Any]] = {"train": range(4), "test": range(4, 8)}
+    splits = {"train": range(4), "test": range(4, 8)}
     parameters = (
         Parameter("times", Number(1, 5, integer=True), 1),
         Parameter("mark", Choice(["!", "?"]), "!"),
@@ -71,7 +71,7 @@ class Walk(OptoEnv):
     """A task that lives on: each call moves a position, which is the next call's example."""
 
     objective, scores = "Walk far.", (-100.0, 100.0)
-    splits: ClassVar[dict[str, Any]] = {"train": range(3), "test": (0,)}
+    splits = {"train": range(3), "test": (0,)}
     parameters = (Parameter("step", Number(-2, 2, integer=True), 1),)
 
     def draw(self, seed, call, last=None):
@@ -94,7 +94,7 @@ class Careless(OptoEnv):
     """Plain code around a parameter's answer, which breaks on answers of another shape."""
 
     objective, scores = "Give a pair.", (0.0, 1.0)
-    splits: ClassVar[dict[str, Any]] = {"train": (None,), "test": (None,)}
+    splits = {"train": (None,), "test": (None,)}
     parameters = (Parameter("pair", Code("pair(x)"), "def pair(x):\n    return [x, x]\n"),)
 
     def forward(self, p, example):

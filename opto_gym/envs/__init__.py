@@ -1,0 +1,1 @@
+"""Task families, one module each; each reads on its own."""

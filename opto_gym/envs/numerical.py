@@ -1,0 +1,237 @@
+"""Numerical optimization of random arithmetic programs (the second experiment of the Trace paper)."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
+from ..spaces import Number
+from ..trace import Node
+
+WORST = 1e5  # the error of a program that fails, and the largest error
+CONSTANTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
+SAMPLERS = ("opto", "paper")
+
+
+class Step(NamedTuple):
+    """One operation of a program: `operator` on two earlier values (by place), or on one and a constant."""
+
+    operator: str
+    first: int
+    second: int | float
+
+
+class NumericalOptimization(OptoEnv):
+    """Find the input of an arithmetic program that gives a hidden goal.
+
+    ## Description
+    h is a random program of +, -, * and / on numbers; y* = h(x*) for hidden x* in ±1, ±2, ±3. Find x with h(x) = y*. The
+    graph shows the program as it ran; the feedback says whether the output needs to be larger or smaller. After the
+    Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024, section 5.1).
+
+    ## Parameters (action space)
+    | name | space | start |
+    | --- | --- | --- |
+    | `x0`, `x1`, ... | `Number(-1000, 1000)` | -1.0 |
+
+    ## Observation
+    The graph of the program's run, operation by operation, and the feedback.
+
+    ## Reward
+    Minus the score; the score is the error |h(x) - y*|, at most 100,000.
+
+    ## Feedback
+    * reward: "The output 3.5 is wrong."
+    * future_positive: "The output needs to be larger."
+    * hindsight_negative: an error, "(ZeroDivisionError) float division by zero"
+
+    ## Start
+    All parameters at -1.0, which never solves the problem.
+
+    ## End
+    When solved (the error is at most 1e-6; exactly 0 for `sampler="paper"`), or after `oracle_calls` steps.
+
+    ## Score and anchors
+    One case: test is train. Log scale: 0 is the start's own error, 1 is error 0.
+
+    ## Arguments
+    * `problem`: 0 to 99, which program.
+    * `sampler`: `"opto"` draws, for `problem` and `n_parameters`, `steps` operations: the operator uniform over + - * /,
+      the first operand uniform over the values so far with weight e^(place / 4) towards the newest, the second with equal
+      chance a constant (±1, ±2, ±3, uniform) or a value drawn likewise; every parameter takes part, the output depends on
+      each, 0.1 <= |y*| <= 1000, the start's error is at least 0.1. `"paper"` re-makes the published sampler and its
+      "hard" filter (one parameter, its own problem seeds).
+    * `n_parameters`: 1 to 20, for `"opto"`.
+    * `steps`: operations, for `"opto"`; by default 7 + 2 for each further parameter.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+
+    ## Kind, cost and source
+    An instance. An oracle call takes about 0.1 ms; no language model, no data set. Re-made from the paper's description
+    and its public experiment script's settings. The published curves can't be derived from those settings: Adam at rate
+    0.1 can move x by at most about 1 in ten steps.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
+    objective = "Change the parameters so that the output equals the hidden goal. The feedback says in which direction."
+    scores = (WORST, 0.0)
+    splits = {"train": (None,), "test": (None,)}
+    feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
+    anchors = Anchors(None, 0.0, "2026-11", "the hidden x*, by construction")
+    scale = "log"
+    ends_when_solved = True
+    instance = True
+
+    def __init__(
+        self,
+        *,
+        problem: int = 0,
+        sampler: str = "opto",
+        n_parameters: int = 1,
+        steps: int | None = None,
+        **keywords: Any,
+    ) -> None:
+        if sampler not in SAMPLERS:
+            raise ValueError(f"NumericalOptimization: expected a sampler of {SAMPLERS}, got {sampler!r}")
+        if type(problem) is not int or not 0 <= problem < 100:
+            raise ValueError(f"NumericalOptimization: expected a problem from 0 to 99, got {problem!r}")
+        if not 1 <= n_parameters <= 20:
+            raise ValueError(f"NumericalOptimization: expected 1 to 20 parameters, got {n_parameters!r}")
+        if sampler == "paper":
+            if n_parameters != 1 or steps is not None:
+                raise ValueError("NumericalOptimization: the paper's sampler has one parameter and 7 steps")
+            self.program, self._solution, self.goal = paper_problem(PAPER_SEEDS[problem])
+            self.tolerance = 0.0
+        else:
+            n_steps = steps if steps is not None else 7 + 2 * (n_parameters - 1)
+            if n_steps < max(1, n_parameters - 1):
+                raise ValueError(f"NumericalOptimization: {n_steps} steps can't join {n_parameters} parameters")
+            self.program, self._solution, self.goal = opto_problem(problem, n_parameters, n_steps)
+            self.tolerance = 1e-6
+        self.sampler = sampler
+        self.parameters = tuple(Parameter(f"x{i}", Number(-1000, 1000), -1.0) for i in range(n_parameters))
+        super().__init__(**keywords)
+
+    def forward(self, p: Parameters, example: Any) -> Node:
+        """The program."""
+        return run(self.program, list(p.values()), guard=self.sampler == "paper")  # type: ignore[no-any-return]
+
+    def judge(self, output: Any, example: Any) -> Feedback:
+        """The error and its direction."""
+        error = abs(output - self.goal)
+        if error <= self.tolerance:
+            return Feedback(0.0, (Part("hindsight_positive", f"The output {output} is right."),), True)
+        way = "larger" if output < self.goal else "smaller"
+        parts = (
+            Part("reward", f"The output {output} is wrong."),
+            Part("future_positive", f"The output needs to be {way}."),
+        )
+        return Feedback(min(error, WORST), parts)
+
+    def reference_solution(self) -> dict[str, Any]:
+        """The hidden x*."""
+        return dict(zip((p.name for p in self.parameters), self._solution, strict=True))
+
+    def render(self) -> Any:
+        """The last call: h around the proposal as a picture, or a line of text."""
+        if self.last is None or self.render_mode is None:
+            return None
+        graph = self.last.graph
+        values = [float(graph.nodes[k].value) for k in graph.parameters]
+        title = f"error {self.last.score:.4g}"
+        if self.render_mode == "ansi":
+            said = ", ".join(f"x{i} = {v:g}" for i, v in enumerate(values))
+            return f"{said}: {title}\n"
+        from .pictures import bars, curve
+
+        if len(values) > 1:
+            return bars([p.name for p in self.parameters], values, title)
+        reach = max(4.0, 1.2 * abs(values[0]))
+        xs = [float(x) for x in np.linspace(-reach, reach, 401)]
+        ys = [_or_nan(self.program, x, self.sampler == "paper") for x in xs]
+        return curve(xs, ys, self.goal, (values[0], _or_nan(self.program, values[0], self.sampler == "paper")), title)
+
+
+def run(program: list[Step], values: list[Any], guard: bool = False) -> Any:
+    """The program's output on numbers or nodes. With `guard`, x / 0 is x, as in the paper's programs."""
+    values = list(values)
+    for name, first, second in program:
+        a, b = values[first], values[second] if isinstance(second, int) else second
+        if name == "add":
+            c = a + b
+        elif name == "sub":
+            c = a - b
+        elif name == "mul":
+            c = a * b
+        else:
+            c = a if guard and (b.data if isinstance(b, Node) else b) == 0 else a / b
+        values.append(c)
+    return values[-1]
+
+
+def _or_nan(program: list[Step], x: float, guard: bool) -> float:
+    try:
+        return float(run(program, [x], guard))
+    except ZeroDivisionError:
+        return math.nan
+
+
+@functools.lru_cache(256)
+def opto_problem(problem: int, n: int, n_steps: int) -> tuple[list[Step], list[float], float]:
+    """(program, x*, y*) of our own distribution; see the class's docstring."""
+    rng = np.random.default_rng([20240622, problem, n, n_steps])
+    while True:
+        program = _opto_program(rng, n, n_steps)
+        solution = [float(rng.choice(CONSTANTS)) for _ in range(n)]
+        start = [-1.0] * n
+        try:
+            goal, first = run(program, solution), run(program, start)
+            moved = [run(program, [x if i != k else 0.37 for i, x in enumerate(solution)]) for k in range(n)]
+        except ZeroDivisionError:
+            continue
+        if 0.1 <= abs(goal) <= 1000 and 0.1 <= abs(first - goal) <= 1000 and all(abs(m - goal) > 1e-6 for m in moved):
+            return program, solution, goal
+
+
+def _opto_program(rng: np.random.Generator, n: int, n_steps: int) -> list[Step]:
+    program: list[Step] = []
+    waiting = list(range(1, n))  # parameters that must still join the newest value
+    for k in range(n_steps):
+        size = n + k
+        name = ("add", "sub", "mul", "truediv")[int(rng.integers(4))]
+        newest = size - 1 if k else 0
+        if waiting and (n_steps - k <= len(waiting) or rng.random() < 0.5):
+            program.append(Step(name, newest, waiting.pop(0)))
+            continue
+        places = [0] if k == 0 else [0, *range(n, size)]
+        weights = np.exp(np.arange(len(places)) / 4)
+        first = newest if n > 1 else int(rng.choice(places, p=weights / weights.sum()))
+        if rng.random() < 0.5:
+            program.append(Step(name, first, float(rng.choice(CONSTANTS))))
+        else:
+            program.append(Step(name, first, int(rng.choice(places, p=weights / weights.sum()))))
+    return program
+
+
+# ------------------------------------------------------------------ the paper's sampler
+def paper_problem(seed: int) -> tuple[list[Step], list[float], float]:
+    """(program, x*, y*) of the published sampler for one of its seeds."""
+    state, numpy_state = random.Random(seed), np.random.RandomState(seed)
+    goal_x = float(numpy_state.choice(CONSTANTS))
+    program = paper_program(state, numpy_state)
+    return program, [goal_x], run(program, [goal_x], guard=True)
+
+
+def paper_program(state: random.Random, numpy_state: np.random.RandomState) -> list[Step]:
+    """Seven steps of at most five constants, in the published sampler's order of choices."""
+    raise NotImplementedError
+
+
+PAPER_SEEDS: tuple[int, ...] = ()

@@ -1,0 +1,83 @@
+"""Pictures of environments, drawn without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def to_array(figure: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A matplotlib figure as an array, uint8, height x width x 3."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
+
+
+def battleship(
+    board: Sequence[Sequence[bool]], map: Sequence[Sequence[str]], order: Mapping[tuple[int, int], int], title: str
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The board with its fleet in grey, hits in red, misses as rings; numbers give the order of the shots."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Circle, FancyBboxPatch
+
+    height, width = len(board), len(board[0])
+    figure = Figure(figsize=(0.7 * width + 1.2, 0.7 * height + 1.4), dpi=110, facecolor="white")
+    axes = figure.add_axes((0.1, 0.04, 0.86, 0.84))
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", facecolor="#e8f1f8")
+    axes.set_xticks(range(width))
+    axes.set_yticks(range(height))
+    axes.tick_params(length=0, labelsize=11, labelcolor="#556", labeltop=True, labelbottom=False)
+    axes.set_xticks(np.arange(width + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(height + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for r in range(height):
+        for c in range(width):
+            if board[r][c]:
+                color = "#d1495b" if map[r][c] == "X" else "#aab4c0"
+                box = FancyBboxPatch(
+                    (c - 0.36, r - 0.36), 0.72, 0.72, boxstyle="round,pad=0.04,rounding_size=0.12", lw=0, fc=color
+                )
+                axes.add_patch(box)
+            elif map[r][c] == "O":
+                axes.add_patch(Circle((c, r), 0.3, fill=False, lw=2, ec="#5b8db8"))
+            if (r, c) in order:
+                ink = "white" if board[r][c] else "#33566f"
+                axes.text(c, r, str(order[r, c]), ha="center", va="center", color=ink, fontsize=11, weight="bold")
+    figure.suptitle(title, fontsize=13, color="#223", y=0.985)
+    return to_array(figure)
+
+
+def curve(
+    x: Sequence[float], y: Sequence[float], goal: float, at: tuple[float, float], title: str
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A program's output over its parameter, the goal as a line, the last proposal as a dot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    axes.plot(x, y, color="#2c6e9b", lw=2)
+    axes.axhline(goal, color="#7a8", ls="--", lw=1.5, label=f"goal {goal:g}")
+    axes.plot(*at, "o", color="#d1495b", ms=9, label="last proposal")
+    axes.set(xlabel="x0", ylabel="output", title=title)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return to_array(figure)
+
+
+def bars(names: Sequence[str], values: Sequence[float], title: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The parameters' values."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    axes.bar(list(names), list(values), color="#2c6e9b")
+    axes.axhline(0, color="#556", lw=0.8)
+    axes.set(ylabel="value", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
+    return to_array(figure)
