@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
@@ -285,7 +285,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     ends_when_solved: bool = False
     nondeterministic: bool = False
     instance: bool = False
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "render_fps": 1}  # type: ignore[misc]
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
 
     # ---------------------------------------------------------------- an author writes these
     def forward(self, p: Parameters, example: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +55,8 @@ class Battleship(OptoEnv):
     ## Description
     Two code parameters play one game on a board that they see only as a map of hits and misses: each turn `reason` gets
     the map, and `act` gets the map and what `reason` returned, and names the square to fire at. A hit grants another
-    shot in the same turn, a miss ends the turn. The setting is that of the Trace paper (Cheng, Nie and Swaminathan, NeurIPS
-    2024, section 5.2 and its public experiment): 8 x 8 squares, ships of 5, 4, 3, 3 and 2 squares that may touch, 25
+    shot in the same turn, a miss ends the turn. The setting is that of the Trace paper (Cheng, Nie and Swaminathan,
+    NeurIPS 2024, section 5.2 and its public experiment): 8 x 8 squares, ships of 5, 4, 3, 3 and 2 squares that may touch, 25
     turns.
 
     ## Parameters (action space)
@@ -105,7 +105,7 @@ class Battleship(OptoEnv):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
     objective = (
         "Change the code of reason and act so that the shots hit as many ship squares as possible on any board, within "
         "the given number of turns. A hit grants another shot in the same turn."

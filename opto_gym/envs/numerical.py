@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import random
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,8 @@ class NumericalOptimization(OptoEnv):
     """Find the input of an arithmetic program that gives a hidden goal.
 
     ## Description
-    h is a random program of +, -, * and / on numbers; y* = h(x*) for hidden x* in ±1, ±2, ±3. Find x with h(x) = y*. The
-    graph shows the program as it ran; the feedback says whether the output needs to be larger or smaller. After the
+    h is a random program of +, -, * and / on numbers; y* = h(x*) for hidden x* in ±1, ±2, ±3. Find x with h(x) = y*.
+    The graph shows the program as it ran; the feedback says whether the output needs to be larger or smaller. After the
     Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024, section 5.1).
 
     ## Parameters (action space)
@@ -61,11 +61,11 @@ class NumericalOptimization(OptoEnv):
 
     ## Arguments
     * `problem`: 0 to 99, which program.
-    * `sampler`: `"opto"` draws, for `problem` and `n_parameters`, `steps` operations: the operator uniform over + - * /,
-      the first operand uniform over the values so far with weight e^(place / 4) towards the newest, the second with equal
-      chance a constant (±1, ±2, ±3, uniform) or a value drawn likewise; every parameter takes part, the output depends on
-      each, 0.1 <= |y*| <= 1000, the start's error is at least 0.1. `"paper"` re-makes the published sampler and its
-      "hard" filter (one parameter, its own problem seeds).
+    * `sampler`: `"opto"` draws `steps` operations: the operator uniform over + - * /, the first operand a value so far
+      with weight e^(place / 4) towards the newest (the newest itself where there are several parameters), the second
+      with equal chance a constant (±1, ±2, ±3) or a value drawn likewise, until every parameter has joined. Kept are
+      problems whose output depends on each parameter, with 0.1 <= |y*| <= 1000 and a start's error in [0.1, 1000].
+      `"paper"` re-makes the published sampler and its "hard" filter (one parameter, its own problem seeds).
     * `n_parameters`: 1 to 20, for `"opto"`.
     * `steps`: operations, for `"opto"`; by default 7 + 2 for each further parameter.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
@@ -79,7 +79,7 @@ class NumericalOptimization(OptoEnv):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
     objective = "Change the parameters so that the output equals the hidden goal. The feedback says in which direction."
     scores = (WORST, 0.0)
     splits = {"train": (None,), "test": (None,)}
@@ -107,7 +107,7 @@ class NumericalOptimization(OptoEnv):
         if sampler == "paper":
             if n_parameters != 1 or steps is not None:
                 raise ValueError("NumericalOptimization: the paper's sampler has one parameter and 7 steps")
-            self.program, self._solution, self.goal = paper_problem(PAPER_SEEDS[problem])
+            self.program, self._solution, self.goal = paper_problem(_paper_seeds()[problem])
             self.tolerance = 0.0
         else:
             n_steps = steps if steps is not None else 7 + 2 * (n_parameters - 1)
@@ -221,17 +221,58 @@ def _opto_program(rng: np.random.Generator, n: int, n_steps: int) -> list[Step]:
 
 
 # ------------------------------------------------------------------ the paper's sampler
+# Re-made from the published experiment's settings so that its seeds give its programs: the same draws, in the same
+# order, from the same two generators, but as objects of our own, where the original re-seeds those of the process.
+PAPER_STEPS, PAPER_CONSTANTS = 7, 5
+
+
+@functools.lru_cache(256)
 def paper_problem(seed: int) -> tuple[list[Step], list[float], float]:
     """(program, x*, y*) of the published sampler for one of its seeds."""
-    state, numpy_state = random.Random(seed), np.random.RandomState(seed)
-    goal_x = float(numpy_state.choice(CONSTANTS))
-    program = paper_program(state, numpy_state)
-    return program, [goal_x], run(program, [goal_x], guard=True)
+    named = random.Random(seed)
+    for _ in range(5):  # the original names its input at random first
+        named.random()
+    solution = float(named.choice(CONSTANTS))
+    program = paper_program(seed)[0]
+    return program, [solution], float(run(program, [solution], guard=True))
 
 
-def paper_program(state: random.Random, numpy_state: np.random.RandomState) -> list[Step]:
-    """Seven steps of at most five constants, in the published sampler's order of choices."""
-    raise NotImplementedError
+def paper_program(seed: int) -> tuple[list[Step], random.Random]:
+    """The program, and the state in which sampling leaves Python's generator, which the seeds' chain goes on with."""
+    rng, numpy_rng = random.Random(seed), np.random.RandomState(seed)
+    constants: list[float] = []
+    program: list[Step] = []
+    for size in range(1, PAPER_STEPS + 1):  # values so far: the input and the steps' results
+        both_computed = numpy_rng.choice(2, p=[0.5, 0.5]) == 1 and size > 1
+        weights = np.exp(np.arange(size))
+        places = numpy_rng.choice(size, 1 + both_computed, p=weights / weights.sum(), replace=False)
+        second: int | float
+        operators = ["add", "sub", "mul", "truediv"]
+        if both_computed:
+            second = int(places[1])
+        else:
+            if numpy_rng.rand() < 1 - len(constants) / PAPER_CONSTANTS:
+                constants.append(CONSTANTS[rng.randint(0, len(CONSTANTS) - 1)])
+            second = constants[int(numpy_rng.choice(len(constants), 1, replace=False)[0])]
+            if second <= 0:
+                operators.remove("truediv")
+        program.append(Step(str(numpy_rng.choice(operators)), int(places[0]), second))
+    return program, rng
 
 
-PAPER_SEEDS: tuple[int, ...] = ()
+def paper_seeds(n: int) -> list[int]:
+    """The first n problem seeds of the published "hard" filter: a goal of at most 1e5, h not rising around 0.5."""
+    rng = random.Random(1111)
+    seeds: list[int] = []
+    while len(seeds) < n:
+        seed = rng.randint(0, 99999)
+        program, rng = paper_program(seed)  # the original's generator goes on from where the program's sampling ended
+        y = [run(program, [x], guard=True) for x in (0.5 - 0.1, 0.5, 0.5 + 0.1)]
+        if paper_problem(seed)[2] <= WORST and (y[2] < y[1] or y[1] < y[0]):
+            seeds.append(seed)
+    return seeds
+
+
+@functools.cache
+def _paper_seeds() -> list[int]:
+    return paper_seeds(100)

@@ -12,7 +12,7 @@ def to_array(figure: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """A matplotlib figure as an array, uint8, height x width x 3."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
 
