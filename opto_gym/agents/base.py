@@ -86,6 +86,11 @@ class Agent:
         """Notes that an answer of the model could not be used; the last good parameters are proposed again."""
         self.invalid_answers.append(reason)
 
+    @classmethod
+    def why_not(cls, problem: Problem) -> str | None:
+        """Why the agent can't work on a problem (a specialist on another domain's), or None."""
+        return None
+
     def recommend(self) -> Values | None:
         """The agent's own choice so far; None leaves it to the best score seen, on val or else on train."""
         return None

@@ -56,8 +56,8 @@ class Battleship(OptoEnv):
     Two code parameters play one game on a board that they see only as a map of hits and misses: each turn `reason` gets
     the map, and `act` gets the map and what `reason` returned, and names the square to fire at. A hit grants another
     shot in the same turn, a miss ends the turn. The setting is that of the Trace paper (Cheng, Nie and Swaminathan,
-    NeurIPS 2024, section 5.2 and its public experiment): 8 x 8 squares, ships of 5, 4, 3, 3 and 2 squares that may touch, 25
-    turns.
+    NeurIPS 2024, section 5.2 and its public experiment): 8 x 8 squares, ships of 5, 4, 3, 3 and 2 squares that may
+    touch, 25 turns.
 
     ## Parameters (action space)
     | name | space | start |

@@ -1,0 +1,138 @@
+"""Reading a model's answer: tolerant of its form, strict about what it names."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+from ..core import Problem
+from ..spaces import Choice, Code, Number, Prompt, ValueSpace
+
+_DECODER = json.JSONDecoder(strict=False)  # line breaks inside strings are common
+
+
+class Unusable(ValueError):
+    """An answer that holds no usable values; the message says why."""
+
+
+def read_suggestion(text: str, problem: Problem, key: str = "suggestion") -> dict[str, Any]:
+    """The values that an answer suggests, by parameter name; names it does not mention are missing.
+
+    The answer should be a JSON object with the values under `key`, or the values themselves. Prose and code fences
+    around it, trailing commas, single quotes and a missing end are forgiven; unknown names are ignored.
+
+    Raises:
+        Unusable: If there is no value for any parameter, or one has another type than its parameter.
+    """
+    names = [p.name for p in problem.parameters]
+    found = None
+    for data in _objects(text):
+        inner = data.get(key, data)
+        if isinstance(inner, dict) and any(name in inner for name in names):
+            found = inner
+            break
+    if found is None:
+        found = _scan(text, names)
+    if not found:
+        raise Unusable(f"no value for {', '.join(names)} in the answer {_brief(text)}")
+    return {p.name: cast_value(found[p.name], p.space, p.name) for p in problem.parameters if p.name in found}
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """The dictionaries that the answer may be, the most literal reading first."""
+    candidates = [text.strip()]
+    candidates += re.findall(r"```(?:\w*)\n(.*?)```", text, re.DOTALL)
+    if "{" in text and "}" in text:
+        candidates.append(text[text.index("{") : text.rindex("}") + 1])
+    found = []
+    for c in candidates:
+        for read in (_DECODER.decode, _without_commas, ast.literal_eval):
+            try:
+                data = read(c)
+            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+                continue
+            if isinstance(data, dict):
+                found.append(data)
+                break
+    return found
+
+
+def _without_commas(text: str) -> Any:
+    return _DECODER.decode(re.sub(r",(\s*[}\]])", r"\1", text))
+
+
+def _scan(text: str, names: list[str]) -> dict[str, Any]:
+    """Values that stand after ``"name":``, where the object around them is broken."""
+    found = {}
+    for name in names:
+        for match in re.finditer(rf"[\"']?\b{re.escape(name)}\b[\"']?\s*:\s*", text):
+            try:
+                found[name] = _DECODER.raw_decode(text, match.end())[0]
+            except (ValueError, RecursionError):
+                continue
+    return found
+
+
+def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
+    """The value in its parameter's type. Whether it is in the space is for the oracle to say.
+
+    Raises:
+        Unusable: If it has another type.
+    """
+    if isinstance(space, Number):
+        return _number(value, space, name)
+    if isinstance(space, Choice):
+        same = [o for o in space.options if o == value or str(o) == str(value)]
+        return same[0] if same else value
+    if isinstance(space, Prompt):
+        if isinstance(value, int | float) and not isinstance(value, bool) and not isinstance(space, Code):
+            return str(value)
+        if not isinstance(value, str):
+            raise Unusable(f"{name}: expected text, got {_brief(value)}")
+        return without_fences(value) if isinstance(space, Code) else value
+    return value
+
+
+def _number(value: Any, space: Number, name: str) -> int | float:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable(f"{name}: expected a number, got {_brief(value)}")
+    if space.integer:
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
+def without_fences(code: str) -> str:
+    """Code without the fence that models like to put around it."""
+    match = re.fullmatch(r"\s*```(?:\w*)\n(.*?)\n?```\s*", code, re.DOTALL)
+    return match.group(1) + "\n" if match else code
+
+
+def schema(problem: Problem, key: str = "suggestion", reasoning: bool = True) -> dict[str, Any]:
+    """A JSON schema for the answer: short reasoning, then a value for every parameter."""
+    types: dict[str, Any] = {}
+    for p in problem.parameters:
+        if isinstance(p.space, Number):
+            types[p.name] = {"type": "integer" if p.space.integer else "number"}
+        elif isinstance(p.space, Choice):
+            types[p.name] = {"enum": p.space.options}
+        else:
+            types[p.name] = {"type": "string"}
+    values = {"type": "object", "properties": types, "required": list(types), "additionalProperties": False}
+    parts: dict[str, Any] = {"reasoning": {"type": "string", "maxLength": 300}} if reasoning else {}
+    parts[key] = values
+    return {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
+
+
+def _brief(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,167 @@
+"""Random search with sensible moves for each kind of space: a floor that an optimizer should beat.
+
+Every third proposal is drawn anew from the spaces, the others change the best parameters seen (by reward on train): a
+number by a step whose size spans orders of magnitude, a choice at random, a text by dropping, doubling or swapping
+sentences of texts seen, code by a change of its syntax tree (a constant, an operator, a comparison, a returned value).
+No text of the feedback and no graph is used.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from ..core import TraceFeedback
+from ..spaces import Choice, Code, Number, Prompt, ValueSpace
+from .base import Agent, Run, Values
+
+
+class RandomSearch(Agent):
+    """Random search (see the module's docstring).
+
+    Args:
+        explore: Share of proposals drawn anew.
+    """
+
+    def __init__(self, *, explore: float = 1 / 3, **settings: Any) -> None:
+        super().__init__(**settings)
+        if not 0 <= explore <= 1:
+            raise ValueError(f"RandomSearch: expected explore in [0, 1], got {explore!r}")
+        self.explore = explore
+
+    def run(self) -> Run:
+        """Proposes, and keeps the best."""
+        observation: TraceFeedback = yield
+        best, reward = self.problem.start, observation.feedback.reward
+        while True:
+            values = self._anew(best) if self.rng.random() < self.explore else self._near(best)
+            observation = yield values
+            if observation.feedback.reward >= reward:
+                best, reward = values, observation.feedback.reward
+
+    def _anew(self, best: Values) -> Values:
+        return {p.name: anew(p.space, best[p.name], self.rng) for p in self.problem.parameters}
+
+    def _near(self, best: Values) -> Values:
+        """The best with one parameter or more changed."""
+        parameters = self.problem.parameters
+        chosen = self.rng.random(len(parameters)) < 1 / len(parameters)
+        chosen[int(self.rng.integers(len(parameters)))] = True
+        return {
+            p.name: near(p.space, best[p.name], self.rng) if change else best[p.name]
+            for p, change in zip(parameters, chosen, strict=True)
+        }
+
+
+def anew(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
+    """A value anywhere in the space."""
+    if isinstance(space, Number):
+        if space.high - space.low > 200:  # wide or unbounded: by order of magnitude
+            return _fit(float(rng.choice((-1, 1)) * 10 ** rng.uniform(-1, 2)), space)
+        return _fit(float(rng.uniform(space.low, space.high)), space)
+    if isinstance(space, Choice):
+        return space.options[int(rng.integers(len(space.options)))]
+    return near(space, value, rng)
+
+
+def near(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
+    """A value that differs a little."""
+    if isinstance(space, Number):
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return anew(space, value, rng)
+        width = space.high - space.low
+        size = min(width / 4 if math.isfinite(width) else math.inf, max(1.0, abs(value)))
+        x = _fit(value + rng.normal() * size * 10 ** rng.uniform(-2, 0), space)
+        return x if x != value or not space.integer else _fit(value + int(rng.choice((-1, 1))), space)
+    if isinstance(space, Choice):
+        return anew(space, value, rng)
+    if isinstance(space, Code):
+        return _changed_code(str(value), rng)
+    if isinstance(space, Prompt):
+        return _changed_text(str(value), rng)[: space.max_length]
+    return value
+
+
+def _fit(x: float, space: Number) -> int | float:
+    x = min(max(x, space.low), space.high)
+    return min(max(round(x), math.ceil(space.low)), math.floor(space.high)) if space.integer else float(x)
+
+
+ADDITIONS = ("Think step by step.", "Be brief.", "Answer with one word or number.", "Check your answer.")
+
+
+def _changed_text(text: str, rng: np.random.Generator) -> str:
+    sentences = re.findall(r"[^.!?\n]+[.!?\n]*", text) or [text]
+    k = int(rng.integers(len(sentences)))
+    move = int(rng.integers(4))
+    if move == 0 and len(sentences) > 1:
+        del sentences[k]
+    elif move == 1 and len(sentences) > 1:
+        j = int(rng.integers(len(sentences)))
+        sentences[j], sentences[k] = sentences[k], sentences[j]
+    else:
+        sentences.insert(k + move % 2, f" {ADDITIONS[int(rng.integers(len(ADDITIONS)))]}")
+    return "".join(sentences).strip()
+
+
+class _Mutation(ast.NodeTransformer):
+    """Changes the syntax tree at one of its places that can be changed."""
+
+    def __init__(self, at: int, rng: np.random.Generator, arguments: list[str]) -> None:
+        self.at, self.rng, self.arguments, self.seen = at, rng, arguments, 0
+
+    def here(self) -> bool:
+        self.seen += 1
+        return self.seen - 1 == self.at
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool) and self.here():
+            step = int(self.rng.choice((-2, -1, 1, 2, 3, 5)))
+            return ast.copy_location(ast.Constant(node.value + step), node)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if self.here():
+            node.op = (ast.Add, ast.Sub, ast.Mult)[int(self.rng.integers(3))]()
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        if self.here():
+            node.ops[0] = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)[int(self.rng.integers(6))]()
+        return node
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        self.generic_visit(node)
+        if self.here():
+            node.value = self.expression()
+        return node
+
+    def expression(self) -> ast.expr:
+        """An argument, a small number, or a pair of small numbers."""
+        kind = int(self.rng.integers(3))
+        if kind == 0 and self.arguments:
+            return ast.Name(self.arguments[int(self.rng.integers(len(self.arguments)))], ast.Load())
+        numbers: list[ast.expr] = [ast.Constant(int(self.rng.integers(10))) for _ in range(2)]
+        return numbers[0] if kind == 1 else ast.List(numbers, ast.Load())
+
+
+def _changed_code(source: str, rng: np.random.Generator) -> str:
+    """The source with one place of its syntax tree changed; as it is if it does not parse."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    arguments = [a.arg for a in functions[-1].args.args] if functions else []
+    count = _Mutation(-1, rng, arguments)
+    count.visit(tree)
+    if not count.seen:
+        return source
+    changed = _Mutation(int(rng.integers(count.seen)), rng, arguments).visit(ast.parse(source))
+    return ast.unparse(ast.fix_missing_locations(changed)) + "\n"

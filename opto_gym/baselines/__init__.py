@@ -1,0 +1,1 @@
+"""The specialists of each domain, as agents."""

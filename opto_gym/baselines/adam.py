@@ -1,0 +1,107 @@
+"""Adam on numbers, with the gradient from the trace graph.
+
+Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015. The recorded operators are differentiated in
+reverse, as back-propagation does; the direction in which the output has to change is read from the feedback ("larger",
+"smaller"), as in the Trace paper's comparison, which minimizes |y - y*|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..agents.base import Agent, Values
+from ..core import Feedback, Problem, TraceFeedback
+from ..errors import OptoGymError
+from ..spaces import Number
+from ..trace import TraceGraph
+
+# d(output)/d(input) of each operator, from the inputs and the output
+DERIVATIVES: dict[str, Callable[..., tuple[float, ...]]] = {
+    "add": lambda a, b, y: (1.0, 1.0),
+    "sub": lambda a, b, y: (1.0, -1.0),
+    "mul": lambda a, b, y: (b, a),
+    "truediv": lambda a, b, y: (1.0 / b, -a / b**2),
+    "pow": lambda a, b, y: (b * a ** (b - 1), y * math.log(a) if a > 0 else 0.0),
+    "neg": lambda a, y: (-1.0,),
+    "pos": lambda a, y: (1.0,),
+    "abs": lambda a, y: (math.copysign(1.0, a),),
+}
+
+
+def gradient(graph: TraceGraph) -> dict[str, float]:
+    """d(output)/d(parameter) for every parameter, by reverse accumulation over the graph.
+
+    Raises:
+        OptoGymError: If the graph is masked, so that it does not say what was computed from what.
+    """
+    if "code" in graph.hidden:
+        raise OptoGymError("Adam differentiates the trace graph, and this one's code is masked: run it unmasked")
+    slope = {graph.output: 1.0}
+    for k in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[k]
+        derive = DERIVATIVES.get(graph.operators[node.operator].name)
+        if k not in slope or derive is None or not node.inputs:
+            continue
+        values = [graph.nodes[i].value if isinstance(i, int) else i.value for i in node.inputs]
+        try:
+            partial = derive(*values, node.value)
+        except (ArithmeticError, TypeError):  # at a pole, or not a number after all
+            continue
+        for i, d in zip(node.inputs, partial, strict=True):
+            if isinstance(i, int):
+                slope[i] = slope.get(i, 0.0) + slope[k] * d
+    return {graph.names[k]: slope.get(k, 0.0) for k in graph.parameters}
+
+
+def direction(feedback: Feedback) -> int:
+    """+1 if the output should grow, -1 if it should shrink, 0 if the feedback does not say."""
+    text = str(feedback)
+    return ("larger" in text) - ("smaller" in text)
+
+
+class Adam(Agent):
+    """Adam over the graph's gradient (see the module's docstring).
+
+    Args:
+        learning_rate: Step size; the paper's comparison has 0.1.
+        beta1: Decay of the mean.
+        beta2: Decay of the square.
+    """
+
+    def __init__(
+        self, *, learning_rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, **settings: Any
+    ) -> None:
+        super().__init__(**settings)
+        self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
+
+    @classmethod
+    def why_not(cls, problem: Problem) -> str | None:
+        """Why not: all parameters must be numbers."""
+        numbers = all(isinstance(p.space, Number) and not p.space.integer for p in problem.parameters)
+        return None if numbers else "Adam moves real numbers, and other kinds of parameters are among these"
+
+    def reset(self, problem: Problem, *, seed: int = 0) -> None:
+        """Begins a new problem."""
+        super().reset(problem, seed=seed)
+        self.values: Values = problem.start
+        self.mean, self.square = dict.fromkeys(self.values, 0.0), dict.fromkeys(self.values, 0.0)
+        self.steps = 0
+
+    def propose(self, observation: TraceFeedback) -> Values:
+        """One step against the gradient of the error."""
+        slope, way = gradient(observation.graph), direction(observation.feedback)
+        if way == 0 and not observation.feedback.success and observation.graph.error is None:
+            raise OptoGymError('Adam needs feedback that says "larger" or "smaller" (kind future_positive)')
+        self.steps += 1
+        for p in self.problem.parameters:
+            assert isinstance(p.space, Number)
+            g = -way * slope[p.name]
+            self.mean[p.name] = self.beta1 * self.mean[p.name] + (1 - self.beta1) * g
+            self.square[p.name] = self.beta2 * self.square[p.name] + (1 - self.beta2) * g * g
+            mean = self.mean[p.name] / (1 - self.beta1**self.steps)
+            root = math.sqrt(self.square[p.name] / (1 - self.beta2**self.steps))
+            x = self.values[p.name] - self.learning_rate * mean / (root + 1e-8)
+            self.values[p.name] = min(max(x, p.space.low), p.space.high)
+        return dict(self.values)
