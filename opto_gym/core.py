@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
@@ -20,6 +20,9 @@ from . import trace
 from .errors import OptoGymError, ProposalError, TraceError
 from .running import Candidate
 from .spaces import Code, TraceSpace, ValueSpace, space_from_dict
+
+if TYPE_CHECKING:
+    from .llm import Client
 
 KINDS = ("reward", "hindsight_positive", "hindsight_negative", "future_positive", "future_negative")
 """The kinds of feedback, in the terms of LLF-Bench (Cheng et al., 2023): what the output earned, what was right or
@@ -268,6 +271,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         ends_when_solved: Whether one successful oracle call proves the problem solved.
         nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
         instance: Whether θ answers one fixed case (else it must generalize).
+        uses_model: Whether the task itself calls a language model, as ``self.llm``.
 
     Args:
         oracle_calls: After how many steps an episode is truncated; None for never.
@@ -285,6 +289,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     ends_when_solved: bool = False
     nondeterministic: bool = False
     instance: bool = False
+    uses_model: bool = False
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
 
     # ---------------------------------------------------------------- an author writes these
@@ -332,6 +337,20 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         self.observation_space = cast(Any, TraceSpace())
         self.last: Evaluation | None = None
         self._episode, self._calls = 0, 0
+        self._llm: Client | None = None
+
+    @property
+    def llm(self) -> Client:
+        """The client of the model inside the task; the leaderboard puts its own here, which records and counts."""
+        if self._llm is None:
+            from .llm import Client
+
+            self._llm = Client(role="task")
+        return self._llm
+
+    @llm.setter
+    def llm(self, client: Client) -> None:
+        self._llm = client
 
     @property
     def problem(self) -> Problem:

@@ -51,7 +51,7 @@ class FunctionEnv(OptoEnv):
             finally:
                 for q, (current, executor) in zip(self._mine, kept, strict=True):
                     q._current = current
-                    if isinstance(q, CodeParameter):
+                    if isinstance(q, CodeParameter) and executor is not None:
                         q._executor = executor
 
     def judge(self, output: Any, example: Any) -> Feedback:
@@ -109,7 +109,8 @@ def from_function(
     Raises:
         TypeError: If there are no parameters.
     """
-    if parameters is None and callable(own := getattr(program, "parameters", None)):
+    own: Any = getattr(program, "parameters", None)
+    if parameters is None and callable(own):
         parameters = own()
     traced = list(parameters or ())
     if not traced:

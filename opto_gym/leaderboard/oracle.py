@@ -1,0 +1,186 @@
+"""The trace oracle as the harness serves it: paid from the budget, recorded, and answered from the record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from ..agents.base import Values
+from ..core import Evaluation, Feedback, OptoEnv, TraceFeedback
+from ..errors import BudgetSpent, ReplayMismatch
+from ..llm import Budget
+from ..trace import TraceGraph
+from .records import TrialFolder, digest
+
+
+class RecordedOracle:
+    """The oracle of one trial; safe to call from several threads.
+
+    A call's number, which draws its examples, is given at submission. A recorded call is found again by the hash of
+    its parameters, examples and split, and by how often that came before.
+
+    Args:
+        env: The environment with its wrappers.
+        budget: Where oracle calls and example evaluations are reserved.
+        folder: The record.
+        seed: The episode's.
+        replay: Evaluate everything again and compare it with the record.
+        on_call: Called after each call with its line, in the calling thread.
+        notes: Gives, and forgets, the reasons of unusable answers since the last call.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        budget: Budget,
+        folder: TrialFolder,
+        *,
+        seed: int,
+        replay: bool = False,
+        on_call: Callable[[dict[str, Any]], None] = lambda line: None,
+        notes: Callable[[], list[str]] = list,
+    ) -> None:
+        self.env, self.budget, self.folder, self.seed, self.replay = env, budget, folder, seed, replay
+        self._on_call, self._notes = on_call, notes
+        self._lock = threading.Lock()
+        self._recorded = {(line["key"], line["n"]): line for line in folder.steps()}
+        self._seen: dict[str, int] = {}
+        self._calls, self._last_metrics = 0, None
+        self._solved = False
+        self.differences: list[str] = []
+        self.lines: list[dict[str, Any]] = []
+        self._start = self._call(self._inner.problem.start, None, "train", 0)
+
+    @property
+    def _inner(self) -> OptoEnv:
+        return self.env.unwrapped  # type: ignore[return-value]
+
+    @property
+    def start(self) -> TraceFeedback:
+        """The observation of the start values: call 0, which is not counted."""
+        return self._start
+
+    def __call__(
+        self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
+    ) -> TraceFeedback:
+        """One oracle call.
+
+        Raises:
+            BudgetSpent: If the budget does not hold it, or the problem is solved.
+            ValueError: For the test split, which no agent sees.
+        """
+        if split not in ("train", "val"):
+            raise ValueError(f"the oracle expected the split train or val, got {split!r}: no agent sees test")
+        parameters = dict(self._inner._values(parameters))
+        with self._lock:
+            if self._solved:
+                raise BudgetSpent("oracle_calls", "the problem is solved")
+            sizes = self._inner.splits
+            size = (
+                len(examples) if examples is not None else self._inner.batch if split == "train" else len(sizes[split])
+            )
+            held = self.budget.reserve(oracle_calls=1, evaluations=size)
+            self._calls += 1
+            number = self._calls
+        with held:
+            return self._call(parameters, examples, split, number)
+
+    def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
+        """Several calls, in order."""
+        return [self(p) for p in proposals]
+
+    def _call(self, parameters: Values, examples: Sequence[int] | None, split: str, number: int) -> TraceFeedback:
+        begin = time.monotonic()
+        key = digest([number == 0, parameters, examples and [int(i) for i in examples], split])
+        with self._lock:
+            n = self._seen[key] = self._seen.get(key, -1) + 1
+        line = self._recorded.get((key, n))
+        if line is not None and not self.replay:
+            observation = TraceFeedback(
+                TraceGraph.from_json(self.folder.blob(line["graph"])), Feedback.from_dict(line["feedback"])
+            )
+            if number:
+                self._notes()
+            self._after(line)
+            return self._wrapped(observation)
+        if line is None and self.replay:
+            raise ReplayMismatch(f"call {number}: these parameters are not in the record: {parameters}")
+        if line is not None:
+            examples = line["examples"]  # as they were drawn
+        elif examples is None and split == "train":
+            examples = list(self._inner.draw(self.seed, number, self._last_metrics))
+        result = self._inner.evaluate(parameters, split=split, examples=examples)
+        new = {
+            "call": number,
+            "key": key,
+            "n": n,
+            "parameters": parameters,
+            "parameters_hash": digest(parameters),
+            "split": split,
+            "examples": [r.example for r in result.per_example],
+            "score": result.score,
+            "reward": result.reward,
+            "success": result.success,
+            "error": result.error,
+            "feedback": result.feedback.to_dict(),
+            "graph": result.graph.content_hash,
+            "metrics": dict(result.metrics),
+            "invalid": self._notes() if number else [],
+        }
+        if line is not None:
+            self._compare(line, new)
+            self._after(line)
+        else:
+            new["spent"] = {k: v for k, v in self.budget.spent.items() if v}
+            new["seconds"] = round(time.monotonic() - begin, 4)
+            new["time"] = round(time.time(), 3)
+            self.folder.add_step(new, result.graph.to_json())
+            self._after(new)
+        return self._wrapped(result.observation)
+
+    def _after(self, line: dict[str, Any]) -> None:
+        with self._lock:
+            self._last_metrics = line["metrics"]
+            self._solved = self._solved or (line["success"] and self._inner.ends_when_solved and line["call"] > 0)
+            self.lines.append(line)
+        self._on_call(line)
+
+    def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+        for name in ("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid"):
+            if plain(old[name]) != plain(new[name]):
+                self.differences.append(f"call {old['call']}: {name} was {old[name]!r:.200}, is {new[name]!r:.200}")
+
+    def _wrapped(self, observation: TraceFeedback) -> TraceFeedback:
+        """The observation as the wrappers show it, the innermost first."""
+        layers = []
+        env: Any = self.env
+        while env is not env.unwrapped:
+            if isinstance(env, gym.ObservationWrapper):
+                layers.append(env)
+            env = env.env
+        for wrapper in reversed(layers):
+            observation = wrapper.observation(observation)
+        return observation
+
+    @property
+    def solved(self) -> bool:
+        """Whether a call proved the problem solved."""
+        return self._solved
+
+
+def plain(x: Any) -> Any:
+    """What JSON makes of a value, for comparing with a record."""
+    import json
+
+    return json.loads(json.dumps(x, default=str))
+
+
+def score_on_test(env: OptoEnv, parameters: Values) -> tuple[Evaluation, list[float]]:
+    """An evaluation on the test split, and its scores by example."""
+    result = env.evaluate(parameters, split="test")
+    return result, [float(np.float64(r.feedback.score)) for r in result.per_example]

@@ -1,0 +1,108 @@
+"""Live progress of a run: trials, oracle calls, tokens, best score, time left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from ..llm import Ledger
+    from .trial import Outcome
+
+
+class Progress:
+    """A bar in a terminal, a line a trial elsewhere.
+
+    Args:
+        trials: Number of trials.
+        done: How many are done already.
+        calls: Oracle calls a trial, if that is the budget.
+        show: False for silence.
+    """
+
+    def __init__(self, trials: int, done: int, calls: float | None, show: bool) -> None:
+        self.trials, self.done, self.each, self.show = trials, done, calls, show
+        self._lock = threading.Lock()
+        self._calls = self._tokens = self._failed = 0
+        self._in_flight: dict[str, int] = {}
+        self._trial_tokens: dict[str, int] = {}
+        self._best: dict[str, tuple[float, float]] = {}
+        self._begin = time.monotonic()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        if self.show and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[said]}"),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("trials", total=self.trials, completed=self.done, said="")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+        elif self.show:
+            print(text, file=sys.stderr, flush=True)
+
+    def step(self, trial: str, line: dict[str, Any], ledger: Ledger) -> None:
+        """After each oracle call."""
+        totals = ledger.totals()
+        with self._lock:
+            self._calls += 1
+            self._in_flight[trial] = line["call"]
+            self._trial_tokens[trial] = totals["tokens_in"] + totals["tokens_out"]
+            env = trial.split("-")[0]
+            if env not in self._best or line["reward"] > self._best[env][0]:
+                self._best[env] = line["reward"], line["score"]
+            if self._bar is not None:
+                self._bar.update(self._task, completed=self._progress(), said=self._said())
+
+    def trial(self, outcome: Outcome) -> None:
+        """After each trial."""
+        with self._lock:
+            self.done += 1
+            self._in_flight.pop(outcome.trial, None)
+            self._failed += outcome.status == "failed"
+            said = self._said()
+            if self._bar is not None:
+                self._bar.update(self._task, completed=self._progress(), said=said)
+        if outcome.status == "failed":
+            self.say(f"failed  {outcome.trial}: {outcome.error}")
+        elif self._bar is None:
+            self.say(f"[{self.done}/{self.trials}] {outcome.trial}: {outcome.steps} calls; {said}")
+
+    def _progress(self) -> float:
+        if not self.each:
+            return self.done
+        return self.done + sum(min(1.0, n / self.each) for n in self._in_flight.values())
+
+    def _said(self) -> str:
+        tokens = sum(self._trial_tokens.values())
+        best = ", ".join(f"{env} {score:.3g}" for env, (_, score) in sorted(self._best.items()))
+        spent = time.monotonic() - self._begin
+        share = self._progress() / max(1, self.trials)
+        left = f", {_duration(spent / share - spent)} left" if 0.02 < share < 1 else ""
+        failed = f", {self._failed} failed" if self._failed else ""
+        return (
+            f"{self.done}/{self.trials} trials{failed}, {self._calls} calls, {tokens} tokens, best {best or '-'}{left}"
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes, s = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{s:02}" if minutes >= 60 else f"{minutes}:{s:02}"

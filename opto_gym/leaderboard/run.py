@@ -1,0 +1,347 @@
+"""Running a set of trials: the grid, the threads, resuming, replaying."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from .. import registration
+from ..errors import OptoGymError, RecordError
+from ..llm import LIMITS, Budget, Client, price_of
+from .progress import Progress
+from .records import RunFolder, TrialFolder
+from .trial import SCORING, Outcome, Spec, Trial, unwrapped
+
+Named = str | tuple[str, Mapping[str, Any]]
+"""An environment or agent: its name, or (name, keyword arguments)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        path: Its folder.
+        trials: How each trial ended.
+        skipped: Pairs that can't work together, with the reason.
+    """
+
+    path: Path
+    trials: tuple[Outcome, ...]
+    skipped: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to do, before it does it.
+
+    Attributes:
+        specs: The trials by id.
+        skipped: (environment, agent, why not).
+        limits: The budget of each trial.
+        cap: The budget of the whole run.
+        test_scores: See `Trial`.
+    """
+
+    specs: Mapping[str, Spec]
+    skipped: tuple[tuple[str, str, str], ...]
+    limits: Mapping[str, float | None]
+    cap: Mapping[str, float | None]
+    test_scores: str
+
+    def estimate(self) -> dict[str, Any]:
+        """Upper bounds for the whole run, None where nothing bounds it; usd is None where a price is unknown."""
+        calls = self.limits.get("oracle_calls")
+        with_model = [s for s in self.specs.values() if registration.agent_class(s.agent).uses_model]
+        each = min((v for v in (calls, self.limits.get("llm_calls")) if v is not None), default=None)
+        llm_calls = None if each is None else each * len(with_model)
+        per_call = 4000 + 1024  # a prompt of 16,000 characters and an answer
+        tokens = None if llm_calls is None else llm_calls * per_call
+        if self.limits.get("tokens") is not None:
+            limit = self.limits["tokens"] * len(with_model) if self.limits["tokens"] is not None else 0
+            tokens = limit if tokens is None else min(tokens, limit)
+        usd: float | None = 0.0
+        for spec in with_model:
+            price = price_of(Client(spec.optimizer_model, base_url=spec.base_url).model)
+            if price is None or each is None or usd is None:
+                usd = None
+            else:
+                usd += each * price.of(4000, 1024)
+        return {
+            "trials": len(self.specs),
+            "oracle_calls": None if calls is None else calls * len(self.specs),
+            "llm_calls": llm_calls if with_model else 0,
+            "tokens": tokens if with_model else 0,
+            "usd": usd,
+        }
+
+
+def plan(
+    envs: Iterable[Named],
+    agents: Iterable[Named],
+    *,
+    seeds: int | Sequence[int] = 5,
+    limits: Mapping[str, float | None] | None = None,
+    cap: Mapping[str, float | None] | None = None,
+    model: str | None = None,
+    optimizer_model: str | None = None,
+    task_model: str | None = None,
+    base_url: str | None = None,
+    mask: Sequence[str] = (),
+    feedback: Sequence[str] | None = None,
+    test_scores: str = "each",
+) -> Plan:
+    """The grid of trials (see `run` for the arguments). Makes each environment once, which tests its arguments."""
+    if test_scores not in SCORING:
+        raise ValueError(f"expected test_scores of {SCORING}, got {test_scores!r}")
+    limits, cap = dict(limits or {}), dict(cap or {})
+    Budget(limits)
+    Budget(cap)
+    if not any(v is not None for v in limits.values()):
+        raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
+    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
+    specs: dict[str, Spec] = {}
+    skipped = []
+    optimizers = [_named(a) for a in agents]
+    for env, env_arguments in map(_named, envs):
+        for agent, settings in optimizers:
+            cls = registration.agent_class(agent)
+            for seed in numbers:
+                spec = Spec(
+                    env,
+                    env_arguments,
+                    tuple(mask),
+                    None if feedback is None else tuple(feedback),
+                    agent,
+                    settings,
+                    seed,
+                    optimizer_model or model,
+                    task_model or model,
+                    base_url,
+                )
+                problem = unwrapped(spec.make_env()).problem
+                cls(**settings)  # says at once if a setting is unknown
+                why_not = cls.why_not(problem)
+                if why_not is not None:
+                    skipped.append((env, agent, why_not))
+                    break
+                specs[spec.trial_id()] = spec
+    if not specs:
+        raise ValueError("there is nothing to run: " + "; ".join(f"{a} on {e}: {why}" for e, a, why in skipped))
+    return Plan(specs, tuple(skipped), limits, cap, test_scores)
+
+
+def run(
+    envs: Iterable[Named],
+    agents: Iterable[Named],
+    *,
+    out: str | Path,
+    seeds: int | Sequence[int] = 5,
+    oracle_calls: int | None = None,
+    evaluations: int | None = None,
+    llm_calls: int | None = None,
+    tokens: int | None = None,
+    usd: float | None = None,
+    seconds: float | None = None,
+    cap: Mapping[str, float | None] | None = None,
+    model: str | None = None,
+    optimizer_model: str | None = None,
+    task_model: str | None = None,
+    base_url: str | None = None,
+    mask: Sequence[str] = (),
+    feedback: Sequence[str] | None = None,
+    test_scores: str = "each",
+    jobs: int = 1,
+    progress: bool = True,
+) -> RunResult:
+    """Runs every agent on every environment with every seed, and records all of it.
+
+    Trials that are done are not run again; interrupted ones go on from their record; with a larger budget, done ones go
+    on too.
+
+    Args:
+        envs: Ids or ``module:Class``, or (id, arguments).
+        agents: Names or ``module:Class``, or (name, settings).
+        out: The run's folder.
+        seeds: How many, or which.
+        oracle_calls: Budget of a trial: oracle calls.
+        evaluations: Budget of a trial: example evaluations.
+        llm_calls: Budget of a trial: calls of the model.
+        tokens: Budget of a trial: tokens in and out.
+        usd: Budget of a trial: money.
+        seconds: Budget of a trial: wall time.
+        cap: Budget of the whole run, by the same names.
+        model: For both roles; ``"local"`` is the embedded one.
+        optimizer_model: The agents' model.
+        task_model: The model inside environments.
+        base_url: Their endpoint.
+        mask: Parts of the graph to hide.
+        feedback: Kinds of feedback to keep.
+        test_scores: ``each``, ``end`` or ``never``.
+        jobs: Trials at a time.
+        progress: Show progress.
+
+    Raises:
+        ValueError: For an impossible grid or budget.
+        RecordError: If the folder can't be used.
+        KeyboardInterrupt: After Ctrl-C; the run can be resumed.
+    """
+    limits = {
+        "oracle_calls": oracle_calls,
+        "evaluations": evaluations,
+        "llm_calls": llm_calls,
+        "tokens": tokens,
+        "usd": usd,
+        "seconds": seconds,
+    }
+    made = plan(
+        envs,
+        agents,
+        seeds=seeds,
+        limits={k: v for k, v in limits.items() if v is not None},
+        cap=cap,
+        model=model,
+        optimizer_model=optimizer_model,
+        task_model=task_model,
+        base_url=base_url,
+        mask=mask,
+        feedback=feedback,
+        test_scores=test_scores,
+    )
+    return execute(made, Path(out), jobs=jobs, progress=progress)
+
+
+def resume(
+    out: str | Path, *, limits: Mapping[str, float | None] | None = None, jobs: int | None = None, progress: bool = True
+) -> RunResult:
+    """Goes on with a run, from its folder alone; `limits` replace those of the same name."""
+    folder = RunFolder(Path(out))
+    asked = folder.plan
+    specs: dict[str, Spec] = {}
+    for data in asked["specs"]:
+        spec = Spec.from_dict(data)
+        specs[spec.trial_id()] = spec  # anew: an agent whose source has changed gets another trial
+    new = {k: v for k, v in (limits or {}).items() if v is not None}
+    skipped = tuple((env, agent, why) for env, agent, why in asked["skipped"])
+    made = Plan(specs, skipped, {**asked["limits"], **new}, asked["cap"], asked["test_scores"])
+    return execute(made, Path(out), jobs=jobs or asked["jobs"], progress=progress)
+
+
+def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
+    """Runs a plan in its folder."""
+    if jobs < 1:
+        raise ValueError(f"expected at least 1 job, got {jobs}")
+    folder = RunFolder(out)
+    folder.lock()
+    try:
+        before = folder.plan["specs"] if (out / "run.json").exists() else []
+        known = [Spec.from_dict(s) for s in before]
+        specs = [*known, *(s for s in plan.specs.values() if s not in known)]
+        folder.write_plan(
+            {
+                "specs": [s.to_dict() for s in specs],
+                "skipped": plan.skipped,
+                "limits": plan.limits,
+                "cap": plan.cap,
+                "test_scores": plan.test_scores,
+                "jobs": jobs,
+            }
+        )
+        return _execute(plan, folder, jobs, progress)
+    finally:
+        folder.unlock()
+
+
+def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
+    whole = Budget(plan.cap)
+    stop = threading.Event()
+    done, todo = [], {}
+    for name, spec in plan.specs.items():
+        finished = _finished(folder.trial_path(name), plan)
+        if finished is not None:
+            done.append(finished)
+        else:
+            todo[name] = spec
+    with Progress(len(plan.specs), len(done), plan.limits.get("oracle_calls"), show) as progress:
+        for env, agent, why in plan.skipped:
+            progress.say(f"skipped {agent} on {env}: {why}")
+        trials = {
+            name: Trial(
+                spec,
+                folder.trial_path(name),
+                limits=plan.limits,
+                test_scores=plan.test_scores,
+                parent=whole,
+                progress=progress.step,
+                stop=stop,
+            )
+            for name, spec in todo.items()
+        }
+        with ThreadPoolExecutor(jobs) as pool:
+            futures: dict[Future[Outcome], str] = {pool.submit(t.run): name for name, t in trials.items()}
+            try:
+                pending = set(futures)
+                while pending:
+                    ready, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for future in ready:
+                        outcome = future.result()
+                        done.append(outcome)
+                        progress.trial(outcome)
+            except BaseException:
+                stop.set()
+                for future in futures:
+                    future.cancel()
+                progress.say("stopping after the calls in flight")
+                raise
+    order = list(plan.specs)
+    return RunResult(folder.path, tuple(sorted(done, key=lambda o: order.index(o.trial))), plan.skipped)
+
+
+def _finished(path: Path, plan: Plan) -> Outcome | None:
+    """The outcome of a trial that is done under the same budget, so that there is nothing left to do."""
+    if not (path / "trial.json").exists():
+        return None
+    summary = TrialFolder(path).summary() or {}
+    if summary.get("status") != "done" or summary["test_scores"] != plan.test_scores:
+        return None
+    if summary["limits"] != dict(plan.limits) and summary["ended"] != "solved":
+        return None
+    return Outcome(path.name, path, "done", steps=summary["summary"]["oracle_calls"])
+
+
+def replay(path: str | Path) -> Outcome:
+    """Runs a trial again from its record, without an endpoint or model, and compares every step.
+
+    The agent's calls are answered from ``llm.jsonl``; every recorded oracle call is evaluated anew.
+    `Outcome.differences` names what disagrees.
+
+    Raises:
+        RecordError: If the folder holds no trial, or its agent's source has changed.
+    """
+    path = Path(path)
+    summary = TrialFolder(path).summary() if (path / "trial.json").exists() else None
+    if summary is None:
+        raise RecordError(f"{path} holds no trial.json: expected the folder of a trial")
+    spec = Spec.from_dict(summary["spec"])
+    # as many calls as are recorded, then the budget ends the trial as it ended then
+    recorded = [line for line in TrialFolder(path).steps() if line["call"] > 0]
+    limits = {**summary["limits"], "oracle_calls": len(recorded), "seconds": None}
+    trial = Trial(spec, path, limits=limits, test_scores="never", replay=True)
+    outcome = trial.run()
+    if spec.trial_id() != path.name:
+        outcome.differences.insert(0, "the environment's problem or the agent's source has changed since the record")
+    if outcome.error is not None:
+        outcome.differences.append(outcome.error)
+    elif outcome.steps != len(recorded):
+        outcome.differences.append(f"{len(recorded)} calls are recorded, {outcome.steps} were made")
+    if not recorded and outcome.error is None and summary["status"] == "failed":
+        raise OptoGymError(f"{path.name} failed before its first call: there is nothing to replay")
+    return outcome
+
+
+def _named(x: Named) -> tuple[str, dict[str, Any]]:
+    return (x, {}) if isinstance(x, str) else (x[0], dict(x[1]))
