@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from ..agents.base import Agent, Run, Values
 from ..core import Problem
-from ..envs.battleship import ACT_PARITY, REASON_PARITY
 
 SCAN_REASON = '''def reason(map):
     """The unknown squares, row by row."""
@@ -15,6 +14,47 @@ SCAN_REASON = '''def reason(map):
 SCAN_ACT = '''def act(map, plan):
     """The first of them."""
     return plan[0]
+'''
+REASON_PARITY = '''def reason(map):
+    """Targets: unknown squares beside hits, those in line with two hits first; else squares of one colour."""
+    height, width = len(map), len(map[0])
+
+    def state(r, c):
+        return map[r][c] if 0 <= r < height and 0 <= c < width else "O"
+
+    best, targets = 0, []
+    for r in range(height):
+        for c in range(width):
+            if map[r][c] != ".":
+                continue
+            value = 0
+            for dr, dc in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+                if state(r + dr, c + dc) == "X":
+                    value = max(value, 3 if state(r + 2 * dr, c + 2 * dc) == "X" else 2)
+            if value == 0 and (r + c) % 2 == 0:
+                value = 1
+            if value > best:
+                best, targets = value, []
+            if value == best:
+                targets.append([r, c])
+    return targets
+'''
+ACT_PARITY = '''def act(map, plan):
+    """Of the targets, the one with the most unknown squares around, in rows and columns up to 4 away."""
+    height, width = len(map), len(map[0])
+
+    def room(square):
+        r, c = square
+        total = 0
+        for dr, dc in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            for k in range(1, 5):
+                i, j = r + k * dr, c + k * dc
+                if not (0 <= i < height and 0 <= j < width) or map[i][j] == "O":
+                    break
+                total += 1
+        return total
+
+    return max(plan, key=room)
 '''
 
 

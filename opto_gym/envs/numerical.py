@@ -102,7 +102,7 @@ class NumericalOptimization(OptoEnv):
             raise ValueError(f"NumericalOptimization: expected a sampler of {SAMPLERS}, got {sampler!r}")
         if type(problem) is not int or not 0 <= problem < 100:
             raise ValueError(f"NumericalOptimization: expected a problem from 0 to 99, got {problem!r}")
-        if not 1 <= n_parameters <= 20:
+        if type(n_parameters) is not int or not 1 <= n_parameters <= 20:
             raise ValueError(f"NumericalOptimization: expected 1 to 20 parameters, got {n_parameters!r}")
         if sampler == "paper":
             if n_parameters != 1 or steps is not None:
@@ -121,11 +121,15 @@ class NumericalOptimization(OptoEnv):
 
     def forward(self, p: Parameters, example: Any) -> Node:
         """The program."""
-        return run(self.program, list(p.values()), guard=self.sampler == "paper")  # type: ignore[no-any-return]
+        for x in p.values():
+            x.data = float(x.data)  # whole numbers would grow without bounds
+        return run(self.program, [x.node for x in p.values()], guard=self.sampler == "paper")  # type: ignore[no-any-return]
 
     def judge(self, output: Any, example: Any) -> Feedback:
         """The error and its direction."""
         error = abs(output - self.goal)
+        if math.isnan(error):
+            return Feedback(error, (Part("hindsight_negative", "The output is not a number."),))
         if error <= self.tolerance:
             return Feedback(0.0, (Part("hindsight_positive", f"The output {output} is right."),), True)
         way = "larger" if output < self.goal else "smaller"
@@ -144,7 +148,8 @@ class NumericalOptimization(OptoEnv):
         if self.last is None or self.render_mode is None:
             return None
         graph = self.last.graph
-        values = [float(graph.nodes[k].value) for k in graph.parameters]
+        proposed = [graph.nodes[k].value for k in graph.parameters]
+        values = [float(v) if p.space.contains(v) else math.nan for p, v in zip(self.parameters, proposed, strict=True)]
         title = f"error {self.last.score:.4g}"
         if self.render_mode == "ansi":
             said = ", ".join(f"x{i} = {v:g}" for i, v in enumerate(values))

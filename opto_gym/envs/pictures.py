@@ -30,7 +30,8 @@ def battleship(
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", facecolor="#e8f1f8")
     axes.set_xticks(range(width))
     axes.set_yticks(range(height))
-    axes.tick_params(length=0, labelsize=11, labelcolor="#556", labeltop=True, labelbottom=False)
+    axes.tick_params(which="both", length=0)
+    axes.tick_params(labelsize=11, labelcolor="#556", labeltop=True, labelbottom=False)
     axes.set_xticks(np.arange(width + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(height + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=2)
@@ -56,7 +57,7 @@ def battleship(
 def curve(
     x: Sequence[float], y: Sequence[float], goal: float, at: tuple[float, float], title: str
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A program's output over its parameter, the goal as a line, the last proposal as a dot."""
+    """A program's output over its parameter, the goal as a line, the last proposal as a dot. Poles are cut off."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
@@ -64,7 +65,10 @@ def curve(
     axes.plot(x, y, color="#2c6e9b", lw=2)
     axes.axhline(goal, color="#7a8", ls="--", lw=1.5, label=f"goal {goal:g}")
     axes.plot(*at, "o", color="#d1495b", ms=9, label="last proposal")
-    axes.set(xlabel="x0", ylabel="output", title=title)
+    low, high = np.nanquantile([*y, goal], (0.03, 0.97))
+    low, high = min(low, goal), max(high, goal)
+    margin = 0.1 * (high - low) or 1.0
+    axes.set(xlabel="x0", ylabel="output", title=title, ylim=(low - margin, high + margin))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return to_array(figure)
