@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from ..core import Problem, TraceFeedback
-from ..errors import BudgetSpent
+from ..errors import BudgetSpent, OptoGymError
 
 if TYPE_CHECKING:
     from ..llm import Budget, Client
@@ -77,7 +77,14 @@ class Agent:
         self._llm = client
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem.
+
+        Raises:
+            OptoGymError: If the agent can't work on it, see `why_not`.
+        """
+        why_not = self.why_not(problem)
+        if why_not is not None:
+            raise OptoGymError(f"{why_not}: {problem.id} has {[p.name for p in problem.parameters]}")
         self.problem, self.rng = problem, np.random.default_rng(seed)
         self.invalid_answers = []
         self._loop: Run | None = None

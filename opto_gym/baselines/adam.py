@@ -30,29 +30,45 @@ DERIVATIVES: dict[str, Callable[..., tuple[float, ...]]] = {
 }
 
 
+STEEPEST = 1e100  # a larger slope counts as this, so that its square stays finite
+
+
 def gradient(graph: TraceGraph) -> dict[str, float]:
     """d(output)/d(parameter) for every parameter, by reverse accumulation over the graph.
 
+    At a pole, and where the run broke off in an error, the slope is 0.
+
     Raises:
-        OptoGymError: If the graph is masked, so that it does not say what was computed from what.
+        OptoGymError: If the graph is masked, or has operators other than `DERIVATIVES`, or values that are no numbers.
     """
     if "code" in graph.hidden:
-        raise OptoGymError("Adam differentiates the trace graph, and this one's code is masked: run it unmasked")
+        raise OptoGymError(
+            "Adam differentiates the trace graph's operators, and this graph's are masked: unmask `code`"
+        )
     slope = {graph.output: 1.0}
     for k in range(len(graph.nodes) - 1, -1, -1):
-        node = graph.nodes[k]
-        derive = DERIVATIVES.get(graph.operators[node.operator].name)
-        if k not in slope or derive is None or not node.inputs:
+        node, kind = graph.nodes[k], graph.kind(k)
+        if k not in slope or not node.inputs or kind == "error":
             continue
+        name = graph.operators[node.operator].name
+        if kind != "operator" or name not in DERIVATIVES:
+            raise OptoGymError(f"Adam knows the derivatives of {sorted(DERIVATIVES)}, and this graph has {name!r}")
         values = [graph.nodes[i].value if isinstance(i, int) else i.value for i in node.inputs]
+        strange = [v for v in (*values, node.value) if not isinstance(v, int | float)]
+        if strange:
+            raise OptoGymError(f"Adam expected numbers in the trace graph, got {strange[0]!r} at {name!r}")
         try:
-            partial = derive(*values, node.value)
-        except (ArithmeticError, TypeError):  # at a pole, or not a number after all
-            continue
+            partial = DERIVATIVES[name](*values, node.value)
+        except ArithmeticError:
+            partial = (0.0,) * len(values)
         for i, d in zip(node.inputs, partial, strict=True):
             if isinstance(i, int):
                 slope[i] = slope.get(i, 0.0) + slope[k] * d
-    return {graph.names[k]: slope.get(k, 0.0) for k in graph.parameters}
+    return {graph.names[k]: _bounded(slope.get(k, 0.0)) for k in graph.parameters}
+
+
+def _bounded(slope: float) -> float:
+    return 0.0 if math.isnan(slope) else min(max(slope, -STEEPEST), STEEPEST)
 
 
 def direction(feedback: Feedback) -> int:
@@ -64,10 +80,12 @@ def direction(feedback: Feedback) -> int:
 class Adam(Agent):
     """Adam over the graph's gradient (see the module's docstring).
 
+    A call that broke off in an error counts as one of slope 0: the momentum carries on past it.
+
     Args:
         learning_rate: Step size; the paper's comparison has 0.1.
-        beta1: Decay of the mean.
-        beta2: Decay of the square.
+        beta1: Decay of the gradient's running mean.
+        beta2: Decay of its square's running mean.
     """
 
     def __init__(
@@ -91,8 +109,12 @@ class Adam(Agent):
 
     def propose(self, observation: TraceFeedback) -> Values:
         """One step against the gradient of the error."""
-        slope, way = gradient(observation.graph), direction(observation.feedback)
-        if way == 0 and not observation.feedback.success and observation.graph.error is None:
+        if observation.feedback.success:
+            return dict(self.values)
+        graph = observation.graph
+        slope, way = gradient(graph), direction(observation.feedback)
+        output = graph.nodes[graph.output].value
+        if way == 0 and graph.error is None and output == output:  # errors and NaN have no direction
             raise OptoGymError('Adam needs feedback that says "larger" or "smaller" (kind future_positive)')
         self.steps += 1
         for p in self.problem.parameters:

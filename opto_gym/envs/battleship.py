@@ -347,7 +347,7 @@ class BattleshipOnline(Battleship):
 
     def _sunk(self, state: Mapping[str, Any]) -> bool:
         board = place(state["board"], self.width, self.height, self.fleet)
-        return sum(board[row][column] for row, column in state["shots"]) == self.squares
+        return bool(sum(board[row][column] for row, column in state["shots"]) == self.squares)
 
     def _board_of(self, example: Any) -> int:
         return int(example["board"]) if isinstance(example, dict) else super()._board_of(example)

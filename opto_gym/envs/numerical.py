@@ -64,10 +64,11 @@ class NumericalOptimization(OptoEnv):
     * `sampler`: `"opto"` draws `steps` operations: the operator uniform over + - * /, the first operand a value so far
       with weight e^(place / 4) towards the newest (the newest itself where there are several parameters), the second
       with equal chance a constant (±1, ±2, ±3) or a value drawn likewise, until every parameter has joined. Kept are
-      problems whose output depends on each parameter, with 0.1 <= |y*| <= 1000 and a start's error in [0.1, 1000].
+      problems whose output needs half of the operations or more and depends on each parameter, with 0.1 <= |y*| <= 1000
+      and a start's error in [0.1, 1000].
       `"paper"` re-makes the published sampler and its "hard" filter (one parameter, its own problem seeds).
     * `n_parameters`: 1 to 20, for `"opto"`.
-    * `steps`: operations, for `"opto"`; by default 7 + 2 for each further parameter.
+    * `steps`: operations, for `"opto"`, at most 60; by default 7 + 2 for each further parameter.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
@@ -111,8 +112,9 @@ class NumericalOptimization(OptoEnv):
             self.tolerance = 0.0
         else:
             n_steps = steps if steps is not None else 7 + 2 * (n_parameters - 1)
-            if n_steps < max(1, n_parameters - 1):
-                raise ValueError(f"NumericalOptimization: {n_steps} steps can't join {n_parameters} parameters")
+            fewest = max(1, n_parameters - 1)  # to join all parameters
+            if type(n_steps) is not int or not fewest <= n_steps <= 60:
+                raise ValueError(f"NumericalOptimization: expected {fewest} to 60 steps, got {n_steps!r}")
             self.program, self._solution, self.goal = opto_problem(problem, n_parameters, n_steps)
             self.tolerance = 1e-6
         self.sampler = sampler
@@ -194,6 +196,8 @@ def opto_problem(problem: int, n: int, n_steps: int) -> tuple[list[Step], list[f
     rng = np.random.default_rng([20240622, problem, n, n_steps])
     while True:
         program = _opto_program(rng, n, n_steps)
+        if 2 * operations_needed(program, n) < n_steps:
+            continue
         solution = [float(rng.choice(CONSTANTS)) for _ in range(n)]
         start = [-1.0] * n
         try:
@@ -203,6 +207,15 @@ def opto_problem(problem: int, n: int, n_steps: int) -> tuple[list[Step], list[f
             continue
         if 0.1 <= abs(goal) <= 1000 and 0.1 <= abs(first - goal) <= 1000 and all(abs(m - goal) > 1e-6 for m in moved):
             return program, solution, goal
+
+
+def operations_needed(program: list[Step], n: int) -> int:
+    """How many of the operations the output depends on; n is the number of inputs."""
+    needed = {n + len(program) - 1}
+    for k, step in reversed(list(enumerate(program, n))):
+        if k in needed:
+            needed |= {i for i in (step.first, step.second) if isinstance(i, int)}
+    return sum(k >= n for k in needed)
 
 
 def _opto_program(rng: np.random.Generator, n: int, n_steps: int) -> list[Step]:
