@@ -35,8 +35,8 @@ class Budget:
     ) -> None:
         for name, value in (limits or {}).items():
             if name not in LIMITS:
-                raise ValueError(f"Budget: expected limits of {list(LIMITS)}, got {name!r}")
-            if value is not None and not value >= 0:
+                raise ValueError(f"Budget: expected limits of {LIMITS}, got {name!r}")
+            if value is not None and not value >= 0:  # NaN is refused too
                 raise ValueError(f"Budget: expected {name} of at least 0, got {value!r}")
         self.limits = {name: float(v) for name, v in (limits or {}).items() if v is not None}
         self.parent = parent
@@ -56,6 +56,10 @@ class Budget:
             here = self.limits.get(name, math.inf) - self._used(name)
             return max(0.0, min(here, self.parent.left(name) if self.parent else math.inf))
 
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """Limits and what is spent, as plain data."""
+        return {"limits": dict(self.limits), "spent": self.spent}
+
     def limited(self, name: str) -> bool:
         """Whether there is such a limit, here or in a parent."""
         return name in self.limits or (self.parent is not None and self.parent.limited(name))
@@ -66,6 +70,9 @@ class Budget:
         Raises:
             BudgetSpent: If one of them, or the time, is over the limit here or in a parent. Nothing is held then.
         """
+        for name, amount in amounts.items():
+            if name not in LIMITS or not amount >= 0:
+                raise ValueError(f"Budget.reserve: expected amounts of at least 0 of {LIMITS}, got {name}={amount!r}")
         with self._lock:
             budget: Budget | None = self
             while budget is not None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import random
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import EndpointError, OptoGymError
 from . import local
 from .budget import Budget, Reservation
+from .endpoint import Endpoint, Failure
 from .ledger import ROLES, Attempt, Ledger
 from .prices import Price, price_of
 from .record import CallRecord
 
 Message = Mapping[str, str]
-_CONTEXT = ("exceed_context_size", "context_length_exceeded", "maximum context length")
+"""``{"role": ..., "content": ...}``."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_TOKENS_A_MESSAGE = 8  # what a chat template adds: role, separators
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Answer:
         tokens_out: Tokens of the answer, likewise.
         seconds: Latency of the successful attempt.
         usd: Price, or None where it is unknown.
+        counted: Who counted the tokens: ``usage`` (the endpoint), ``estimate``, ``none`` (nothing was computed).
         problem: Why a well-received answer holds no usable completion, or None.
         replayed: Whether it came from the record.
     """
@@ -45,24 +49,25 @@ class Answer:
     tokens_out: int
     seconds: float
     usd: float | None
+    counted: str
     problem: str | None = None
     replayed: bool = False
 
 
 class Client:
-    """A language model behind an OpenAI-compatible endpoint, or the embedded one.
+    """A language model behind an OpenAI-compatible endpoint, or the embedded one. Thread-safe.
 
     Args:
         model: A name, or ``"local"`` for the embedded model. None takes ``OPTO_GYM_MODEL``, else ``"local"``.
-        base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own.
+        base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
         role: Of ``ledger.ROLES``: what the calls are for.
         budget: Where calls are reserved before they are made.
         ledger: Where every attempt is entered.
         record: Where calls are recorded, and found again.
         price: (USD a million tokens in, out), for a model that the price list does not know.
-        attempts: How often a call is tried on 429, 5xx and broken connections, with growing pauses.
-        timeout: Seconds an attempt may take.
+        attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses.
+        timeout: Seconds an attempt may take; None is 120, and 600 for the embedded model, whose callers queue.
 
     Raises:
         OptoGymError: If an endpoint is given but no model, or money is limited and the price unknown.
@@ -80,41 +85,47 @@ class Client:
         record: CallRecord | None = None,
         price: tuple[float, float] | None = None,
         attempts: int = 6,
-        timeout: float = 120.0,
+        timeout: float | None = None,
     ) -> None:
-        base_url = base_url or (os.environ.get("OPENAI_BASE_URL") if model != "local" else None)
-        model = model or os.environ.get("OPTO_GYM_MODEL")
-        if model is None:
-            if base_url or api_key or os.environ.get("OPENAI_API_KEY"):
-                raise OptoGymError("an endpoint is configured but no model: set model=..., --model or OPTO_GYM_MODEL")
-            model = "local"
         if role not in ROLES:
             raise ValueError(f"Client: expected a role of {ROLES}, got {role!r}")
-        self.model, self.role, self.attempts, self.timeout = model, role, attempts, timeout
+        if attempts < 1:
+            raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
+        base_url = base_url or os.environ.get("OPENAI_BASE_URL")
+        model = model or os.environ.get("OPTO_GYM_MODEL")
+        if not model:
+            if base_url or api_key or os.environ.get("OPENAI_API_KEY"):
+                raise OptoGymError(
+                    "an endpoint is configured but no model: name it by model=..., --model or OPTO_GYM_MODEL "
+                    "('local' is the embedded one)"
+                )
+            model = "local"
+        self.model, self.role, self.attempts = model, role, attempts
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
-        self._base_url, self._api_key = base_url, api_key or os.environ.get("OPENAI_API_KEY")
-        self.endpoint = "local" if model == "local" else without_credentials(base_url or "https://api.openai.com/v1")
         self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
-        self._openai: Any = None
-        self._require_price()
+        timeout = timeout or (600.0 if model == "local" else 120.0)
+        self._endpoint = Endpoint(model, base_url, api_key, timeout)
+        if self.price is None and self.budget.limited("usd"):
+            raise OptoGymError(
+                f"money is limited but the price of {model!r} is unknown: give it as Client(price=(in, out)), in USD "
+                "a million tokens, or limit tokens instead"
+            )
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's URL without credentials, or ``"local"``."""
+        return self._endpoint.name
 
     def __repr__(self) -> str:
         return f"Client({self.model!r}, endpoint={self.endpoint!r}, role={self.role!r})"
 
     def describe(self) -> dict[str, Any]:
         """What a record says of the model: plain data without keys."""
-        price = None if self.price is None else {"in": self.price.tokens_in, "out": self.price.tokens_out}
+        price = None if self.price is None else self.price._asdict()
         said: dict[str, Any] = {"model": self.model, "endpoint": self.endpoint, "usd_per_token": price}
         if self.model == "local":
             said["file"] = local.MODELS[local.DEFAULT].describe()
         return said
-
-    def _require_price(self) -> None:
-        if self.price is None and self.budget.limited("usd"):
-            raise OptoGymError(
-                f"money is limited but the price of {self.model!r} is unknown: give it (USD a million tokens in and "
-                "out), or limit tokens instead"
-            )
 
     def chat(
         self,
@@ -140,7 +151,7 @@ class Client:
             stop: Texts that end the answer.
             json_schema: Constrains the answer, where the endpoint can.
             json_object: Asks for a JSON object.
-            n: Number of completions.
+            n: Number of completions; the embedded model gives one a call.
 
         Raises:
             EndpointError: If the endpoint refuses, or all attempts failed.
@@ -149,7 +160,7 @@ class Client:
         """
         request: dict[str, Any] = {
             "model": self.model,
-            "messages": [dict(m) for m in messages],
+            "messages": [{name: _sendable(text) for name, text in m.items()} for m in messages],
             "max_tokens": max_tokens,
         }
         optional = {"temperature": temperature, "top_p": top_p, "seed": seed, "stop": list(stop) if stop else None}
@@ -161,198 +172,171 @@ class Client:
             request["response_format"] = {"type": "json_schema", "json_schema": form}
         elif json_object:
             request["response_format"] = {"type": "json_object"}
-        call = self.ledger.next_call()
-        key, times, line = "", 0, None
-        if self.record is not None:
-            key, times = self.record.key(request, self.endpoint, self.role)
-            line = self.record.find(key, times, request)
-        with_tokens = (line["tokens_in"], line["tokens_out"]) if line else (self._prompt_bound(request), max_tokens * n)
-        held = self._reserve(*with_tokens)
+        return self._call(request)
+
+    def _call(self, request: dict[str, Any]) -> Answer:
+        """From the record, or else from the endpoint and into the record."""
+        number = self.ledger.next_call()
+        if self.record is None:
+            return self._ask(request, number, self._bound(request), [])
+        key, times = self.record.key(request, self.endpoint, self.role)
+        line = self.record.find(key, times)
+        replay = self.record.mode == "replay"
         if line is not None:
-            return self._from_record(line, call, held)
+            self._repeat_failures(line, number)
+            if line["error"] is None:
+                return self._repeat(line, number)
+            if replay:
+                raise EndpointError(line["error"])
+        if replay:
+            # where the original's budget ended, so does the replay's: a call that was refused is not recorded
+            self._reserve(_bytes_bound(request)).cancel()
+            raise self.record.mismatch(request, times)
+        bound = self._bound(request)
+        failures: list[dict[str, Any]] = []
+        line = {"key": key, "n": times, "call": number, "role": self.role, "model": self.model}
+        line |= {"endpoint": self.endpoint, "request": request, "bound": bound, "failed_attempts": failures}
         try:
-            answer, failures = self._send(request, call)
-        except BaseException:
-            held.cancel()
+            answer = self._ask(request, number, bound, failures)
+        except EndpointError as e:
+            self.record.write({**line, "error": str(e), "time": round(time.time(), 3)})
             raise
-        if self.record is not None:
-            self.record.write(
-                {
-                    "key": key,
-                    "n": times,
-                    "call": call,
-                    "role": self.role,
-                    "model": self.model,
-                    "endpoint": self.endpoint,
-                    "request": request,
-                    "texts": list(answer.texts),
-                    "finish_reason": answer.finish_reason,
-                    "problem": answer.problem,
-                    "tokens_in": answer.tokens_in,
-                    "tokens_out": answer.tokens_out,
-                    "usd": answer.usd,
-                    "seconds": round(answer.seconds, 4),
-                    "failed_attempts": failures,
-                    "time": round(time.time(), 3),
-                }
-            )
-        held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=answer.usd or 0.0)
+        said = dataclasses.asdict(answer)
+        del said["text"], said["replayed"]
+        self.record.write({**line, **said, "error": None, "time": round(time.time(), 3)})
         return answer
 
-    def _reserve(self, tokens_in: int, tokens_out: int) -> Reservation:
-        usd = self.price.of(tokens_in, tokens_out) if self.price else 0.0
-        return self.budget.reserve(llm_calls=1, tokens=tokens_in + tokens_out, usd=usd)
-
-    def _prompt_bound(self, request: dict[str, Any]) -> int:
-        """Tokens of the prompt: counted for the embedded model, else at most one a byte and a few a message."""
-        if not (self.budget.limited("tokens") or self.budget.limited("usd")):
-            return 0
-        texts = [str(m.get("content", "")) for m in request["messages"]]
-        if self.model == "local":
-            return local.server().count(request["messages"])
-        return sum(len(t.encode("utf-8", "surrogatepass")) + 8 for t in texts)
-
-    def _from_record(self, line: dict[str, Any], call: int, held: Reservation) -> Answer:
-        held.settle(tokens=line["tokens_in"] + line["tokens_out"], usd=line["usd"] or 0.0)
-        for failed in line["failed_attempts"]:
-            self._enter(call, 0, 0, failed["seconds"], 0.0, failed["error"], replayed=True)
-        self._enter(call, line["tokens_in"], line["tokens_out"], line["seconds"], line["usd"], None, replayed=True)
-        texts = tuple(line["texts"])
-        return Answer(
-            texts[0] if texts else "",
-            texts,
-            line["finish_reason"],
-            line["tokens_in"],
-            line["tokens_out"],
-            line["seconds"],
-            line["usd"],
-            line["problem"],
-            replayed=True,
-        )
-
-    def _enter(
-        self,
-        call: int,
-        tin: int,
-        tout: int,
-        seconds: float,
-        usd: float | None,
-        error: str | None,
-        replayed: bool = False,
-    ) -> None:
-        self.ledger.add(Attempt(self.role, self.model, call, tin, tout, seconds, usd, error, replayed))
-
-    def _send(self, request: dict[str, Any], call: int) -> tuple[Answer, list[dict[str, Any]]]:
-        """The call with its attempts: the answer, and what failed before it."""
-        import openai
-
-        failures: list[dict[str, Any]] = []
-        for attempt in range(1, self.attempts + 1):
-            begin = time.monotonic()
-            try:
-                raw = self._client().chat.completions.with_raw_response.create(**request)
-                return self._read(raw.http_response.content, request, time.monotonic() - begin, call), failures
-            except openai.APIStatusError as e:
-                error, pause = self._scrub(f"{e.status_code}: {_message(e)}"), _retry_after(e)
-                if any(mark in error for mark in _CONTEXT):
-                    said = f"the prompt is longer than the model's context ({error})"
-                    return self._unusable(said, call, time.monotonic() - begin), failures
-                final = e.status_code < 500 and e.status_code not in (408, 409, 429)
-            except openai.APIConnectionError as e:
-                error, pause, final = self._scrub(f"{type(e).__name__}: {e.__cause__ or e}"), None, False
-            seconds = time.monotonic() - begin
-            self._enter(call, 0, 0, seconds, 0.0, error)
-            failures.append({"error": error, "seconds": round(seconds, 4)})
-            if final:
-                raise EndpointError(f"{self.endpoint} refused {self.model!r}: {error}{self._mend(error)}")
-            if attempt < self.attempts:
-                time.sleep(
-                    pause if pause is not None else min(30.0, 0.5 * 2 ** (attempt - 1)) * random.uniform(0.8, 1.2)
-                )
-        raise EndpointError(f"{self.endpoint} did not answer in {self.attempts} attempts; the last said: {error}")
-
-    def _client(self) -> Any:
-        if self._openai is None:
-            import openai
-
-            base_url = local.server().base_url if self.model == "local" else self._base_url
-            key = "none" if self.model == "local" else self._api_key or ("none" if base_url else None)
-            if key is None:
-                raise EndpointError(
-                    "no key for OpenAI's endpoint: set OPENAI_API_KEY, or --base-url for another endpoint"
-                )
-            arguments: dict[str, Any] = {
-                "base_url": base_url,
-                "api_key": key,
-                "timeout": self.timeout,
-                "max_retries": 0,
-            }
-            if base_url and urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1"):
-                arguments["http_client"] = openai.DefaultHttpxClient(trust_env=False)  # no proxy to this very machine
-            self._openai = openai.OpenAI(**arguments)
-        return self._openai
-
-    def _read(self, body: bytes, request: dict[str, Any], seconds: float, call: int) -> Answer:
-        """A 200's answer. One that holds no completion is unusable, not an error."""
-        import json
-
-        problem, texts, finish = None, [], None
-        data: Any = None
+    def _ask(
+        self, request: dict[str, Any], number: int, bound: Sequence[int], failures: list[dict[str, Any]]
+    ) -> Answer:
+        """From the endpoint, in several attempts; what failed is appended to `failures`."""
+        held = self._reserve(bound)
         try:
-            data = json.loads(body)
-            choices = data["choices"]
-            texts = [c["message"]["content"] for c in choices]
-            finish = choices[0].get("finish_reason")
-            if not all(isinstance(t, str) for t in texts):
-                problem, texts = "the answer has no text", [t for t in texts if isinstance(t, str)]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            problem = f"the answer holds no completion: {self._scrub(body[:200].decode('utf-8', 'replace'))}"
-        told = data.get("usage") if isinstance(data, dict) else None
-        usage = told if isinstance(told, dict) else {}
-        guess_in = sum(len(m["content"].encode("utf-8", "surrogatepass")) for m in request["messages"]) // 4
-        counted = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-        tokens_in, tokens_out = (
-            c if isinstance(c, int) else guess
-            for c, guess in zip(counted, (guess_in, sum(map(len, texts)) // 4), strict=True)
-        )
+            for attempt in range(1, self.attempts + 1):
+                begin = time.monotonic()
+                try:
+                    answer = self._read(self._endpoint.post(request), request, begin)
+                except Failure as f:
+                    failed = f
+                else:
+                    self._enter(number, answer)
+                    held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=answer.usd or 0.0)
+                    return answer
+                seconds = round(time.monotonic() - begin, 4)
+                fact = {"status": failed.status, "error": failed.error, "seconds": seconds, "lost": failed.lost}
+                failures.append(fact)
+                self._enter_failure(number, fact, bound)
+                if failed.too_long:
+                    held.settle(tokens=0, usd=0.0)
+                    problem = f"the prompt is longer than the model's context ({failed.error})"
+                    return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
+                if failed.final:
+                    raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{self._mend(failed)}")
+                if failed.lost:
+                    held.settle(llm_calls=0)  # nobody can say what it cost: all that it may have
+                if attempt < self.attempts:
+                    time.sleep(_pause(attempt) if failed.pause is None else failed.pause)
+                    held = self._reserve(bound) if failed.lost else held
+            raise EndpointError(
+                f"{self.endpoint} gave no answer in {self.attempts} attempts; the last: {failed.error}. What is "
+                "recorded is safe: resume when it is up again"
+            )
+        finally:
+            held.cancel()  # no effect on what is settled
+
+    def _repeat(self, line: dict[str, Any], number: int) -> Answer:
+        """From the record: books what the original booked, but nothing is paid."""
+        fields = {f.name: line[f.name] for f in dataclasses.fields(Answer) if f.name in line}
+        texts = tuple(fields.pop("texts"))
+        answer = Answer(text=texts[0] if texts else "", texts=texts, replayed=True, **fields)
+        usd = answer.usd
+        if usd is None and self.price:  # the price was not known then
+            usd = self.price.of(answer.tokens_in, answer.tokens_out)
+        held = self._reserve(line["bound"])
+        held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=usd or 0.0)
+        if answer.counted != "none":
+            self._enter(number, answer)
+        return answer
+
+    def _repeat_failures(self, line: dict[str, Any], number: int) -> None:
+        for fact in line["failed_attempts"]:
+            self._enter_failure(number, fact, line["bound"], replayed=True)
+            if fact["lost"]:
+                self._reserve(line["bound"]).settle(llm_calls=0)
+
+    def _reserve(self, bound: Sequence[int]) -> Reservation:
+        usd = self.price.of(*bound) if self.price else 0.0
+        return self.budget.reserve(llm_calls=1, tokens=sum(bound), usd=usd)
+
+    def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
+        """Tokens in and out at most: counted for the embedded model, else one a byte and a few a message."""
+        tokens_in, tokens_out = _bytes_bound(request)
+        return (local.server().count(request["messages"]) if self.model == "local" else tokens_in), tokens_out
+
+    def _enter(self, number: int, answer: Answer) -> None:
+        a = answer
+        tokens = (a.tokens_in, a.tokens_out, a.counted)
+        where = (self.role, self.model, self.endpoint, number)
+        self.ledger.add(Attempt(*where, *tokens, a.seconds, a.usd, time.time(), None, a.replayed))
+
+    def _enter_failure(
+        self, number: int, fact: dict[str, Any], bound: Sequence[int], *, replayed: bool = False
+    ) -> None:
+        tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if fact["lost"] else (0, 0, "none")
+        usd = self.price.of(*tokens[:2]) if self.price else None if fact["lost"] else 0.0
+        where = (self.role, self.model, self.endpoint, number)
+        self.ledger.add(Attempt(*where, *tokens, fact["seconds"], usd, time.time(), fact["error"], replayed))
+
+    def _read(self, body: bytes, request: dict[str, Any], begin: float) -> Answer:
+        """A 200's answer. One that holds no completion is unusable, not an error."""
+        data, texts, finish, problem = _completions(body)
+        usage = data.get("usage") if isinstance(data, dict) else None
+        usage = usage if isinstance(usage, dict) else {}
+        tokens_in, tokens_out, counted = usage.get("prompt_tokens"), usage.get("completion_tokens"), "usage"
+        if not (isinstance(tokens_in, int) and isinstance(tokens_out, int) and min(tokens_in, tokens_out) >= 0):
+            # four bytes a token is the rule of thumb for English and code
+            tokens_in = sum(len(m["content"].encode()) for m in request["messages"]) // 4
+            tokens_out = sum(len(t.encode("utf-8", "replace")) for t in texts) // 4
+            counted = "estimate"
         usd = self.price.of(tokens_in, tokens_out) if self.price else None
-        self._enter(call, tokens_in, tokens_out, seconds, usd, None)
+        seconds = round(time.monotonic() - begin, 4)
         text = texts[0] if texts else ""
-        return Answer(text, tuple(texts), finish, tokens_in, tokens_out, seconds, usd, problem)
+        said = self._endpoint.scrub(problem) if problem else None
+        return Answer(text, tuple(texts), finish, tokens_in, tokens_out, seconds, usd, counted, said)
 
-    def _unusable(self, problem: str, call: int, seconds: float) -> Answer:
-        self._enter(call, 0, 0, seconds, 0.0, problem)
-        return Answer("", (), None, 0, 0, seconds, 0.0, problem)
-
-    def _scrub(self, text: str) -> str:
-        """The text without keys."""
-        if self._api_key:
-            text = text.replace(self._api_key, "***")
-        return re.sub(r"\b(sk|key|Bearer)[-_ ][A-Za-z0-9_\-]{8,}", "***", text)[:500]
-
-    def _mend(self, error: str) -> str:
-        if error.startswith("401"):
-            return ". Set OPENAI_API_KEY to a valid key"
-        if error.startswith("404"):
+    def _mend(self, failed: Failure) -> str:
+        if failed.status in (401, 403):
+            return ". Set OPENAI_API_KEY to a key that is valid there"
+        if failed.status == 404:
             return f". Is {self.model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
         return ""
 
 
-def without_credentials(url: str) -> str:
-    """A URL without user name, password and query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path.rstrip("/"), "", ""))
-
-
-def _message(e: Any) -> str:
-    body = e.body if isinstance(e.body, dict) else {}
-    said = body.get("message") or str(e.message)
-    return f"{said} ({body['type']})" if body.get("type") else str(said)
-
-
-def _retry_after(e: Any) -> float | None:
+def _completions(body: bytes) -> tuple[Any, list[str], str | None, str | None]:
+    """(JSON, texts, finish reason, problem) of a body, whatever it is."""
+    data: Any = None
     try:
-        return min(60.0, max(0.0, float(e.response.headers.get("retry-after"))))
-    except (TypeError, ValueError):
-        return None
+        data = json.loads(body)
+        choices = data["choices"]
+        contents = [c["message"]["content"] for c in choices]
+        finish = choices[0].get("finish_reason")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return data, [], None, f"the answer holds no completion: {body[:200].decode('utf-8', 'replace')}"
+    texts = [text for text in contents if isinstance(text, str)]
+    problem = None if len(texts) == len(contents) else f"the answer has no text (it ended by {finish!r})"
+    return data, texts, str(finish) if finish is not None else None, problem
+
+
+def _bytes_bound(request: dict[str, Any]) -> tuple[int, int]:
+    """Tokens in and out at most, for any tokenizer over bytes."""
+    tokens_in = sum(len(m["content"].encode()) + _TOKENS_A_MESSAGE for m in request["messages"])
+    return tokens_in, request["max_tokens"] * request.get("n", 1)
+
+
+def _sendable(text: str) -> str:
+    """The text with lone surrogates written out: JSON over HTTP can't hold them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _pause(attempt: int) -> float:
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)

@@ -16,22 +16,29 @@ class Attempt:
     Attributes:
         role: Of `ROLES`.
         model: Its name.
+        endpoint: Its URL without credentials, or ``"local"``.
         call: The number of the logical call that it belongs to.
-        tokens_in: Tokens of the prompt; 0 where the attempt failed.
+        tokens_in: Tokens of the prompt; 0 where the attempt was refused.
         tokens_out: Tokens of the answer.
+        counted: Who counted them: ``usage`` (the endpoint), ``estimate`` (it said nothing), ``bound`` (the answer was
+            lost on its way: all that it may have cost), ``none`` (refused).
         seconds: Latency.
         usd: Price, or None where it is unknown.
+        time: Of its end, seconds since 1970.
         error: Why it failed, or None.
         replayed: Whether it came from a record and was not paid again.
     """
 
     role: str
     model: str
+    endpoint: str
     call: int
     tokens_in: int
     tokens_out: int
+    counted: str
     seconds: float
     usd: float | None
+    time: float
     error: str | None = None
     replayed: bool = False
 
@@ -59,7 +66,7 @@ class Ledger:
         """Sums over a role, or over all: calls, attempts, errors, tokens, seconds, usd (None if a price is unknown)."""
         with self._lock:
             chosen = [a for a in self.attempts if role in (None, a.role)]
-        prices = [a.usd for a in chosen if a.error is None]
+        prices = [a.usd for a in chosen]
         return {
             "calls": len({a.call for a in chosen}),
             "attempts": len(chosen),

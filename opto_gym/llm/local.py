@@ -168,6 +168,8 @@ class Server:
             import xllamacpp
         except ImportError as e:
             raise ModelNotFound("the embedded model needs its server: pip install 'opto-gym[local]'") from e
+        if _sha256(path) != _known(name).sha256:  # records name the file by this hash
+            raise ModelNotFound(f"{path} is damaged: run `opto-gym models pull {name}` to renew it")
         p = xllamacpp.CommonParams()
         p.model.path = str(path)
         p.n_parallel, p.n_ctx = slots, _known(name).context * slots

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Price(NamedTuple):
@@ -21,14 +21,14 @@ class Price(NamedTuple):
 
 
 @functools.cache
-def _table() -> dict[str, list[float]]:
-    data = json.loads(resources.files(__package__).joinpath("prices.json").read_text())
-    return {"": [data["date"]], **data["models"]}
+def _table() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(resources.files(__package__).joinpath("prices.json").read_text())
+    return data
 
 
 def price_of(model: str) -> Price | None:
     """The price of a model of a main provider, as of the table's date, or None."""
     if model == "local":
         return Price(0.0, 0.0, "runs on this machine")
-    row = _table().get(model)
-    return Price(row[0], row[1], f"LiteLLM's price list of {_table()[''][0]}") if row else None
+    row = _table()["models"].get(model)
+    return Price(row[0], row[1], f"LiteLLM's price list of {_table()['date']}") if row else None

@@ -26,6 +26,9 @@ class CallRecord:
         path: The file.
         trial: The trial's id, part of each key.
         mode: ``resume`` serves what is recorded and records what is new; ``replay`` serves only what is recorded.
+
+    Raises:
+        RecordError: If the file is damaged elsewhere than at its end.
     """
 
     def __init__(self, path: Path, *, trial: str, mode: str = "resume") -> None:
@@ -35,27 +38,23 @@ class CallRecord:
         self._journal = Journal(path, sync=True)
         self._lock = threading.Lock()
         self._seen: dict[str, int] = {}
-        self._lines = {(r["key"], r["n"]): r for r in read_lines(path)}
-        self._served = 0
+        self._lines: dict[tuple[str, int], dict[str, Any]] = {}
+        for line in read_lines(path):
+            before = self._lines.get((line["key"], line["n"]), {"failed_attempts": []})
+            line["failed_attempts"] = before["failed_attempts"] + line["failed_attempts"]
+            self._lines[line["key"], line["n"]] = line
 
     def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
         """(key, n): the hash of the body as sent, endpoint, role and trial, and its n-th time here."""
         text = json.dumps([request, endpoint, role, self.trial], sort_keys=True, separators=(",", ":"))
-        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        key = hashlib.sha256(text.encode()).hexdigest()
         with self._lock:
             n = self._seen[key] = self._seen.get(key, -1) + 1
             return key, n
 
-    def find(self, key: str, n: int, request: dict[str, Any]) -> dict[str, Any] | None:
-        """The recorded call; None if it is to be made.
-
-        Raises:
-            ReplayMismatch: In replay, if it is not recorded; with the difference to the nearest request.
-        """
-        line = self._lines.get((key, n))
-        if line is None and self.mode == "replay":
-            raise ReplayMismatch(self._explain(request, n))
-        return line
+    def find(self, key: str, n: int) -> dict[str, Any] | None:
+        """The recorded call, or None. One that ended in an error holds it in ``error``."""
+        return self._lines.get((key, n))
 
     def write(self, line: dict[str, Any]) -> None:
         """Records a call and waits until it is on the disk."""
@@ -65,17 +64,25 @@ class CallRecord:
         """Closes the file."""
         self._journal.close()
 
-    def _explain(self, request: dict[str, Any], n: int) -> str:
-        wanted = json.dumps(request, indent=1, sort_keys=True, ensure_ascii=False).replace("\\n", "\n").splitlines()
-        best: list[str] = []
+    def mismatch(self, request: dict[str, Any], n: int) -> ReplayMismatch:
+        """The error for a request that is not recorded, with the difference to the nearest one that is."""
+        wanted = _page(request)
+        nearest: list[str] = []
         score = -1.0
         for line in self._lines.values():
-            text = json.dumps(line["request"], indent=1, sort_keys=True, ensure_ascii=False)
-            had = text.replace("\\n", "\n").splitlines()
+            had = _page(line["request"])
             ratio = difflib.SequenceMatcher(None, had, wanted).quick_ratio()
             if ratio > score:
-                best, score = had, ratio
-        diff = list(difflib.unified_diff(best, wanted, "recorded", "asked for", lineterm="", n=1))[:40]
-        if not diff and best:
-            return f"{self.path}: this request was recorded, but not {n + 1} times"
-        return f"{self.path}: no such request is recorded. The nearest one differs:\n" + "\n".join(diff)
+                nearest, score = had, ratio
+        if nearest == wanted:
+            return ReplayMismatch(f"{self.path}: this request was recorded, but not {n + 1} times in this role")
+        if not nearest:
+            return ReplayMismatch(f"{self.path}: no call is recorded, so none can be replayed")
+        diff = difflib.unified_diff(nearest, wanted, "recorded", "asked for", lineterm="", n=1)
+        shown = "\n".join(part[:200] for part in list(diff)[:40])
+        return ReplayMismatch(f"{self.path}: no such request is recorded. The nearest one differs:\n{shown}")
+
+
+def _page(request: dict[str, Any]) -> list[str]:
+    text = json.dumps(request, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.replace("\\n", "\n").splitlines()
