@@ -8,34 +8,111 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
+import functools
 import os
-import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import SandboxError
+from ..errors import OptoGymError, SandboxError
+from .channel import Ended, died, receive, send, unasked
 from .results import CandidateError, Limits, Result, candidate_error
+from .zygote import CONTROL, plain
 
 LEVELS = ("L0",)
-_DEPTH = 120
+_PATIENCE = 20.0  # seconds for a process to start; a machine under load needs a hundredth of it
+
+
+class _Zygote:
+    """The process that candidates' processes are forked from."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(_PATIENCE)
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-s", "-P", str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
+                    env={
+                        "PYTHONHASHSEED": "0",
+                        "OPENBLAS_NUM_THREADS": "1",
+                        "OMP_NUM_THREADS": "1",
+                        "LC_ALL": "C.UTF-8",
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+            except OSError as e:
+                self._control.close()
+                raise SandboxError(f"the sandbox's process can't be started: {e}") from e
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def dies(self, seconds: float) -> bool:
+        """Waits: a process closes its channels a moment before it is seen dead."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def spawn(self) -> socket.socket:
+        """Our end of a channel to a new process; raises OSError if the zygote is dead."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._control, [CONTROL.pack(b"f", 0)], [theirs.fileno()])  # so few bytes go at once
+            except OSError:
+                ours.close()
+                raise
+        return ours
+
+    def end(self, pid: int) -> None:
+        """Kills a program's process and its group. The zygote reaps it only when told, so the number is still its."""
+        if os.getpid() != self.owner or not self.alive():
+            return
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies
+                kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self._control.sendall(CONTROL.pack(b"e", pid))
+
+    def close(self) -> None:
+        """Hangs up: the zygote kills its programs and ends. In a forked process, only lets go of it."""
+        self._control.close()
+        if os.getpid() != self.owner:
+            self._process.poll()  # finds that it is no child of ours, and leaves it alone
+        elif not self.dies(2):
+            self._process.kill()
+            self._process.wait()
 
 
 class Sandbox:
-    """Runs candidates' code, each program in a process of its own. Safe to use from several threads.
+    """Runs candidates' code, each program in a process of its own. Safe to use from several threads, and after a fork.
 
     Args:
         limits: What a program may use.
         level: At least this level; None takes the best that this machine offers.
         host: Functions of this process that candidates may call by name, with plain data; their time is not counted.
+            What they raise is a RuntimeError in the candidate; an OptoGymError or BudgetSpent ends the program and
+            leaves `Program.call`.
 
     Raises:
         SandboxError: If the level can't be had.
@@ -53,9 +130,9 @@ class Sandbox:
         if not hasattr(os, "fork"):
             raise SandboxError("code parameters need a system with fork(): Linux, macOS, or WSL on Windows")
         self.limits, self.host, self.level = limits or Limits(), dict(host or {}), "L0"
-        self._lock = threading.Lock()
-        self._zygote: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._lock, self._closed = threading.Lock(), False
+        self._zygote: _Zygote | None = None
+        _sandboxes.add(self)
 
     def __enter__(self) -> Sandbox:
         return self
@@ -68,118 +145,98 @@ class Sandbox:
 
         Args:
             sources: Python source by the name of the function that it defines; each has a namespace of its own.
+
+        Raises:
+            SandboxError: If no process can be started. A source that does not compile is a `Result` of its calls.
         """
         return Program(self, dict(sources))
 
     def call(self, source: str, name: str, args: list[Any]) -> Result:
-        """One call in a process of its own."""
+        """One call of the function `name` of the source, in a process of its own."""
         with self.load({name: source}) as program:
             return program.call(name, args)
 
     def in_force(self) -> dict[str, Any]:
-        """What protects this machine from the code, as plain data for the record."""
-        return {
-            "level": self.level,
-            "rlimits": True,
-            "no_new_privs": sys.platform == "linux",
-            "seccomp": False,
-            "landlock_abi": None,
-            "namespaces": [],
-            "uid_dropped": False,
-            "platform": sys.platform,
-        }
+        """What protects this machine from the code, as plain data for the record.
+
+        Starts a process to see. ``missing`` names what belongs to the level and is not granted here.
+        """
+        with self.load({}) as program:
+            return {
+                "level": self.level,
+                "landlock_abi": None,
+                "seccomp": False,
+                "namespaces": [],
+                "uid_dropped": False,
+                "missing": program.missing,
+                "platform": sys.platform,
+            }
 
     def close(self) -> None:
         """Ends the zygote, and with it every program."""
         with self._lock:
-            self._stop()
+            self._closed = True
+            if self._zygote is not None:
+                self._zygote.close()
+                self._zygote = None
 
-    def _stop(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+    def _living(self, broken: _Zygote | None) -> _Zygote:
+        """The zygote; a new one if there is none or it is the one found broken."""
+        with self._lock:
+            if self._closed:
+                raise SandboxError("the sandbox is closed; make a new one")
+            if self._zygote is not None and self._zygote is broken:
+                self._zygote.close()
+                self._zygote = None
+            if self._zygote is None:
+                self._zygote = _Zygote()
+            return self._zygote
+
+    def _after_fork(self) -> None:
+        """In a forked process: the zygote is the parent's, and another thread may have held the lock."""
+        self._lock = threading.Lock()
         if self._zygote is not None:
-            try:
-                self._zygote.wait(2)
-            except subprocess.TimeoutExpired:
-                self._zygote.kill()
-                self._zygote.wait()
+            self._zygote.close()
             self._zygote = None
-
-    def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        try:
-            self._zygote = subprocess.Popen(
-                [sys.executable, "-s", "-P", str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
-                env={"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        except OSError as e:
-            ours.close()
-            raise SandboxError(f"the sandbox's process can't be started: {e}") from e
-        finally:
-            theirs.close()
-        self._control = ours
-        return ours
-
-    def spawn(self) -> socket.socket:
-        """The parent's end of a channel to a new process."""
-        ours, theirs = socket.socketpair()
-        with self._lock, theirs:
-            for attempt in (1, 2):
-                try:
-                    socket.send_fds(self._control or self._start(), [b"f"], [theirs.fileno()])
-                    return ours
-                except OSError:  # the zygote died: a new one, once
-                    self._stop()
-                    if attempt == 2:
-                        ours.close()
-                        raise SandboxError("the sandbox's process does not stay alive") from None
-        raise AssertionError("spawn returns or raises")
-
-
-class _Ended(Exception):
-    """The candidate's process is to be taken for dead."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        self.error = CandidateError(kind, message)
 
 
 class Program:
-    """The process of one example; its namespaces and what it remembers last as long as it does."""
+    """The process of one example; its namespaces and what it remembers last as long as it does.
+
+    Made by `Sandbox.load`. One thread at a time.
+    """
 
     def __init__(self, box: Sandbox, sources: dict[str, str]) -> None:
-        self._box, self._sources = box, sources
-        self._pid, self._host_calls = 0, 0
+        self._box, self._limits, self._host, self._sources = box, box.limits, box.host, sources
+        self._calls, self._host_calls, self._host_seconds = 0, 0, 0.0
+        self._pid = 0
         self._dead: CandidateError | None = None
-        self._channel = self._begin()
+        self._begin(None)
 
-    def _begin(self) -> socket.socket:
-        limits = self._box.limits
+    def _begin(self, broken: _Zygote | None) -> None:
+        """Starts the process, with one more attempt where the zygote has died or does not answer."""
+        limits = self._limits
         first = {
             "sources": self._sources,
-            "hosts": list(self._box.host),
+            "hosts": list(self._host),
             "output": limits.output,
             "limits": {"memory": limits.memory, "cpu": limits.cpu},
         }
-        for attempt in (1, 2):
-            channel = self._box.spawn()
+        for last in (False, True):
+            zygote = self._box._living(broken)
             try:
-                _send(channel, first)
-                self._pid = _receive(channel, time.monotonic() + 20, 1000)["pid"]
-                return channel
-            except (_Ended, OSError) as e:
-                channel.close()
-                if attempt == 2:
-                    raise SandboxError(f"a candidate's process can't be started: {e}") from e
-                with self._box._lock:
-                    self._box._stop()
-        raise AssertionError("_begin returns or raises")
+                with contextlib.ExitStack() as unless_it_starts:
+                    channel = unless_it_starts.enter_context(zygote.spawn())
+                    end = time.monotonic() + _PATIENCE
+                    send(channel, first, end)
+                    hello = receive(channel, end, 1000)
+                    unless_it_starts.pop_all()
+                self._pid, self.missing, self._zygote, self._channel = hello["pid"], hello["missing"], zygote, channel
+                return
+            except (Ended, OSError) as e:
+                if last:
+                    raise SandboxError(f"no process can be started for a candidate's code: {e}") from e
+                broken = zygote if isinstance(e, TimeoutError) or zygote.dies(0.1) else None
 
     def __enter__(self) -> Program:
         return self
@@ -187,141 +244,125 @@ class Program:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def call(self, name: str, args: list[Any]) -> Result:
         """Calls the function `name` of the source loaded under that name. Never raises for what the candidate did.
 
         Args:
             name: One of the names given to `Sandbox.load`.
-            args: Plain data.
+            args: Plain data: None, numbers, text, lists, dicts with text keys; tuples and arrays arrive as lists.
+
+        Raises:
+            KeyError: If no source has that name.
+            TypeError: If the arguments are not plain data.
+            OptoGymError, BudgetSpent: What a host function raised.
         """
         if name not in self._sources:
             raise KeyError(f"expected one of {sorted(self._sources)}, got {name!r}")
-        begin = time.monotonic()
         if self._dead is not None:
             return Result(None, self._dead, 0.0)
+        if self._zygote.owner != os.getpid():
+            raise SandboxError("a program belongs to the process that loaded it; load one after the fork")
+        args = plain(list(args), f"the arguments of {name}")
+        begin, self._host_seconds = time.monotonic(), 0.0
         try:
-            answer = self._ask({"call": name, "args": args})
-            if "error" in answer:
-                return Result(None, candidate_error(answer, self._sources[name]), time.monotonic() - begin)
-            if "value" not in answer:
-                raise _Ended("ProcessDied", "the program sent something that was not asked for")
-            return Result(answer["value"], None, time.monotonic() - begin)
-        except _Ended as e:
+            try:
+                answer = self._ask(name, args)
+            except Ended:
+                # The zygote took its programs along. Nothing is lost before the first answer; else the state is.
+                if self._calls > 1 or self._host_calls or self._zygote.alive():
+                    raise
+                self._channel.close()
+                self._begin(self._zygote)
+                answer = self._ask(name, args)
+            error = candidate_error(answer, self._sources[name]) if "error" in answer else None
+            return Result(answer.get("value"), error, time.monotonic() - begin - self._host_seconds)
+        except Ended as e:
             self._dead = e.error
             self.close()
-            return Result(None, e.error, time.monotonic() - begin)
+            return Result(None, e.error, time.monotonic() - begin - self._host_seconds)
         except BaseException:
             self.close()
             raise
 
-    def _ask(self, call: dict[str, Any]) -> dict[str, Any]:
-        limits = self._box.limits
-        end = time.monotonic() + limits.seconds
-        too_long = _Ended("TimeLimit", f"stopped: time limit {limits.seconds:g} s")
-        if select.select([self._channel], [], [], 0)[0] and self._channel.recv(1, socket.MSG_PEEK):
-            raise _Ended("ProcessDied", "the program sent something that was not asked for")
+    def _ask(self, name: str, args: list[Any]) -> dict[str, Any]:
+        """Sends one call and waits for the one message that answers it."""
+        self._calls += 1
+        self._expect_silence()
+        end = time.monotonic() + self._limits.seconds
         try:
-            _send(self._channel, call)
+            send(self._channel, {"call": name, "args": args, "n": self._calls}, end)
             while True:
-                answer = _receive(self._channel, end, limits.output + 1000)
+                answer = receive(self._channel, end, self._limits.output)
                 if "host" not in answer:
-                    return answer
+                    break
                 paused = time.monotonic()
-                _send(self._channel, self._serve(answer))
+                reply = self._serve(answer)
+                self._host_seconds += time.monotonic() - paused
                 end += time.monotonic() - paused
+                send(self._channel, reply, end)
         except TimeoutError:
-            raise too_long from None
+            raise Ended("TimeLimit", f"stopped: time limit {float(self._limits.seconds)} s") from None
         except OSError:
-            raise _Ended("ProcessDied", "the program ended its process") from None
+            raise died() from None
+        if answer.get("n") != self._calls or ("error" in answer) == ("value" in answer):
+            raise unasked()
+        return answer
+
+    def _expect_silence(self) -> None:
+        """Between calls a program has nothing to say."""
+        self._channel.settimeout(0)
+        try:
+            ahead = self._channel.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            raise died() from None
+        raise unasked() if ahead else died()
 
     def _serve(self, request: dict[str, Any]) -> dict[str, Any]:
         """Runs a host function for the candidate."""
         self._host_calls += 1
-        function, args = self._box.host.get(str(request["host"])), request.get("args")
+        function, args = self._host.get(str(request["host"])), request.get("args")
         if function is None or not isinstance(args, list):
-            return {"error": "there is no such function"}
-        if self._host_calls > self._box.limits.host_calls:
-            return {"error": f"more than {self._box.limits.host_calls} calls"}
+            raise unasked()
+        if self._host_calls > self._limits.host_calls:
+            return {"error": f"stopped: more than {self._limits.host_calls} calls of the host's functions"}
         try:
-            return {"value": function(*args)}
-        except (TypeError, ValueError, LookupError, ArithmeticError) as e:
+            value = function(*args)
+        except OptoGymError:
+            raise
+        except Exception as e:
             return {"error": f"{type(e).__name__}: {e}"[:500]}
+        return {"value": plain(value, f"what {request['host']} returned")}
 
     def close(self) -> None:
         """Kills the process and all that it started."""
         if self._dead is None:
             self._dead = CandidateError("ProcessDied", "the program is closed")
         if self._pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self._pid, signal.SIGKILL)
-                for _ in range(100):  # until nothing of the group is left, for it may be forking
-                    os.killpg(self._pid, signal.SIGKILL)
-                    time.sleep(0.001)
+            self._zygote.end(self._pid)
             self._pid = 0
             self._channel.close()
 
 
-def _send(channel: socket.socket, message: dict[str, Any]) -> None:
-    channel.settimeout(20)
-    body = json.dumps(message, default=_numpy).encode("utf-8", "surrogatepass")
-    channel.sendall(struct.pack(">I", len(body)) + body)
+_sandboxes: weakref.WeakSet[Sandbox] = weakref.WeakSet()
 
 
-def _numpy(x: Any) -> Any:
-    if type(x).__module__ == "numpy":
-        return x.tolist()
-    raise TypeError(f"the sandbox takes plain data, got {type(x).__name__}")
+def _after_fork() -> None:
+    for box in list(_sandboxes):
+        box._after_fork()
 
 
-def _receive(channel: socket.socket, end: float, most: int) -> dict[str, Any]:
-    """One message of an untrusted process, bounded in time, size and depth."""
-    size = struct.unpack(">I", _exactly(channel, 4, end))[0]
-    if size > most:
-        raise _Ended("OutputLimit", f"stopped: the answer is over {most - 1000} bytes")
-    body = _exactly(channel, size, end)
-    try:
-        message = json.loads(body)
-        if not isinstance(message, dict) or not _shallow(message, 0):
-            raise ValueError
-    except (ValueError, RecursionError):
-        raise _Ended("OutputLimit", "the answer can't be read") from None
-    return message
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
-def _exactly(channel: socket.socket, n: int, end: float) -> bytes:
-    data = bytearray()
-    while len(data) < n:
-        left = end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        channel.settimeout(left)
-        chunk = channel.recv(min(n - len(data), 1 << 20))
-        if not chunk:
-            raise _Ended("ProcessDied", "the program ended its process")
-        data += chunk
-    return bytes(data)
-
-
-def _shallow(x: Any, depth: int) -> bool:
-    if depth > _DEPTH:
-        return False
-    if isinstance(x, list):
-        return all(_shallow(i, depth + 1) for i in x if isinstance(i, list | dict))
-    if isinstance(x, dict):
-        return all(_shallow(i, depth + 1) for i in x.values() if isinstance(i, list | dict))
-    return True
-
-
-_shared: dict[int, Sandbox] = {}
-_shared_lock = threading.Lock()
-
-
+@functools.cache
 def shared() -> Sandbox:
-    """The default sandbox of this process; a forked process gets its own."""
-    with _shared_lock:
-        pid = os.getpid()
-        if pid not in _shared:
-            _shared.clear()
-            _shared[pid] = Sandbox()
-            atexit.register(_shared[pid].close)
-        return _shared[pid]
+    """The default sandbox of this process, closed at its end; a forked process gets a zygote of its own."""
+    box = Sandbox()
+    atexit.register(box.close)
+    return box

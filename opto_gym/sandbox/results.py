@@ -62,15 +62,17 @@ class Result:
     seconds: float
 
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{8,}")
+# Addresses, and where this machine keeps its libraries: "cannot import name 'x' from 'math' (/usr/lib/.../math.so)".
+_HERE = re.compile(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{8,}| \(/[^()\n]*\.(?:py|so)\)| from '/[^'\n]*\.(?:py|so)'")
+_LINES = re.compile(r"\r\n|\r|\n")  # as Python counts them; str.splitlines knows more
 
 
 def candidate_error(message: dict[str, Any], source: str) -> CandidateError:
     """The error of a message from the candidate's process, which is not to be trusted."""
     kind, text, line = message.get("error"), message.get("message"), message.get("line")
     kind = kind[:80] if isinstance(kind, str) and kind.isidentifier() else "Exception"
-    text = _ADDRESS.sub("", text)[:2000] if isinstance(text, str) else ""
-    lines = source.splitlines()
+    text = _HERE.sub("", text)[:2000] if isinstance(text, str) else ""
+    lines = _LINES.split(source)
     if not (type(line) is int and 1 <= line <= len(lines)):
         return CandidateError(kind, text)
     return CandidateError(kind, text, line, lines[line - 1].strip()[:200])

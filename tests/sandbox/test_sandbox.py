@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import json
 import math
+import multiprocessing
 import os
+import resource
 import signal
+import socket
+import struct
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from opto_gym.errors import BudgetSpent, SandboxError
+from opto_gym.errors import BudgetSpent, ProposalError, SandboxError
 from opto_gym.sandbox import Limits, Sandbox, shared
+from opto_gym.sandbox.channel import Ended, receive
 
 LIMIT = 0.5
 
@@ -30,11 +40,14 @@ BAD = {
     "import time; time.sleep(60)": "TimeLimit: stopped: time limit 0.5 s",
     "while True:\n    try:\n        while True: pass\n    except BaseException: pass": "TimeLimit",
     "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)": "TimeLimit",
-    "import os\nwhile True: os.fork()": "",
+    "import os\nfor _ in range(5): os.fork()\nwhile True: pass": "",
     "return [0] * 10**10": "MemoryError",
-    "return 'x' * 10**9": "",
+    "return 'x' * 10**9": "MemoryError",
+    "import numpy as np; return np.ones(10**9)": "MemoryError: Unable to allocate",
     "return 'x' * (1 << 21)": "OutputLimit: stopped: the answer is over 1048576 bytes",
-    "return 10**5000": "OutputLimit",
+    "return 10**5000": "OutputLimit: stopped: the answer holds an integer of over 4300 digits",
+    "import sys; sys.set_int_max_str_digits(0); return 10**5000": "OutputLimit: stopped: the answer can't be read",
+    'import os; os.write(3, b\'\\0\\0\\0\\x11{"n":1,"value":1\')\nwhile True: pass': "TimeLimit",
     "return f(*x)": "RecursionError",
     "import sys; sys.exit(3)": "SystemExit: 3",
     "import os; os._exit(0)": "ProcessDied",
@@ -44,10 +57,14 @@ BAD = {
     "import os; os.write(3, b'\\0\\0\\0\\3[1]')": "OutputLimit",
     "import os; os.write(3, b'\\0\\0\\0\\2{}')": "ProcessDied",
     "return {1: 2}": "TypeError: the answer has a dictionary key of type int",
-    "return object()": "TypeError: the answer holds a object",
+    "return object()": "TypeError: the answer holds a value of type object, which is not plain data",
+    "return {1, 2}": "TypeError: the answer holds a value of type set, which is not plain data",
+    "return 1j": "TypeError: the answer holds a value of type complex",
     "a = []\na.append(a)\nreturn a": "TypeError: the answer is nested more than 100 deep",
     "return undefined": "NameError: name 'undefined' is not defined (line 2: return undefined)",
     "raise KeyError('k')": "KeyError: 'k' (line 2: raise KeyError('k'))",
+    "x = 1 \x0c\nreturn y": "NameError: name 'y' is not defined (line 3: return y)",
+    "from math import nothing": "ImportError: cannot import name 'nothing' from 'math'",
     "class E(Exception):\n    def __str__(self): raise ValueError\nraise E": "E: (its message can't be shown)",
     "raise ValueError(object())": "ValueError: <object object> (line 2",
     "x = (": "SyntaxError: '(' was never closed (line 2: x = ()",
@@ -72,6 +89,22 @@ def test_errors_are_the_same_each_time(box):
         assert run(box, body).error == run(box, body).error
 
 
+def test_memory_that_fills_up_in_small_pieces_is_an_error_with_its_line():
+    with Sandbox(Limits(seconds=5, memory=300 << 20)) as box, box.load({"f": FILL}) as program:
+        assert (
+            str(program.call("f", [True]).error) == "MemoryError: stopped: memory limit (line 4: a.append([0] * 1000))"
+        )
+        assert program.call("f", [False]).value == 1
+
+
+FILL = """def f(x):
+    a = []
+    while x:
+        a.append([0] * 1000)
+    return 1
+"""
+
+
 def test_prints_are_swallowed(box):
     assert run(box, "print('x' * 10_000_000)\nreturn 5").value == 5
 
@@ -83,7 +116,13 @@ def test_prints_are_swallowed(box):
         ("import numpy as np; return np.arange(3), np.float64(0.5), np.bool_(True)", [[0, 1, 2], 0.5, True]),
         ("return {'a': (1, None)}", {"a": [1, None]}),
         ("return float('inf')", math.inf),
-        ("return '\\ud800'", "\ud800"),
+        ("return '\\ud800'", "?"),
+        ("return '\\U0001f6a2'", "🚢"),
+        (
+            "import collections as c; return c.Counter('aab'), c.namedtuple('P', 'x y')(1, 2)",
+            [{"a": 2, "b": 1}, [1, 2]],
+        ),
+        ("import enum\nclass E(enum.IntEnum): A = 1\nreturn {'e': E.A}", {"e": 1}),
         ("return 10**30", 10**30),
     ],
 )
@@ -120,12 +159,38 @@ def test_a_dead_program_stays_dead(box):
     assert program.call("f", [0]).error is not None
 
 
-def test_an_answer_given_ahead_is_not_taken(box):
-    ahead = "import os\ndef f(x):\n    if x:\n        os.write(3, b'\\0\\0\\0\\x0b{\"value\":7}')\n    return 1\n"
-    with box.load({"f": ahead}) as program:
-        program.call("f", [1])
-        time.sleep(0.05)
-        assert program.call("f", [0]).error.type == "ProcessDied"
+@pytest.mark.parametrize("forged", ['{"n":1,"value":7}', '{"n":2,"value":7}', '{"n":9}', '{"host":"x","args":[]}'])
+def test_more_than_one_answer_to_a_call_ends_the_program(box, forged):
+    frame = struct.pack(">I", len(forged)) + forged.encode()
+    source = f"import os\ndef f(x):\n    if x: os.write(3, {frame!r})\n    return 1\n"
+    with box.load({"f": source}) as program:
+        first, second = program.call("f", [1]), program.call("f", [0])
+        assert first.value in (1, 7, None)
+        assert second.error.type == "ProcessDied"
+        assert "not asked for" in second.error.message
+
+
+def test_a_program_that_does_not_listen_runs_out_of_time(box):
+    source = """
+import os, signal, threading, time
+def f(x):
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+def g(x):
+    pass
+"""
+    if os.geteuid():  # who is not root has no right to threads; an alarm does as well
+        source = source.replace(
+            "threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGSTOP)).start()",
+            """
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGSTOP))
+    signal.setitimer(signal.ITIMER_REAL, 0.05)""",
+        )
+    with box.load({"f": source, "g": source}) as program:
+        assert program.call("f", [0]).error is None
+        time.sleep(0.2)
+        begin = time.monotonic()
+        assert program.call("g", ["x" * 5_000_000]).error.type == "TimeLimit"
+        assert time.monotonic() - begin < LIMIT + 1
 
 
 def test_no_environment_and_no_descriptor_comes_along(box, monkeypatch):
@@ -136,20 +201,98 @@ def test_no_environment_and_no_descriptor_comes_along(box, monkeypatch):
     )
 
 
-def test_host_functions(box):
-    def add(a, b):
-        return a + b
-
+def test_host_functions():
     def spent():
         raise BudgetSpent("llm_calls")
 
-    with Sandbox(Limits(seconds=LIMIT, host_calls=3), host={"add": add, "spent": spent}) as host:
-        assert run(host, "return add(x[0], 2)", 1).value == 3
-        assert "TypeError" in str(run(host, "return add(1, 'a')").error)
-        assert "more than 3 calls" in str(run(host, "for _ in range(5): add(1, 1)").error)
+    def dead():
+        raise ProposalError("a KeyError too, but not the candidate's business")
+
+    def slow():
+        time.sleep(2 * LIMIT)
+        return "slept"
+
+    host = {"add": lambda a, b: a + b, "spent": spent, "dead": dead, "slow": slow}
+    with Sandbox(Limits(seconds=LIMIT, host_calls=3), host=host) as box:
+        assert run(box, "return add(x[0], 2)", 1).value == 3
+        assert str(run(box, "return add(1, 'a')").error).startswith("RuntimeError: TypeError: unsupported operand")
+        assert "more than 3 calls" in str(run(box, "for _ in range(5): add(1, 1)").error)
+        assert run(box, "return add('x' * (2 << 20), 'y')").error.type == "OutputLimit"
+        assert "not plain data" in str(run(box, "return add(object(), 1)").error)
+        assert run(box, "import functools; return add.func.__self__.call_host('open', 1)").error.type == "ProcessDied"
+        result = run(box, "return slow()")
+        assert result.value == "slept"
+        assert result.seconds < LIMIT
         with pytest.raises(BudgetSpent):
-            run(host, "return spent()")
-        assert run(host, "return add(x[0], 2)", 1).value == 3
+            run(box, "return spent()")
+        with pytest.raises(ProposalError):
+            run(box, "return dead()")
+        assert run(box, "return add(x[0], 2)", 1).value == 3
+
+
+def test_arguments_are_plain_data(box):
+    assert run(box, "return x", (1, np.float64(0.5)), np.arange(2), {"a": None}).value == [
+        [1, 0.5],
+        [0, 1],
+        {"a": None},
+    ]
+    with box.load({"f": "def f(x): return x"}) as program:
+        for wrong in ({1: 2}, object(), {1}):
+            with pytest.raises(TypeError, match="the arguments of f"):
+                program.call("f", [wrong])
+        assert program.call("f", [1]).value == 1
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=20,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_any_plain_data_goes_there_and_back(echo, value):
+    assert echo.call("f", [value]).value == value
+
+
+@pytest.fixture(scope="module")
+def echo(box):
+    with box.load({"f": "def f(x): return x"}) as program:
+        yield program
+
+
+@given(
+    st.binary(max_size=200)
+    | st.builds(lambda b: struct.pack(">I", len(b)) + b, st.binary() | st.text().map(str.encode))
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_bytes_come_the_channel_gives_a_message_or_ends(data):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(data)
+        theirs.close()
+        try:
+            assert isinstance(receive(ours, time.monotonic() + 5, 1000), dict)
+        except Ended:
+            pass
+
+
+@pytest.mark.parametrize(
+    "body", ['{"a":1,"a":2}', "[" * 100_000, '{"a":' * 110 + "1" + "}" * 110, '"x"', "\xff", "[1]"]
+)
+def test_messages_that_are_not_taken(body):
+    data = body.encode("latin-1")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(struct.pack(">I", len(data)) + data)
+        with pytest.raises(Ended, match="can't be read"):
+            receive(ours, time.monotonic() + 5, 1 << 20)
+
+
+def test_random_draws_are_the_same_each_time(box):
+    body = "import random, numpy as np; return random.random(), np.random.rand(), hash('x')"
+    with Sandbox(Limits(seconds=LIMIT)) as other:
+        assert run(box, body).value == run(box, body).value == run(other, body).value
 
 
 def test_threads_do_not_wait_for_each_other(box):
@@ -164,6 +307,87 @@ def test_a_killed_zygote_is_replaced(box):
     assert run(box, "return 1").value == 1
     os.kill(box._zygote.pid, signal.SIGKILL)
     assert run(box, "return 1").value == 1
+    with box.load({"f": "def f(): return 1"}) as unasked, box.load({"f": "def f(): return 1"}) as asked:
+        assert asked.call("f", []).value == 1
+        os.kill(box._zygote.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        assert unasked.call("f", []).value == 1  # nothing was lost
+        assert asked.call("f", []).error.type == "ProcessDied"  # what it remembered was
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the tree is found in Linux's /proc")
+def test_what_a_program_leaves_behind_is_killed(box):
+    daemon = """
+import os, time
+def f():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(1000)
+        os._exit(0)
+    return os.getpid()
+"""
+    result = box.call(daemon, "f", [])
+    assert result.value or result.error.type == "BlockingIOError"  # who is not root is refused the fork
+    wait_until(lambda: children(box._zygote.pid) == [])
+
+
+def test_a_forgotten_program_ends(box):
+    program = box.load({"f": "def f(): return 1"})
+    pid = program._pid
+    assert program.call("f", []).value == 1
+    del program
+    wait_until(lambda: not alive(pid))
+
+
+def test_a_forked_process_gets_a_zygote_of_its_own(box):
+    with box.load({"f": "def f(): return 1"}) as program:
+        context = multiprocessing.get_context("fork")
+        answers = context.SimpleQueue()
+        child = context.Process(
+            target=lambda: answers.put((in_fork(box, program), shared().call("f = abs", "f", [-1]).value))
+        )
+        child.start()
+        child.join(20)
+        assert answers.get() == (("SandboxError", 2), 1)
+        assert program.call("f", []).value == 1
+
+
+def in_fork(box, program):
+    try:
+        program.call("f", [])
+    except SandboxError as e:
+        return type(e).__name__, run(box, "return 2").value
+
+
+def test_descriptors_over_1024_do(box):
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit[1] != resource.RLIM_INFINITY and limit[1] < 1200:
+        pytest.skip("this machine allows no more")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1200, limit[1]))
+    taken = [os.dup(0) for _ in range(1050)]
+    try:
+        assert run(box, "return 1").value == 1
+        assert run(box, "while True: pass").error.type == "TimeLimit"
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+def wait_until(true):
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def children(pid):
@@ -187,9 +411,9 @@ def test_nothing_is_left_behind():
         before = len(os.listdir("/proc/self/fd"))
         for k in range(300):
             run(box, deaths[k % 4])
-        time.sleep(0.1)
         assert len(os.listdir("/proc/self/fd")) == before
-        assert children(box._zygote.pid) == []
+        wait_until(lambda: children(box._zygote.pid) == [])
+        assert len(os.listdir(f"/proc/{box._zygote.pid}/fd")) == 4
         zygote = box._zygote.pid
     assert not os.path.exists(f"/proc/{zygote}")
 
@@ -200,7 +424,14 @@ def test_levels_and_limits_are_checked():
     with pytest.raises(ValueError, match="seconds"):
         Limits(seconds=0)
     with Sandbox() as box:
-        assert box.in_force()["level"] == "L0"
+        assert box.level == "L0"
+        found = box.in_force()
+        assert json.loads(json.dumps(found)) == found
+        assert found["level"] == "L0"
+        assert found["platform"] == sys.platform
+        assert ("RLIMIT_NPROC" in found["missing"]) == (os.geteuid() == 0)
+    with pytest.raises(SandboxError, match="closed"):
+        box.load({})
 
 
 def test_the_shared_sandbox_is_made_once():

@@ -1,0 +1,89 @@
+"""The trusted end of a channel: length-framed JSON, and nothing believed that comes in."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import Any
+
+from .results import CandidateError
+from .zygote import DEPTH, LENGTH, ROOM
+
+
+class Ended(Exception):
+    """The candidate's process is to be taken for dead."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.error = CandidateError(kind, message)
+
+
+def died() -> Ended:
+    """The process is gone."""
+    return Ended("ProcessDied", "the code ended its process, or crashed it")
+
+
+def unasked() -> Ended:
+    """The process does not keep to the protocol."""
+    return Ended("ProcessDied", "the code sent something that was not asked for")
+
+
+def send(channel: socket.socket, message: dict[str, Any], end: float) -> None:
+    """Sends one message of plain data until `end`, in `time.monotonic`'s seconds; raises OSError, TimeoutError."""
+    body = json.dumps(message).encode()
+    channel.settimeout(max(end - time.monotonic(), 0.001))
+    channel.sendall(LENGTH.pack(len(body)) + body)
+
+
+def receive(channel: socket.socket, end: float, most: int) -> dict[str, Any]:
+    """One message of an untrusted process, bounded in time, size and depth.
+
+    Raises:
+        Ended: If the process is gone, or the message is too large or can't be read.
+        TimeoutError: If the message is not complete at `end`, in `time.monotonic`'s seconds.
+    """
+    size = LENGTH.unpack(_exactly(channel, LENGTH.size, end))[0]
+    if size > most + ROOM:
+        raise Ended("OutputLimit", f"stopped: the answer is over {most} bytes")
+    body = _exactly(channel, size, end)
+    try:
+        message: Any = json.loads(body.decode("ascii"), object_pairs_hook=_once)
+        if not isinstance(message, dict) or not _shallow(message, 0):
+            raise ValueError
+        if b"\\ud" in body.lower():  # half a surrogate pair could not be written to any record
+            message = json.loads(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        raise Ended("OutputLimit", "stopped: the answer can't be read") from None
+    return dict(message)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _exactly(channel: socket.socket, n: int, end: float) -> bytes:
+    data = bytearray()
+    while len(data) < n:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        channel.settimeout(left)
+        chunk = channel.recv(min(n - len(data), 1 << 20))
+        if not chunk:
+            raise died()
+        data += chunk
+    return bytes(data)
+
+
+def _shallow(x: Any, depth: int) -> bool:
+    if depth > DEPTH + 2:  # the message itself, and the list or dict that holds the last value
+        return False
+    if isinstance(x, list):
+        return all(_shallow(i, depth + 1) for i in x if isinstance(i, list | dict))
+    if isinstance(x, dict):
+        return all(_shallow(i, depth + 1) for i in x.values() if isinstance(i, list | dict))
+    return True
