@@ -27,6 +27,9 @@ from .results import CandidateError, Limits, Result, candidate_error
 from .zygote import CONTROL, plain
 
 LEVELS = ("L0",)
+# The zygote's whole environment; an interpreter from an environment module does not start without the loader's path.
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+_LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _PATIENCE = 20.0  # seconds for a process to start; a machine under load needs a hundredth of it
 
 
@@ -41,12 +44,7 @@ class _Zygote:
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-s", "-P", str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
-                    env={
-                        "PYTHONHASHSEED": "0",
-                        "OPENBLAS_NUM_THREADS": "1",
-                        "OMP_NUM_THREADS": "1",
-                        "LC_ALL": "C.UTF-8",
-                    },
+                    env=_ENVIRONMENT | {name: os.environ[name] for name in _LOADER if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
