@@ -37,6 +37,10 @@ class Oracle(Protocol):
     def budget(self) -> Budget:
         """What is spent and left."""
 
+    @property
+    def over(self) -> bool:
+        """Whether no call is possible any more: the problem is solved, or the oracle calls are spent."""
+
     def __call__(
         self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
     ) -> TraceFeedback:
@@ -127,7 +131,7 @@ class Agent:
         next(loop)
         observation: TraceFeedback | list[TraceFeedback] = oracle.start
         try:
-            while True:
+            while not oracle.over:  # asked before the agent pays for a proposal that nobody would evaluate
                 wanted = loop.send(observation)
                 observation = oracle.many(wanted) if isinstance(wanted, list) else oracle(wanted)
         except StopIteration:
@@ -157,7 +161,7 @@ def _from_optimize(agent: Agent) -> Run:
         def __init__(self, start: TraceFeedback) -> None:
             from ..llm import Budget
 
-            self.start, self.budget = start, Budget()
+            self.start, self.budget, self.over = start, Budget(), False
 
         def __call__(
             self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"

@@ -168,6 +168,11 @@ class RecordedOracle:
         return observation
 
     @property
+    def over(self) -> bool:
+        """Whether no call is possible any more."""
+        return self._solved or self.budget.left("oracle_calls") < 1 or self.budget.left("evaluations") < 1
+
+    @property
     def solved(self) -> bool:
         """Whether a call proved the problem solved."""
         return self._solved

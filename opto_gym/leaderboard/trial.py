@@ -294,7 +294,10 @@ class Trial:
             if self._stop.is_set():
                 raise KeyboardInterrupt from None
             return "solved" if self.oracle.solved else f"budget: {e.limit}"
-        return "solved" if self.oracle.solved else "agent"
+        if self.oracle.solved:
+            return "solved"
+        spent = [name for name in ("oracle_calls", "evaluations") if self.budget.left(name) < 1]
+        return f"budget: {spent[0]}" if spent else "agent"
 
     def _notes(self) -> list[str]:
         notes, self.agent.invalid_answers = self.agent.invalid_answers, []

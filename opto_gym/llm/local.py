@@ -174,6 +174,7 @@ class Server:
         p.model.path = str(path)
         p.n_parallel, p.n_ctx = slots, _known(name).context * slots
         p.cpuparams.n_threads = p.cpuparams_batch.n_threads = os.cpu_count() or 1
+        p.cpuparams.poll = p.cpuparams_batch.poll = 0  # waiting threads leave the cores to the sandbox
         p.hostnames, p.port = ["127.0.0.1"], 0
         p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = False, 0, False  # the same request, the same text
         p.warmup, p.verbosity, p.ui = False, -1, False
