@@ -1,0 +1,64 @@
+"""What stored results rest on, environment by environment: ``python -m tests.envs.golden`` adds what is new.
+
+It refuses to change an entry: a result that changes needs a new version number, under which it is a new entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import opto_gym
+from opto_gym.baselines.battleship import Enumeration
+
+FILE = Path(__file__).with_name("golden.json")
+CASES = [
+    ("Battleship-v0", {}),
+    ("Battleship-v0", {"width": 5, "height": 6, "fleet": [3, 2], "turns": 9, "batch": 2}),
+    ("BattleshipOnline-v0", {}),
+    ("NumericalOptimization-v0", {}),
+    ("NumericalOptimization-v0", {"problem": 99}),
+    ("NumericalOptimization-v0", {"problem": 1, "n_parameters": 20}),
+    ("NumericalOptimization-v0", {"sampler": "paper"}),
+    ("NumericalOptimization-v0", {"problem": 29, "sampler": "paper"}),
+]
+
+
+def other_values(env):
+    """A third set of parameters, neither start nor reference."""
+    if "reason" in env.problem.start:
+        return Enumeration.policy
+    return {p.name: 0.5 + k for k, p in enumerate(env.parameters)}
+
+
+def key(name, arguments):
+    return f"{name} {json.dumps(arguments, sort_keys=True)}"
+
+
+def measure(name, arguments):
+    """The hash of the start's observation, and scores of three sets of parameters on train and test."""
+    env = opto_gym.make(name, **arguments).unwrapped
+    (graph, feedback), _ = env.reset(seed=0)
+    text = graph.content_hash + json.dumps(feedback.to_dict(), sort_keys=True)
+    few = range(min(3, len(env.splits["test"])))
+    scores = [
+        [env.evaluate(v, seed=1).score, env.evaluate(v, split="test", examples=few).score]
+        for v in (env.problem.start, env.reference_solution(), other_values(env))
+    ]
+    return {"observation": hashlib.sha256(text.encode()).hexdigest(), "scores": scores}
+
+
+def main():
+    golden = json.loads(FILE.read_text()) if FILE.exists() else {}
+    now = {key(*case): measure(*case) for case in CASES}
+    changed = [k for k in now if golden.get(k, now[k]) != now[k]]
+    if changed:
+        return f"these changed, and need a new version number (-v1, ...): {', '.join(changed)}"
+    FILE.write_text(json.dumps(now, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

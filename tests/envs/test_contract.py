@@ -1,0 +1,301 @@
+"""What every registered environment promises."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import Autoreset, RecordEpisodeStatistics, TimeLimit, TransformReward
+
+import opto_gym
+from opto_gym import Code, Feedback, Number, Problem, TraceFeedback, registered_envs
+from opto_gym.core import KINDS
+from opto_gym.errors import ProposalError
+from opto_gym.wrappers import FeedbackKinds, MaskedGraph
+
+ENVS = registered_envs()
+MAKES = [opto_gym.make, lambda name, **keywords: gym.make(f"opto_gym/{name}", **keywords)]
+CODE = [name for name in ENVS if any(isinstance(p.space, Code) for p in opto_gym.make(name).unwrapped.parameters)]
+
+
+@pytest.fixture(params=ENVS)
+def env(request):
+    return opto_gym.make(request.param, oracle_calls=3).unwrapped
+
+
+# ------------------------------------------------------------------ Gymnasium
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("make", MAKES, ids=["opto_gym", "gymnasium"])
+@pytest.mark.parametrize("name", ENVS)
+def test_check_env_is_silent(name, make):
+    check_env(make(name, oracle_calls=5).unwrapped)
+
+
+def test_wrappers(env):
+    action = env.problem.start
+    wrapped = RecordEpisodeStatistics(TimeLimit(TransformReward(env, lambda r: 2 * r), 2))
+    wrapped = Autoreset(FeedbackKinds(MaskedGraph(wrapped, ["code", "others"]), ["reward"]))
+    (graph, feedback), _ = wrapped.reset(seed=1)
+    assert graph.hidden == ("code", "others")
+    assert {p.kind for p in feedback.parts} <= {"reward"}
+    assert wrapped.step(action)[3] is False
+    _, reward, _, truncated, info = wrapped.step(action)
+    assert truncated
+    assert reward == 2 * env.last.reward
+    assert info["episode"]["l"] == 2
+    assert wrapped.step(action)[4]["call"] == 0  # the reset
+
+
+@pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ENVS)
+def test_vector_environments(name, kind):
+    keywords = {"vector_kwargs": {"shared_memory": False}} if kind == "async" else {}
+    vector = gym.make_vec(f"opto_gym/{name}", 2, vectorization_mode=kind, **keywords)
+    try:
+        observations, _ = vector.reset(seed=4)
+        single = opto_gym.make(name)
+        assert observations[0] == single.reset(seed=4)[0]
+        start = single.unwrapped.problem.start
+        numeric = all(isinstance(p.space, Number) for p in single.unwrapped.parameters)
+        batched = {k: np.array([v] * 2) if numeric else (v, v) for k, v in start.items()}
+        after, rewards, *_ = vector.step(batched)
+        assert isinstance(after[1], TraceFeedback)
+        assert rewards[0] == single.step(start)[1]
+    finally:
+        vector.close()
+
+
+def test_pickled_and_respecified_environments_are_the_same(env):
+    _, info = env.reset(seed=2)
+    copy = pickle.loads(pickle.dumps(env))
+    spec = env.spec
+    again = opto_gym.make(EnvSpec.from_json(spec.to_json())).unwrapped
+    assert again.spec == spec
+    assert copy.problem == again.problem == env.problem
+    assert copy.reset(seed=2) == again.reset(seed=2) == env.reset(seed=2)
+    assert copy.step(env.problem.start) == again.step(env.problem.start)
+    assert info["call"] == 0
+
+
+def test_the_problem_is_plain_data(env):
+    problem = env.problem
+    assert Problem.from_json(problem.to_json()) == problem
+    assert problem.oracle_calls == 3
+    assert "test" not in problem.examples
+    assert json.loads(problem.to_json())["id"] == problem.id
+
+
+def test_render_modes_need_no_display(env, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert set(env.metadata["render_modes"]) == {"rgb_array", "ansi"}
+    for mode in env.metadata["render_modes"]:
+        shown = opto_gym.make(env.spec.id, render_mode=mode)
+        shown.reset(seed=0)
+        start = shown.unwrapped.problem.start
+        nonsense = {p.name: "" if isinstance(p.space, Code) else None for p in shown.unwrapped.parameters}
+        for values in (start, shown.unwrapped.reference_solution(), nonsense):
+            shown.unwrapped.step(values)
+            picture = shown.render()
+            if mode == "ansi":
+                assert isinstance(picture, str)
+                assert picture.strip()
+            else:
+                assert picture.dtype == np.uint8
+                assert picture.shape[2] == 3
+                assert picture.std() > 5  # something is drawn
+    with pytest.raises(ValueError, match="render_mode"):
+        type(env)(render_mode="human")
+
+
+# ------------------------------------------------------------------ the oracle
+def test_evaluate_is_stateless(env):
+    start, reference = env.problem.start, env.reference_solution()
+    first = [env.evaluate(v, seed=s) for v in (start, reference) for s in (0, 5)]
+    env.reset(seed=9)
+    env.step(reference)
+    assert [env.evaluate(v, seed=s) for v in (start, reference) for s in (0, 5)] == first
+    assert env.evaluate(start) == first[0]
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_answer(env):
+    program = (
+        "import opto_gym\n"
+        f"env = opto_gym.make({env.problem.id!r}, oracle_calls=3).unwrapped\n"
+        "for values in (env.problem.start, env.reference_solution()):\n"
+        "    e = env.evaluate(values, seed=7)\n"
+        "    print(e.graph.content_hash, e.score, str(e.feedback))\n"
+    )
+    here = ""
+    for values in (env.problem.start, env.reference_solution()):
+        e = env.evaluate(values, seed=7)
+        here += f"{e.graph.content_hash} {e.score} {e.feedback}\n"
+    variables = {**os.environ, "PYTHONHASHSEED": "77"}
+    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=True)
+    assert there.stdout == here
+
+
+def test_start_and_reference_give_no_error_and_the_reference_beats_the_floor(env):
+    examples = range(min(5, len(env.splits["test"])))
+    for values in (env.problem.start, env.reference_solution()):
+        assert env.problem.why_not(values) == {}
+        assert env.evaluate(values).error is None
+    start = env.evaluate(env.problem.start, split="test", examples=examples)
+    reference = env.evaluate(env.reference_solution(), split="test", examples=examples)
+    assert (start.error, reference.error) == (None, None)
+    assert not start.success
+    assert reference.reward > start.reward
+    assert opto_gym.normalized(reference.score, start.score, env.anchors.best, env.scale) > 0.5
+    assert min(env.scores) <= start.score <= max(env.scores)
+
+
+def test_feedback_is_of_the_declared_kinds(env):
+    for values in (env.problem.start, env.reference_solution()):
+        feedback = env.evaluate(values).feedback
+        assert {p.kind for p in feedback.parts} <= set(env.feedback_kinds) <= set(KINDS)
+        assert feedback.parts
+        assert math.isfinite(feedback.reward)
+        assert Feedback.from_dict(json.loads(json.dumps(feedback.to_dict()))) == feedback
+
+
+def test_test_examples_stay_unseen(env):
+    if list(env.splits["test"]) == list(env.splits["train"]):
+        assert env.instance  # one case: said so
+        return
+    seen = {str(e) for seed in range(30) for call in range(3) for e in _drawn(env, seed, call)}
+    assert not seen & {str(e) for e in env.splits["test"]}
+    observation, info = env.reset(seed=0)
+    text = observation.graph.to_json() + str(observation.feedback.to_dict()) + str(info) + env.problem.to_json()
+    assert not any(str(e) in text for e in env.splits["test"])
+
+
+def _drawn(env, seed, call):
+    return [env.splits["train"][e] if type(e) is int else e for e in env.draw(seed, call)]
+
+
+# ------------------------------------------------------------------ bad proposals are feedback, bad calls raise
+@pytest.mark.parametrize(
+    "bad", [None, math.nan, math.inf, -math.inf, True, 3, [], {}, "", " \n", "\ud800", b"x", object()]
+)
+def test_values_of_another_kind_are_feedback(env, bad):
+    start = env.problem.start
+    for p in env.parameters:
+        if p.space.contains(bad):
+            continue
+        e = env.evaluate({**start, p.name: bad})
+        assert e.score == env.scores[0]
+        assert e.error is not None
+        assert p.name in e.error
+        assert math.isfinite(e.reward)
+        assert env.observation_space.contains(e.observation)
+    assert env.evaluate(env.reference_solution(), seed=1).error is None
+
+
+LOOP = "while True:\n        pass"
+BAD_CODE = {
+    "syntax": ("def {s}:\n    return (\n", "SyntaxError", 2),
+    "other signature": ("def {f}():\n    return 0\n", "TypeError", None),
+    "another function": ("def other({a}):\n    return 0\n", "NameError", None),
+    "raises": ("def {s}:\n    x = 1\n    return [][x]\n", "IndexError", 3),
+    "exits": ("import sys\ndef {s}:\n    sys.exit(0)\n", None, None),
+    "ends the process": ("import os\ndef {s}:\n    os._exit(0)\n", "ProcessDied", None),
+    "recursion": ("def {s}:\n    return {f}({a})\n", "RecursionError", 2),
+    "10 GB list": ("def {s}:\n    return [0] * (10 * 2**27)\n", "MemoryError", 2),
+    "1 MB text": ("def {s}:\n    return 0\n" + "# " + "x" * 2**20, "ValueError", None),
+    "a million answers": ("def {s}:\n    return list(range(10**6))\n", "OutputLimit", None),
+    "no plain data": ("def {s}:\n    return {f}\n", "TypeError", None),
+    "print": ("def {s}:\n    for _ in range(1000):\n        print('x' * 10**5)\n    raise KeyError\n", "KeyError", 4),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CODE)
+@pytest.mark.parametrize("name", CODE)
+def test_bad_code_is_feedback(name, case):
+    env = opto_gym.make(name).unwrapped
+    source, error, line = BAD_CODE[case]
+    p = env.parameters[0]
+    arguments = re.search(r"\((.*)\)", p.space.signature).group(1)
+    e = env.evaluate({**env.problem.start, p.name: source.format(s=p.space.signature, f=p.space.function, a=arguments)})
+    assert e.score == env.scores[0]
+    assert f"({error})" in e.error if error else e.error
+    assert (f"line {line}" in str(e.feedback)) == (line is not None)
+    assert "/" not in str(e.feedback)  # no path of this machine
+    assert env.evaluate(env.reference_solution(), seed=1).error is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CODE)
+def test_an_endless_loop_is_stopped(name):
+    env = opto_gym.make(name).unwrapped
+    p = env.parameters[-1]
+    e = env.evaluate({**env.problem.start, p.name: f"def {p.space.signature}:\n    {LOOP}\n"})
+    assert "(TimeLimit) stopped: time limit 2" in e.error
+    assert e.score == env.scores[0]
+    assert env.evaluate(env.reference_solution(), seed=1).error is None
+
+
+def test_an_episode_survives_bad_proposals(env):
+    env.reset(seed=0)
+    bad = dict.fromkeys(env.problem.start)
+    observation, reward, terminated, truncated, info = env.step(bad)
+    assert (reward, terminated, truncated) == (env.reward(env.scores[0]), False, False)
+    assert observation.graph.error == info["error"]
+    assert env.step(env.reference_solution())[4]["error"] is None
+
+
+def test_bad_calls_raise(env):
+    start = env.problem.start
+    for bad in ({}, {**start, "nonsense": 1}, dict(list(start.items())[1:]), None, [start]):
+        with pytest.raises(ProposalError, match=next(iter(start))):
+            env.evaluate(bad)
+    with pytest.raises(KeyError, match="train"):
+        env.evaluate(start, split="nonsense")
+    with pytest.raises(ValueError, match="at least one example"):
+        env.evaluate(start, examples=[])
+    with pytest.raises(gym.error.ResetNeeded, match="reset"):
+        env.step(start)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(start)
+    with pytest.raises(gym.error.ResetNeeded, match="3 oracle calls"):
+        env.step(start)
+    with pytest.raises(TypeError):
+        opto_gym.make(env.spec.id, nonsense=1)
+
+
+# ------------------------------------------------------------------ pages
+SECTIONS = (
+    "Description",
+    "Parameters (action space)",
+    "Observation",
+    "Reward",
+    "Feedback",
+    "Start",
+    "End",
+    "Score and anchors",
+    "Arguments",
+    "Kind, cost and source",
+    "Version history",
+)
+
+
+def test_the_docstring_is_a_page(env):
+    assert tuple(re.findall(r"^ *## (.*)$", type(env).__doc__, re.M)) == SECTIONS
+    assert env.anchors is not None
+    assert re.fullmatch(r"\d{4}-\d\d", env.anchors.dated)
+    page = type(env).__doc__
+    version = env.spec.id.rsplit("-", 1)[1]
+    assert f"* {version}:" in page.split("## Version history")[1]
+    module = importlib.import_module(type(env).__module__)
+    assert getattr(module, type(env).__name__) is type(env)
