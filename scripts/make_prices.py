@@ -19,11 +19,12 @@ SOURCE = "litellm/model_prices_and_context_window_backup.json"
 def main(wheel: str) -> None:
     """Keeps chat models of the main providers with a price: [USD a token in, USD a token out, context]."""
     text = zipfile.ZipFile(wheel).read(SOURCE)
-    models = {}
+    models: dict[str, list[float]] = {}
     for name, row in json.loads(text).items():
         prices = row.get("input_cost_per_token"), row.get("output_cost_per_token")
         if row.get("mode") == "chat" and row.get("litellm_provider") in PROVIDERS and all(prices):
-            models[name.split("/", 1)[-1]] = [*prices, row.get("max_input_tokens")]
+            short, new = name.split("/", 1)[-1], [*prices, row.get("max_input_tokens")]
+            models[short] = max(new, models.get(short, new))  # several providers: the dearer one, as a bound must hold
     said = {
         "source": f"{Path(wheel).name}: {SOURCE} (MIT)",
         "sha256": hashlib.sha256(text).hexdigest(),

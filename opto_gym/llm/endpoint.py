@@ -7,7 +7,7 @@ import os
 import re
 import time
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import EndpointError
 from . import local
@@ -101,8 +101,14 @@ class Endpoint:
             if key is None:
                 raise EndpointError("no key for OpenAI's endpoint: set OPENAI_API_KEY, or name another by --base-url")
             settings: dict[str, Any] = {"base_url": base_url, "api_key": key, "timeout": self._timeout}
-            if base_url and urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1"):
-                settings["http_client"] = openai.DefaultHttpxClient(trust_env=False)  # no proxy to this very machine
+            if base_url:
+                parts = urlsplit(base_url)
+                loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+                # a name and password in the URL would be logged with it by the HTTP library
+                login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+                settings["base_url"] = without_credentials(base_url)
+                # trust_env: no proxy of the environment may catch what is for this very machine
+                settings["http_client"] = openai.DefaultHttpxClient(trust_env=not loopback, auth=login)
             self._openai = openai.OpenAI(**settings, max_retries=0)  # the client's loop enters every attempt
         return self._openai
 

@@ -1,0 +1,119 @@
+"""A real HTTP server on loopback that speaks OpenAI's chat protocol, with scripted answers and mishaps, for tests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Reply = str | None | Callable[[dict[str, Any]], Any]
+
+
+class OpenAIServer:
+    """Answers chat requests until closed.
+
+    The *script* is a list of outcomes, one for each request to come; after it every outcome is ``"ok"``:
+
+    - ``"ok"``: the reply; a str, None, or what a function of the request's body returns.
+    - an int: that HTTP status, with an OpenAI-like error object. ``(429, {"retry-after": "0.2"})`` adds headers.
+    - ``"drop"``: the connection is closed without an answer; ``"torn"``: in the middle of one.
+    - ``("delay", seconds)``: the reply, late.
+    - bytes: the body of a 200, as it is.
+
+    Attributes:
+        url: The base URL for clients.
+        requests: ``{"body", "headers", "time"}`` of each request, in order.
+        usage: Whether answers say how many tokens they took (a word is a token).
+    """
+
+    def __init__(self, reply: Reply = "ok", script: list[Any] | None = None) -> None:
+        self.reply, self.script, self.usage = reply, list(script or []), True
+        self.requests: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                try:
+                    outer._answer(self, body)
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> OpenAIServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the server; `requests` stays readable."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, http: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        with self._lock:
+            self.requests.append({"body": body, "headers": headers, "time": time.monotonic()})
+            number, outcome = len(self.requests), self.script.pop(0) if self.script else "ok"
+        if outcome == "drop":
+            http.close_connection = True
+            http.connection.shutdown(socket.SHUT_RDWR)
+            return
+        status, extra = 200, {}
+        if isinstance(outcome, tuple) and outcome[0] == "delay":
+            time.sleep(outcome[1])
+        elif isinstance(outcome, tuple):
+            status, extra = outcome
+        elif isinstance(outcome, int):
+            status = outcome
+        if status != 200:
+            said = extra.pop("message", f"scripted {status}") if isinstance(extra, dict) else ""
+            page = json.dumps({"error": {"message": said, "type": extra.pop("type", "scripted")}}).encode()
+        elif isinstance(outcome, bytes):
+            page = outcome
+        else:
+            page = json.dumps(self._completion(body, number)).encode()
+        http.send_response(status)
+        http.send_header("content-type", "application/json")
+        http.send_header("content-length", str(len(page)))
+        for name, value in extra.items():
+            http.send_header(name, value)
+        http.end_headers()
+        if outcome == "torn":
+            http.wfile.write(page[: len(page) // 2])
+            http.close_connection = True
+            http.connection.shutdown(socket.SHUT_RDWR)
+            return
+        http.wfile.write(page)
+
+    def _completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
+        text = self.reply(body) if callable(self.reply) else self.reply
+        texts = [text if text is None else str(text).replace("{n}", str(number))] * body.get("n", 1)
+        choices = [
+            {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": t}}
+            for i, t in enumerate(texts)
+        ]
+        answer = {"id": f"chat-{number}", "object": "chat.completion", "created": 0, "model": body["model"]}
+        answer["choices"] = choices
+        if self.usage:
+            words = [
+                sum(len(m["content"].split()) for m in body["messages"]),
+                sum(len((t or "").split()) for t in texts),
+            ]
+            answer["usage"] = {"prompt_tokens": words[0], "completion_tokens": words[1], "total_tokens": sum(words)}
+        return answer
