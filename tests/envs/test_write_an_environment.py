@@ -18,8 +18,8 @@ def test_the_page_s_environment_runs(capsys):
         for block in BLOCKS:
             exec(compile(textwrap.dedent(block), str(PAGE), "exec"), space)
         env = space["env"].unwrapped
-        assert env.evaluate(env.problem.start, split="test").score == pytest.approx(env.anchors.start, abs=0.005)
-        assert space["test"].score == pytest.approx(env.anchors.best, abs=0.005)
+        assert env.evaluate(env.problem.start, split="test").score == pytest.approx(env.anchors.start, abs=0.006)
+        assert space["test"].score == pytest.approx(env.anchors.best, abs=0.006)
         assert space["reward"] > 0.8
         shown = capsys.readouterr().out
         assert "[put] Puts the item" in shown
