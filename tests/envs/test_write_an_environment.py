@@ -20,7 +20,7 @@ def test_the_page_s_environment_runs(capsys):
         env = space["env"].unwrapped
         assert env.evaluate(env.problem.start, split="test").score == pytest.approx(env.anchors.start, abs=0.006)
         assert space["test"].score == pytest.approx(env.anchors.best, abs=0.006)
-        assert space["reward"] > 0.8
+        assert space["reward"] > 0.75
         shown = capsys.readouterr().out
         assert "[put] Puts the item" in shown
         assert "0.87 on 50 test deliveries" in shown
