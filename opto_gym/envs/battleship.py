@@ -107,7 +107,7 @@ class Battleship(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    A distribution (boards). An oracle call takes 12 to 40 ms on one core, the test split 3 to 8 s; no language model,
+    A distribution (boards). An oracle call takes 15 to 50 ms, the test split 4 to 12 s; no language model,
     no data set. Source: the paper's experiment, re-made from its description.
 
     ## Version history
@@ -287,7 +287,7 @@ class BattleshipOnline(Battleship):
     As `Battleship`, without `batch`.
 
     ## Kind, cost and source
-    A distribution (boards). An oracle call takes about 10 ms; no language model, no data set. The paper does not count
+    A distribution (boards). An oracle call takes 5 to 11 ms; no language model, no data set. The paper does not count
     a try whose code raises; here it is a call, and the board stays as it was. An example is the board's state,
     `{"board": number, "shots": [[row, column], ...]}`, or a board's number for a full game, as on test.
 
