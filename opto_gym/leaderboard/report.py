@@ -95,7 +95,7 @@ class Row:
 
     def total(self, name: str) -> float:
         """A count, summed over the trials."""
-        return sum(t.summary.get(name, 0) for t in self.trials)
+        return float(sum(t.summary.get(name, 0) for t in self.trials))
 
     def ledger(self, name: str) -> float | None:
         """A sum of the agent's and the task's model calls; None if a price is unknown."""
@@ -227,10 +227,12 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.subplots(1, 2, sharey=True)
-    agents = sorted({t.agent for t in mine})
+    everyone = sorted({t.agent for t in trials})  # an agent has one colour in all of a run's pictures
+    agents = [a for a in everyone if any(t.agent == a for t in mine)]
     for ax, which in zip(axes, ("current", "recommended"), strict=True):
         ax.patch.set_alpha(0)
-        for agent, color in zip(agents, COLORS * 9, strict=False):
+        for agent in agents:
+            color = COLORS[everyone.index(agent) % len(COLORS)]
             points = [t.anytime(which, over) for t in mine if t.agent == agent]
             if not any(points):
                 continue

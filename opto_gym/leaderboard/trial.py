@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import inspect
@@ -138,6 +139,7 @@ def source_hash(cls: type[Agent]) -> str:
     return hashlib.sha256("".join(f"{k}\0{v}\0" for k, v in sorted(seen.items())).encode()).hexdigest()[:16]
 
 
+@functools.cache
 def where() -> dict[str, Any]:
     """The machine and the versions."""
     names = ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp")

@@ -1,0 +1,90 @@
+"""Agents for the tests of trials: deterministic, threaded, failing, with a model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from opto_gym.agents.base import Agent
+
+
+class Steps(Agent):
+    """x = 1, 2, 3, ..., or random code."""
+
+    def __init__(self, *, pause: float = 0.0, **settings):
+        super().__init__(**settings)
+        self.pause = pause
+
+    def run(self):
+        yield
+        k = 0
+        while True:
+            time.sleep(self.pause)
+            k += 1
+            yield {"x": int(self.rng.integers(-10, 3))}
+
+
+class Parallel(Agent):
+    """Four calls at a time."""
+
+    def optimize(self, problem, oracle):
+        with ThreadPoolExecutor(4) as pool:
+            for k in range(100):
+                list(pool.map(oracle, [{"x": (4 * k + i) % 7 - 9} for i in range(4)]))
+
+
+class Failing(Agent):
+    def run(self):
+        yield
+        yield {"x": 1}
+        raise RuntimeError("out of ideas")
+
+
+class Asking(Agent):
+    """Asks a model for each step."""
+
+    uses_model = True
+
+    def propose(self, observation):
+        text = self.llm.chat([{"role": "user", "content": f"after {observation.feedback.score}"}], max_tokens=5).text
+        try:
+            return {"x": int(text) % 5 - 8}
+        except ValueError:
+            self.invalid("no number")
+            return {"x": -9}
+
+
+class Choosing(Agent):
+    """Chooses its examples, and recommends other parameters than the best."""
+
+    def optimize(self, problem, oracle):
+        for body in ("return 1", "return a", "return a + b"):
+            values = {"add": f"def add(a, b):\n    {body}\n"}
+            oracle(values, examples=[0, 1], split="train")
+            oracle(values, split="val")
+        self.own = values
+
+    def recommend(self):
+        return getattr(self, "own", None)
+
+
+class Swallowing(Agent):
+    """A third party's loop that swallows every exception."""
+
+    def optimize(self, problem, oracle):
+        while True:
+            try:
+                oracle({"x": -1})
+            except Exception:
+                pass
+
+
+class Waiting(Agent):
+    started = threading.Event()
+
+    def optimize(self, problem, oracle):
+        while True:
+            oracle({"x": -1})
+            self.started.set()
+            time.sleep(0.01)
