@@ -72,7 +72,7 @@ class NumericalOptimization(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    An instance. An oracle call takes 0.04 to 0.2 ms; no language model, no data set. Re-made from the paper's description
+    An instance. An oracle call takes up to 0.2 ms; no language model, no data set. Re-made from the paper's description
     and its public experiment script's settings. The published curves can't be derived from those settings: Adam at rate
     0.1 can move x by at most about 1 in ten steps.
 
