@@ -64,7 +64,7 @@ class Journal:
         with self._lock:
             try:
                 if self._fd is None:
-                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
                     self._cut_torn_tail()
                 end = os.lseek(self._fd, 0, os.SEEK_END)
                 if os.write(self._fd, line) != len(line):
