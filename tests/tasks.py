@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt
 from opto_gym.trace import node, operator
 

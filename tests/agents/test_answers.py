@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opto_gym import Choice, Code, Number, Parameter, Problem, Prompt
+from opto_gym.agents.answers import Unusable, read_suggestion, schema
+
+PROBLEM = Problem(
+    "t", {}, "o",
+    (
+        Parameter("n", Number(), 1.0),
+        Parameter("k", Number(0, 9, integer=True), 1),
+        Parameter("c", Choice([True, False, "auto"]), True),
+        Parameter("p", Prompt(), "hello"),
+        Parameter("f", Code("f(x)"), "def f(x):\n    return x\n"),
+    ),
+    (0.0, 1.0),
+)  # fmt: skip
+CODE = 'def f(x):\n    return {"a": "}\\n\'"}[x]\n'
+
+
+def read(text):
+    return read_suggestion(text, PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("answer", "values"),
+    [
+        ('{"reasoning": "r", "answer": "", "suggestion": {"n": 5.5}}', {"n": 5.5}),
+        ('Sure!\n```json\n{"suggestion": {"n": 5}}\n```\nDone.', {"n": 5.0}),
+        ('prose {"suggestion": {"n": 2,},} prose', {"n": 2.0}),
+        ("{'suggestion': {'p': 'it is'}}", {"p": "it is"}),
+        ('{"n": "5.5", "k": "3"}', {"n": 5.5, "k": 3}),
+        ('{"suggestion": {"k": 5.0}}', {"k": 5}),
+        ('{"suggestion": {"k": 20.5}}', {"k": 20.5}),  # the oracle says what is wrong with it
+        ('{"suggestion": {"k": 700}}', {"k": 700}),
+        ('{"suggestion": {"c": "False"}}', {"c": False}),
+        ('{"suggestion": {"c": "auto"}}', {"c": "auto"}),
+        ('{"suggestion": {"p": "a\nb definition"}}', {"p": "a\nb definition"}),
+        ('{"suggestion": {"p": 7}}', {"p": "7"}),
+        ('{"suggestion": {"unknown": 1, "p": "x"}}', {"p": "x"}),
+        ('{"suggestion": {"p": "TERMINATE when done"}}', {"p": "TERMINATE when done"}),
+        ('{"suggestion": {"f": "```python\\ndef f(x):\\n    return 1\\n```"}}', {"f": "def f(x):\n    return 1\n"}),
+        ('{"suggestion": {"p": "x", "n": 3', {"p": "x", "n": 3.0}),
+        ('{"reasoning": "broken " quote", "suggestion": {"n": 4}}', {"n": 4.0}),
+        (json.dumps({"suggestion": {"f": CODE}}), {"f": CODE}),
+        ('{"suggestion": {"f": "def f(x: not python"}}', {"f": "def f(x: not python"}),
+    ],
+)
+def test_forgiving_of_form(answer, values):
+    assert read(answer) == values
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "I can't.", "TERMINATE", "{}", '{"suggestion": {}}', '{"suggestion": null}', '{"suggestion": {"n": null}}',
+     '{"suggestion": {"n": [1]}}', '{"suggestion": {"n": true}}', '{"suggestion": {"f": null}}',
+     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', "[1, 2]", "5"],
+)  # fmt: skip
+def test_unusable(answer):
+    with pytest.raises(Unusable):
+        read(answer)
+
+
+@given(st.text() | st.text("{}[]\":,'n kpf\\\n0123456789", max_size=200))
+def test_no_answer_breaks_the_parser(text):
+    try:
+        values = read(text)
+    except Unusable:
+        return
+    assert values.keys() <= {p.name for p in PROBLEM.parameters}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+)
+
+
+@given(st.dictionaries(st.sampled_from("nkcpf"), json_values), st.text(max_size=30), st.text(max_size=30))
+def test_no_json_breaks_the_parser(values, before, after):
+    try:
+        read(before + json.dumps({"suggestion": values}) + after)
+    except Unusable:
+        pass
+
+
+@given(st.text(max_size=500), st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 9))
+def test_a_proper_answer_comes_through_whole(text, n, k):
+    answer = {"reasoning": "because", "suggestion": {"p": text, "n": n, "k": k, "f": CODE}}
+    assert read(json.dumps(answer)) == {"p": text, "n": n, "k": k, "f": CODE}
+    assert read(f"Here:\n{json.dumps(answer, ensure_ascii=False)}") == {"p": text, "n": n, "k": k, "f": CODE}
+
+
+def test_the_schema_names_every_parameter():
+    s = schema(PROBLEM)
+    assert s["properties"]["suggestion"]["required"] == list("nkcpf")
+    assert s["properties"]["suggestion"]["properties"]["k"] == {"type": "integer"}

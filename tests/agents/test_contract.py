@@ -1,0 +1,179 @@
+"""What every registered agent promises; a new one is covered by being registered."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+
+import opto_gym
+from opto_gym.agents.base import Agent
+from opto_gym.baselines.adam import Adam
+from opto_gym.core import TraceFeedback
+from opto_gym.errors import BudgetSpent, OptoGymError
+from opto_gym.llm import Budget
+from opto_gym.registration import agent_class
+from tests.openai_server import OpenAIServer
+from tests.tasks import Mixed, Valley
+
+AGENTS = opto_gym.registered_agents()
+
+
+class Oracle:
+    """An oracle for tests: so many calls."""
+
+    def __init__(self, env, calls):
+        self.env, self.left, self.seen, self.budget = env, calls, [], Budget()
+        self.start = env.evaluate(env.problem.start, seed=0).observation
+
+    @property
+    def over(self):
+        return self.left == 0
+
+    def __call__(self, parameters, examples=None, split="train"):
+        if not self.left:
+            raise BudgetSpent("oracle_calls")
+        self.left -= 1
+        self.seen.append(json.loads(json.dumps(parameters)))
+        return self.env.evaluate(parameters, seed=len(self.seen)).observation
+
+    def many(self, proposals):
+        return [self(p) for p in proposals]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with OpenAIServer(
+        '{"suggestion": {"x0": {n}, "x": {n}, "text": "t{n}", "reason": "def reason(map):\\n    return {n}"}}'
+    ) as s:
+        yield s
+
+
+@pytest.fixture(params=AGENTS)
+def made(request, server):
+    """(a way to make the agent, an environment that it can work on)."""
+    cls = agent_class(request.param)
+    keywords = {"model": "fake", "base_url": server.url} if cls.uses_model else {}
+    tasks = [Mixed(), *(opto_gym.make(name).unwrapped for name in ("NumericalOptimization-v0", "Battleship-v0"))]
+    env = next(t for t in tasks if cls.why_not(t.problem) is None)
+    server.script.clear()
+    server.requests.clear()
+    return (lambda: opto_gym.make_agent(request.param, **keywords)), env
+
+
+def rollout(agent, env, steps, seed=0, change=lambda o: o):
+    agent.reset(env.problem, seed=seed)
+    observation, values = env.evaluate(env.problem.start, seed=0).observation, []
+    for k in range(steps):
+        values.append(json.loads(json.dumps(agent.propose(change(observation)))))
+        observation = env.evaluate(values[-1], seed=k + 1).observation
+    return values
+
+
+def test_proposals_name_every_parameter_and_repeat_for_a_seed(made, server):
+    make, env = made
+    first = rollout(make(), env, 4)
+    server.requests.clear()
+    assert all(set(v) == set(env.problem.start) for v in first)
+    assert rollout(make(), env, 4) == first
+
+
+def test_propose_and_optimize_agree(made, server):
+    make, env = made
+    first = rollout(make(), env, 4)
+    server.requests.clear()
+    agent, oracle = make(), Oracle(env, 4)
+    agent.reset(env.problem, seed=0)
+    agent.optimize(env.problem, oracle)
+    assert oracle.seen == first
+
+
+def test_an_agent_can_be_used_again(made, server):
+    make, env = made
+    agent = make()
+    first = rollout(agent, env, 3)
+    server.requests.clear()
+    assert rollout(agent, env, 3) == first
+
+
+def test_error_observations_are_survived(made):
+    make, env = made
+    agent = make()
+    agent.reset(env.problem, seed=0)
+    bad = env.evaluate(dict.fromkeys(env.problem.start, "nonsense"), seed=0).observation
+    for _ in range(3):
+        assert set(agent.propose(bad)) == set(env.problem.start)
+
+
+def test_masked_graphs_are_survived_or_refused_plainly(made):
+    make, env = made
+
+    def masked(observation):
+        return TraceFeedback(
+            observation.graph.masked(["code", "documentation", "inputs", "others"]), observation.feedback
+        )
+
+    if isinstance(make(), Adam):
+        with pytest.raises(OptoGymError, match="masked"):
+            rollout(make(), env, 2, change=masked)
+    else:
+        assert len(rollout(make(), env, 2, change=masked)) == 2
+
+
+def test_the_class_is_documented(made):
+    make, _ = made
+    assert inspect.getdoc(type(make()))
+    assert inspect.getmodule(type(make())).__doc__
+
+
+def test_unknown_settings_are_refused(made):
+    make, _ = made
+    with pytest.raises(TypeError):
+        type(make())(no_such_setting=1)
+
+
+class Population(Agent):
+    """Lists of three."""
+
+    def run(self):
+        yield
+        k = 0
+        while True:
+            observations = yield [{"x": k}, {"x": k + 1}, {"x": k + 2}]
+            assert [o.feedback.score for o in observations] == [(x - 3.0) ** 2 for x in (k, k + 1, k + 2)]
+            k = (k + 3) % 9
+
+
+class OwnLoop(Agent):
+    """Owns its loop, and ends it."""
+
+    def optimize(self, problem, oracle):
+        for x in range(5):
+            oracle({"x": x})
+
+
+@pytest.mark.parametrize("cls", [Population, OwnLoop])
+def test_propose_is_derived_from_the_other_two(cls):
+    env = Valley()
+    oracle, agent = Oracle(env, 5), cls()
+    agent.reset(env.problem, seed=0)
+    try:
+        agent.optimize(env.problem, oracle)
+    except BudgetSpent:
+        pass
+    assert rollout(cls(), env, 5) == oracle.seen
+
+
+def test_an_optimizer_that_ends_stops_the_hand_written_loop():
+    env, agent = Valley(), OwnLoop()
+    with pytest.raises(StopIteration):
+        rollout(agent, env, 9)
+
+
+def test_an_agent_without_a_method_is_refused():
+    class Nothing(Agent):
+        pass
+
+    with pytest.raises(TypeError, match="writes none of"):
+        rollout(Nothing(), Valley(), 1)

@@ -1,0 +1,42 @@
+"""The examples in README and docs run as they stand, with the embedded model's place taken by a server on loopback."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from opto_gym.leaderboard import run
+from tests.openai_server import OpenAIServer
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(path: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
+
+
+def test_write_an_optimizer(tmp_path, monkeypatch):
+    (source,) = blocks("docs/write-an-optimizer.md")
+    assert len([line for line in source.splitlines() if line.strip()]) <= 20
+    (tmp_path / "shrink.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = run(
+        ["NumericalOptimization-v0"], [("shrink:Shrink", {"first_step": 3})], out=tmp_path / "r", seeds=2,
+        oracle_calls=10, progress=False,
+    )  # fmt: skip
+    assert [t.status for t in result.trials] == ["done", "done"]
+    sys.modules.pop("shrink")
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/own-program.md"])
+def test_examples_run(path, monkeypatch, capsys, tmp_path):
+    with OpenAIServer('{"suggestion": {"x": 2.0, "act": "def act(map, plan):\\n    return [0, 0]"}}') as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        found = blocks(path)
+        assert found
+        module = tmp_path / "example.py"
+        module.write_text("\n".join(found).replace('model="local"', 'model="fake"'))
+        exec(compile(module.read_text(), str(module), "exec"), {"__name__": "example"})
