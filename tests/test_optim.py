@@ -127,7 +127,9 @@ def test_the_listing_runs_on_trace_opt_with_other_imports(tmp_path):
     body = text[text.index("SIZE, SHIPS") :]
     path = tmp_path / "listing.py"
     path.write_text("import random\n" + imports.replace("    ", "") + body)
-    with OpenAIServer(GOOD) as server:
+    good = json.loads(GOOD)["suggestion"]
+    named = {"suggestion": {"__code0": good["reason"], "__code1": good["act"]}}  # its names for code
+    with OpenAIServer(json.dumps(named)) as server:
         env = {
             **os.environ,
             "TRACE_DEFAULT_LLM_BACKEND": "CustomLLM",
