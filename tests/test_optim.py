@@ -128,8 +128,13 @@ def test_the_listing_runs_on_trace_opt_with_other_imports(tmp_path):
     path = tmp_path / "listing.py"
     path.write_text("import random\n" + imports.replace("    ", "") + body)
     good = json.loads(GOOD)["suggestion"]
-    named = {"suggestion": {"__code0": good["reason"], "__code1": good["act"]}}  # its names for code
-    with OpenAIServer(json.dumps(named)) as server:
+
+    def reply(body):  # its names for code are __code and a number
+        prompt = body["messages"][1]["content"]
+        names = {name: re.search(rf"(__code\d+):def {name}", prompt).group(1) for name in good}
+        return json.dumps({"suggestion": {names[name]: source for name, source in good.items()}})
+
+    with OpenAIServer(reply) as server:
         env = {
             **os.environ,
             "TRACE_DEFAULT_LLM_BACKEND": "CustomLLM",
