@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import functools
+import re
+import types
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptoGymError
@@ -48,20 +52,38 @@ def execution_error(e: Exception, operator: str) -> ExecutionError | None:
     if isinstance(e, OptoGymError):
         return None
     kind: Any = type(e)
-    error: ExecutionError
     try:
-        error = _both(kind)(*e.args)
-    except Exception:  # its __init__ wants other arguments, or the two classes can't be combined
-        try:
-            error = _both(kind).__new__(_both(kind))
-        except Exception:
-            error = ExecutionError()
-        error.args = e.args
+        both = _both(kind)
+    except TypeError:  # a class that allows no subclasses
+        both = ExecutionError
+    # Its own __init__ may want other arguments than it passed on, so only Python's part of it is built and the rest
+    # copied. Memory is laid out by the line of __base__, set up by the first of Python's classes in all bases.
+    layout: Any = both
+    while not _of_python(layout):
+        layout = layout.__base__
+    error: ExecutionError = layout.__new__(both, *e.args)
+    python: Any = next(filter(_of_python, both.__mro__))
+    python.__init__(error, *e.args)
+    error.args = e.args
+    for cls in kind.__mro__[:-2]:  # without BaseException and object
+        for name, attribute in vars(cls).items():
+            if isinstance(attribute, types.MemberDescriptorType):  # C's fields and __slots__
+                value = getattr(e, name, None)
+                if value is not None and getattr(error, name, None) is not value:
+                    with contextlib.suppress(AttributeError):  # read-only: __init__ has set it
+                        setattr(error, name, value)
     error.__dict__.update(e.__dict__)
     error.type = getattr(e, "candidate_type", kind.__name__)
-    error.message = str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
+    error.message = _ADDRESS.sub("", str(e.msg if isinstance(e, SyntaxError) else e)[:2000])
     error.line, error.text = getattr(e, "candidate_line", None), getattr(e, "candidate_text", "")
     return error
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # differs in each process
+
+
+def _of_python(cls: type) -> bool:
+    return getattr(builtins, cls.__name__, None) is cls
 
 
 @functools.cache

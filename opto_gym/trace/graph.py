@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..errors import TraceError
-from .nodes import Node, Operator, make
+from .nodes import Node, Operator, Tracked, make
 from .parameters import Parameter
-from .values import LARGEST, Room, snapshot, thaw
+from .values import LARGEST, snapshot, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -298,7 +298,7 @@ def _literal(v: Any) -> Literal:
         return Literal(v)
     if t is str and len(v) > TEXT:
         return Literal(_beginning(v, 200))
-    return Literal(snapshot(v, Room()))
+    return Literal(snapshot(v))
 
 
 def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph:
@@ -321,70 +321,82 @@ def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph
             f"backward() expected a node, got {type(output).__name__}: the data flow was lost before it, by .data, "
             "by a function without @operator, or because no argument was a node"
         )
-    table: list[OperatorInfo] = []
-    known: dict[Any, int] = {}  # an operator (by identity), or its fields -> its place in the table
-    place: dict[int, int] = {}  # id(node) -> its place; -1 while its inputs are visited
+    table: dict[OperatorInfo, int] = {}
+    known: dict[Operator, int] = {}  # the operators of nodes that depend on a parameter, and their places in the table
+    fixed: dict[Operator, int] = {}  # of those that do not: they are inputs, whatever made them
+    place: dict[int, int] = {}  # id(node) -> its place
     nodes: list[GraphNode] = []
-    add, get, is_instance, exact = nodes.append, place.get, isinstance, _EXACT
 
-    def operator_of(op: Operator, live: bool) -> int:
+    def entry(op: Operator, live: bool) -> int:
         kind = op.kind if live or op.kind in ("input", "error") else "input"
         info = OperatorInfo(op.name, kind, op.description, op.arguments, op.constraint)
-        k = known.get(info)
-        if k is None:
-            k = known[info] = len(table)
-            table.append(info)
-        known[op, live] = k
+        k = (known if live else fixed)[op] = table.setdefault(info, len(table))
         return k
 
     def leaf(n: Node) -> int:
-        k = known.get((n._op, n._live))
-        place[id(n)] = len(nodes)
-        add(GraphNode(operator_of(n._op, n._live) if k is None else k, (), _shown(n)))
-        return len(nodes) - 1
+        k = (known if n._live else fixed).get(n._op)
+        at = place[id(n)] = len(nodes)
+        nodes.append(GraphNode(entry(n._op, n._live) if k is None else k, (), _shown(n)))
+        return at
 
     stack: list[Any] = [output]
-    pop, push = stack.pop, stack.append
+    add, pop, push, get, exact = nodes.append, stack.pop, stack.append, place.get, _EXACT
     while stack:
         n = pop()
         if n is not None:  # first visit: come back after its inputs
-            k = id(n)
-            if k in place:
-                continue
-            place[k] = -1
-            push(n)
-            push(None)
-            for i in n._inputs[::-1]:
-                if is_instance(i, Node) and i._live and id(i) not in place:
-                    push(i)
+            if id(n) not in place:
+                push(n)
+                push(None)
+                for i in reversed(n._inputs):
+                    t = type(i)
+                    if (t is Node or t is Tracked) and i._live and id(i) not in place:
+                        push(i)
             continue
         n = pop()
         inputs: list[int | Literal] = []
         for i in n._inputs:
-            if is_instance(i, Node):
-                at = get(id(i))
-                inputs.append(leaf(i) if at is None else at)
+            t = type(i)
+            if t is Node or t is Tracked:
+                k = get(id(i))
+                inputs.append(leaf(i) if k is None else k)
             else:
-                inputs.append(Literal(i) if type(i) in exact else _literal(i))
-        op, value = n._op, n.data
-        j = known.get(op)
-        if j is None:
-            j = known[op] = operator_of(op, n._live)
+                inputs.append(Literal(i) if t in exact else _literal(i))
+        op, v = n._op, n.data
+        k = known.get(op)
+        t = type(v)  # the scalars of _shown, without the call
+        shown = v if t in exact or (t is float and -LARGEST <= v <= LARGEST) else _shown(n)
         place[id(n)] = len(nodes)
-        # inline what _shown gives for most values
-        plain = n._snap is None and (type(value) in exact or (type(value) is float and -LARGEST <= value <= LARGEST))
-        add(GraphNode(j, tuple(inputs), value if plain else _shown(n)))
-    reached = [p.node if isinstance(p, Parameter) else p for p in parameters or ()]
-    for p in reached:
-        if not isinstance(p, Node) or p._op.kind not in ("parameter", "code"):
-            raise TraceError(f"backward() expected parameters, got {p!r}")
-        if id(p) not in place:
-            leaf(p)
+        add(GraphNode(entry(op, n._live) if k is None else k, tuple(inputs), shown))
+    ours = _named(parameters or (), nodes, table, known, leaf)
     # those named come in the order given, others after them, in evaluation order
-    ours = [place[id(p)] for p in reached]
-    rest = [k for k, g in enumerate(nodes) if table[g.operator].kind in ("parameter", "code")]
-    order = tuple(dict.fromkeys((*ours, *rest)))
-    names = [table[nodes[k].operator].name for k in order]
+    kinds = [info.kind in ("parameter", "code") for info in table]
+    order = tuple(dict.fromkeys((*ours, *(k for k, g in enumerate(nodes) if kinds[g.operator]))))
+    operators = tuple(table)
+    names = [operators[nodes[k].operator].name for k in order]
     if len(set(names)) < len(names):
-        raise TraceError(f"two parameters have one name: {names}. Give each its own")
-    return TraceGraph(tuple(table), tuple(nodes), order, place[id(output)])
+        twice = next(n for n in names if names.count(n) > 1)
+        raise TraceError(
+            f"the parameter name {twice!r} stands for two values: give each parameter a name of its own, and change "
+            "values only between two runs"
+        )
+    return TraceGraph(operators, tuple(nodes), order, place[id(output)])
+
+
+def _named(
+    parameters: Iterable[Any],
+    nodes: Sequence[GraphNode],
+    table: Mapping[OperatorInfo, int],
+    known: Mapping[Operator, int],
+    leaf: Callable[[Node], int],
+) -> list[int]:
+    """The places of these parameters; of one that has changed since, the value that the run used."""
+    entries = set(table.values()) - {k for info, k in table.items() if info.kind not in ("parameter", "code")}
+    used = {g.operator: k for k, g in enumerate(nodes) if g.operator in entries}
+    found = []
+    for p in parameters:
+        n = p.node if isinstance(p, Parameter) else p
+        if not isinstance(n, Node) or n._op.kind not in ("parameter", "code"):
+            raise TraceError(f"backward() expected parameters, got {p!r}")
+        k = used.get(known.get(n._op, -1))
+        found.append(leaf(n) if k is None else k)
+    return found

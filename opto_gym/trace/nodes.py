@@ -7,7 +7,6 @@ parameter keeps no inputs (as ``requires_grad`` does elsewhere), so that a long 
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import operator as python
 from collections.abc import Callable, Iterator
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from ..errors import TraceError
+from . import bounds
 from .failures import execution_error
-from .values import ATOMS, DEPTH, Room, snapshot
+from .values import ATOMS, DEPTH, Room, snapshot, thaw
 
 
 class Operator(msgspec.Struct, frozen=True, eq=False):
@@ -60,7 +60,14 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __contains__(self, item: Any) -> bool:
         return _attempt(lambda d: untraced(item) in d, IN, self)  # type: ignore[no-any-return]
 
-    __hash__ = None  # type: ignore[assignment]  # as a key of a plain dict a node would lose the data flow
+    def __hash__(self) -> NoReturn:
+        _leaves(self, "as a key of a plain dictionary or an item of a set")
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        _changes(self)
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        _changes(self)
 
     def __index__(self) -> NoReturn:
         _leaves(self, "as an index, in range() or in a plain container's brackets")
@@ -78,7 +85,8 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
         _leaves(self, "in an f-string or format()")
 
     def __repr__(self) -> str:
-        text = repr(self.data)
+        shown = self.data if type(self.data) in ATOMS else thaw(self._snap)
+        text = repr(shown)
         return f"<{self._op.name}: {text if len(text) <= 80 else text[:77] + '...'}>"
 
     def __str__(self) -> str:  # for debugging: str() of a node is not its value's text
@@ -118,7 +126,7 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
         def __getitem__(self, key: Any) -> Node: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
-        return apply(CALL, lambda f, *a: f(*a), (self, *args), kwargs)
+        return apply(CALL, named(lambda f, *a, **k: f(*a, **k), tuple(kwargs)), (self, *args, *kwargs.values()))
 
 
 class Tracked(Node, frozen=True, eq=False, gc=True):
@@ -128,6 +136,12 @@ class Tracked(Node, frozen=True, eq=False, gc=True):
 def _leaves(n: Node, how: str) -> NoReturn:
     raise TraceError(
         f"{n!r} would leave the trace {how}. Put the code into an @operator, or write .data to take the value out"
+    )
+
+
+def _changes(n: Node) -> NoReturn:
+    raise TraceError(
+        f"{n!r} can't be changed in place, which a trace can't show. Let an @operator return the new value"
     )
 
 
@@ -148,13 +162,11 @@ def make(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool) -> Node:
     """A new node, with a snapshot if the value could change later."""
     if type(value) in ATOMS:
         return Node(op, inputs if live else (), value, live)
-    if isinstance(value, Node):
-        return value
     room = Room()
     snap = snapshot(value, room)
-    if room.nodes:  # a result that holds nodes: the data flow goes through them
+    if room.opaque and holds_node(value):  # a result that is or holds a node: the data flow goes through it
         value = lift(value)
-        return Node(op, (*inputs, value), value.data, live or value._live, snap)
+        return make(op, (*inputs, value), value.data, live or value._live)
     return (Tracked if room.opaque else Node)(op, inputs if live else (), value, live, snap)
 
 
@@ -220,7 +232,12 @@ def _input(name: str) -> Operator:
 
 
 def node(
-    value: Any, name: str | None = None, *, trainable: bool = False, description: str = "", constraint: str = ""
+    value: Any,
+    name: str | None = None,
+    *,
+    trainable: bool = False,
+    description: str | None = None,
+    constraint: str | None = None,
 ) -> Any:
     """A value that enters the trace: fixed, or a `parameter` where `trainable`.
 
@@ -234,7 +251,7 @@ def node(
     if trainable:
         from .parameters import parameter
 
-        return parameter(value, name or "parameter", description=description, constraint=constraint)
+        return parameter(value, name or "parameter", description=description or "", constraint=constraint or "")
     if isinstance(value, Node):
         return value
     if holds_node(value):
@@ -242,78 +259,87 @@ def node(
     return make(_input(name or "input"), (), value, False)
 
 
-def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
-    """The heart: fn(*args, **kwargs), traced if any argument is a node."""
-    if kwargs:
-        args = positional(fn, args, kwargs)
+def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """The heart: fn(*args), traced if any argument is a node."""
     live = traced = mutable = False
-    inputs, values = [], []
+    values = []
     for a in args:
-        if isinstance(a, Node):
+        t = type(a)
+        if t is Node or t is Tracked:
             traced = True
-        elif type(a) in ATOMS:
-            inputs.append(a)
+            live = live or a._live
+            mutable = mutable or a._snap is not None
+            values.append(a.data)
+        elif t in ATOMS:
             values.append(a)
-            continue
+        elif any(map(holds_node, args)):
+            return apply(op, fn, tuple(map(lift, args)))
         else:
-            traced = traced or holds_node(a)
-            a = lift(a)
-        live = live or a._live
-        mutable = mutable or a._snap is not None
-        values.append(a.data)
-        inputs.append(a)
+            return fn(*args)
     if not traced:
         return fn(*args)
     try:
         value = fn(*values)
     except Exception as e:
-        fail(e, op, tuple(inputs), live)
-    return finish(op, tuple(inputs), value, live, mutable)
-
-
-def finish(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool, mutable: bool) -> Node:
-    """The node of a call that has returned."""
+        fail(e, op, args, live)
     if mutable:
-        for i in inputs:
-            if isinstance(i, Node) and i._snap is not None and snapshot(i.data) != i._snap:
-                raise TraceError(
-                    f"{op.name} changed its input {i!r} in place, which a trace can't show. Let it work on a copy and "
-                    "return the new value"
-                )
-    return make(op, inputs, value, live)
+        unchanged(op, args)
+    if type(value) in ATOMS:
+        return Node(op, args if live else (), value, live)
+    return make(op, args, value, live)
 
 
-def positional(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """Keyword arguments in their places, so that a trace has one form for one call."""
-    bound = inspect.signature(fn).bind(*args, **kwargs)
-    bound.apply_defaults()
-    if bound.kwargs:
-        raise TraceError(f"keyword-only arguments can't be traced: {sorted(bound.kwargs)}. Make them positional")
-    return bound.args
+def unchanged(op: Operator, inputs: tuple[Any, ...]) -> None:
+    """Raises a TraceError if a call has changed one of its inputs."""
+    for i in inputs:
+        if isinstance(i, Node) and i._snap is not None and snapshot(i.data) != i._snap:
+            raise TraceError(
+                f"{op.name} changed its input {i!r} in place, which a trace can't show. Let it work on a copy and "
+                "return the new value"
+            )
+
+
+def named(fn: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """The function of positional arguments alone that passes the last ones to fn by these names."""
+    if not names:
+        return fn
+    k = -len(names)
+    return lambda *values: fn(*values[:k], **dict(zip(names, values[k:], strict=True)))
+
+
+DICT_VIEWS: dict[str, Callable[[Node], list[Any]]] = {  # keys are structure, not data, as in iteration
+    "keys": lambda d: list(d.data),
+    "values": lambda d: [d[k] for k in d.data],
+    "items": lambda d: [(k, d[k]) for k in d.data],
+}
 
 
 def _method(self: Node, name: str, *args: Any, **kwargs: Any) -> Any:
+    if name in DICT_VIEWS and isinstance(self.data, dict) and not args:
+        return DICT_VIEWS[name](self)
+
+    def call(obj: Any, *values: Any, **by_name: Any) -> Any:
+        if name in bounds.METHODS and isinstance(obj, str):
+            return bounds.METHODS[name](obj, *values, **by_name)
+        return getattr(obj, name)(*values, **by_name)
+
     names = tuple(kwargs)
-
-    def call(obj: Any, *values: Any) -> Any:
-        n = len(values) - len(names)
-        return getattr(obj, name)(*values[:n], **dict(zip(names, values[n:], strict=True)))
-
-    return apply(_method_operator(name), call, (self, *args, *kwargs.values()))
+    return apply(_method_operator(name, names), named(call, names), (self, *args, *kwargs.values()))
 
 
 @functools.lru_cache(4096)
-def _method_operator(name: str) -> Operator:
-    return Operator("." + name)
+def _method_operator(name: str, names: tuple[str, ...]) -> Operator:
+    return Operator("." + name, arguments=names)
 
 
 def _binary(name: str, fn: Callable[[Any, Any], Any], reflected: bool = False) -> Callable[[Node, Any], Node]:
     op = Operator(name)
 
     def method(self: Node, other: Any) -> Node:
-        if type(other) is Node:
+        t = type(other)
+        if t is Node:
             b, live = other.data, self._live or other._live
-        elif type(other) in ATOMS:
+        elif t in ATOMS:
             b, live = other, self._live
         else:
             other = lift(other)
@@ -335,38 +361,16 @@ def _unary(name: str, fn: Callable[[Any], Any]) -> Callable[[Node], Node]:
     return lambda self: apply(op, fn, (self,))
 
 
-def bounded_pow(a: Any, b: Any) -> Any:
-    """Power, refused where a value of a proposal could fill the memory with digits."""
-    if type(a) is int and type(b) is int and b > 0 and a.bit_length() * b > 100_000:
-        raise OverflowError("the power has more than 100,000 bits")
-    return a**b
-
-
-def bounded_shift(a: Any, b: Any) -> Any:
-    """Left shift, bounded likewise."""
-    if type(a) is int and type(b) is int and b > 100_000:
-        raise OverflowError("the shifted number has more than 100,000 bits")
-    return a << b
-
-
-def bounded_mul(a: Any, b: Any) -> Any:
-    """Product, where repetition is bounded likewise."""
-    for many, times in ((a, b), (b, a)):
-        if type(times) is int and isinstance(many, str | bytes | list | tuple) and len(many) * times > 1_000_000:
-            raise OverflowError("the repetition has more than 1,000,000 items")
-    return a * b
-
-
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "add": python.add,
     "sub": python.sub,
-    "mul": bounded_mul,
+    "mul": bounds.product,
     "truediv": python.truediv,
     "floordiv": python.floordiv,
-    "mod": python.mod,
-    "pow": bounded_pow,
+    "mod": bounds.remainder,
+    "pow": bounds.power,
     "matmul": python.matmul,
-    "lshift": bounded_shift,
+    "lshift": bounds.shift,
     "rshift": python.rshift,
     "and": python.and_,
     "or": python.or_,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any, overload
 
 from ..errors import TraceError
-from .nodes import Node, Operator, apply, fail, finish, holds_node, lift, positional
+from .nodes import Node, Operator, apply, fail, holds_node, lift, make, named, unchanged, untraced
 from .parameters import CodeParameter, Parameter, code_of
 
 
@@ -46,66 +47,86 @@ bundle = operator
 
 
 def _decorate(fn: Callable[..., Any], name: str | None, description: str | None, trainable: bool) -> Any:
+    if isinstance(fn, staticmethod | classmethod):
+        raise TraceError(f"write @operator below @{type(fn).__name__}, next to the function")
     if not callable(fn):
         raise TraceError(f"operator() decorates a function, got {type(fn).__name__}")
-    arguments = _arguments(fn)
-    method = arguments[:1] == ("self",)
+    signature = _signature(fn)
+    method = next(iter(signature.parameters), "") in ("self", "cls")
     label = name or fn.__name__
     text = description if description is not None else inspect.getdoc(fn) or ""
     if trainable:
         if inspect.iscoroutinefunction(fn):
             raise TraceError(f"{label} is async; a trainable function must be a plain one")
         return _TrainableMethod(fn, label, text) if method else code_of(fn, label, text)
-    op = Operator(label, "operator", text, arguments[1:] if method else arguments)
-    traced = _traced_async(op, fn) if inspect.iscoroutinefunction(fn) else _traced(op, fn)
-    return _Method(traced, fn, op) if method else traced
+    if method:
+        signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+    op = Operator(label, "operator", text, _arguments(signature))
+    return functools.wraps(fn)((_method if method else _function)(op, fn, signature))
 
 
-def _arguments(fn: Callable[..., Any]) -> tuple[str, ...]:
+def _signature(fn: Callable[..., Any]) -> inspect.Signature:
     try:
-        return tuple(inspect.signature(fn).parameters)
-    except ValueError:  # some built-ins have no signature
-        return ()
+        return inspect.signature(fn)
+    except ValueError:  # some built-ins have none
+        return inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
 
 
-def _traced(op: Operator, fn: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(fn)
+def _arguments(signature: inspect.Signature) -> tuple[str, ...]:
+    """The names of the arguments, as far as they stand in fixed places."""
+    stars = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return tuple(p.name for p in itertools.takewhile(lambda p: p.kind not in stars, signature.parameters.values()))
+
+
+def _function(op: Operator, fn: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+    run = _runner(fn)
+
     def call(*args: Any, **kwargs: Any) -> Any:
-        return apply(op, fn, args, kwargs)
-
-    return call
-
-
-def _traced_async(op: Operator, fn: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(fn)
-    async def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            args = positional(fn, args, kwargs)
-        if not any(map(holds_node, args)):
-            return await fn(*args)
-        inputs = tuple(map(lift, args))
-        live = any(isinstance(i, Node) and i._live for i in inputs)
-        try:
-            value = await fn(*[i.data if isinstance(i, Node) else i for i in inputs])
-        except Exception as e:
-            fail(e, op, inputs, live)
-        return finish(op, inputs, value, live, mutable=True)
+            return run(op, *_positional(signature, fn, args, kwargs))
+        return run(op, fn, args)
 
     return call
 
 
-class _Method:
-    """A traced method: bound to its object, it records every argument but ``self``."""
+def _method(op: Operator, fn: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+    """A plain function too, so that Python binds it as any method; its object is no part of the trace."""
+    run = _runner(fn)
 
-    def __init__(self, unbound: Callable[..., Any], fn: Callable[..., Any], op: Operator) -> None:
-        functools.update_wrapper(self, fn)  # type: ignore[arg-type]
-        self._unbound, self._fn, self._op = unbound, fn, op
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        bound = functools.partial(fn, self)
+        if kwargs:
+            return run(op, *_positional(signature, bound, args, kwargs))
+        return run(op, bound, args)
 
-    def __get__(self, obj: Any, owner: type | None = None) -> Callable[..., Any]:
-        if obj is None:
-            return self._unbound
-        bound = self._fn.__get__(obj)
-        return (_traced_async if inspect.iscoroutinefunction(self._fn) else _traced)(self._op, bound)
+    return call
+
+
+def _positional(
+    signature: inspect.Signature, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Keyword arguments in their places, so that a trace has one form for one call."""
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return named(fn, tuple(bound.kwargs)), (*bound.args, *bound.kwargs.values())
+
+
+def _runner(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return _apply_async if inspect.iscoroutinefunction(fn) else apply
+
+
+async def _apply_async(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """`nodes.apply`, awaited."""
+    if not any(map(holds_node, args)):
+        return await fn(*args)
+    inputs = tuple(map(lift, args))
+    live = any(isinstance(i, Node) and i._live for i in inputs)
+    try:
+        value = await fn(*map(untraced, inputs))
+    except Exception as e:
+        fail(e, op, inputs, live)
+    unchanged(op, inputs)
+    return make(op, inputs, value, live)
 
 
 class _TrainableMethod:

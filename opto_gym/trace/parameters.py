@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import TraceError
 from .nodes import BINARY, ONE_WAY, UNARY, Node, Operator, apply, make
+from .values import DEPTH
 
 Executor = Callable[..., Any]
 """Runs a code parameter's source: ``executor(source, args) -> value``; raises what the source raises."""
@@ -81,8 +82,6 @@ class Parameter:
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         return Parameter(self.data, self.name, self.description, self.constraint)
 
-    __hash__ = None  # type: ignore[assignment]  # as for nodes
-
 
 def _plain_value(value: Any) -> Any:
     return value.data if isinstance(value, Node | Parameter) else value
@@ -93,13 +92,16 @@ def _delegate(name: str) -> Callable[..., Any]:
     return lambda self, *args: method(self._current, *args)
 
 
-_SAME_AS_NODES = (
-    *(f"__{n}__" for n in (*BINARY, *ONE_WAY, *UNARY)),
-    *(f"__r{n}__" for n in BINARY),
-    *(f"__{n}__" for n in ("bool", "len", "contains", "index", "int", "float", "complex", "format", "iter", "round")),
-)
-for _name in _SAME_AS_NODES:
-    setattr(Parameter, _name, _delegate(_name))
+def _delegate_binary(name: str) -> Callable[..., Any]:
+    method = getattr(Node, name)
+    return lambda self, other: method(self._current, other)
+
+
+_OTHERS = ("hash", "bool", "len", "contains", "iter", "index", "int", "float", "complex", "format", "round")
+for _name in (*BINARY, *(f"r{n}" for n in BINARY), *ONE_WAY):
+    setattr(Parameter, f"__{_name}__", _delegate_binary(f"__{_name}__"))
+for _name in (*UNARY, *_OTHERS, "setitem", "delitem"):
+    setattr(Parameter, f"__{_name}__", _delegate(f"__{_name}__"))
 setattr(Parameter, "__array_ufunc__", None)  # noqa: B010
 
 
@@ -171,25 +173,28 @@ def source_of(fn: Callable[..., Any]) -> tuple[str, int]:
 class InProcess:
     """Runs a code parameter's source in this very process, as one's own program. No limits are in force.
 
-    The proposal sees the globals of the function's module and may import and define helpers on its own top level.
+    The proposal sees the globals of the function's module and may import and define helpers on its own top level. It
+    gets copies of containers, as in a sandbox: what it changes in them is its own affair.
     """
 
     def __init__(self, fn: Callable[..., Any], source: str, first_line: int, self_argument: Any = None) -> None:
         self.name, self.globals, self.self_argument = fn.__name__, fn.__globals__, self_argument
         self._written = (fn.__code__, first_line)
-        self._compiled: tuple[str, Callable[..., Any]] = (source, fn)
+        self._compiled: tuple[str, Any] = (source, fn)
 
     def __call__(self, source: str, args: tuple[Any, ...]) -> Any:
         """The value of the function that `source` defines, on `args`."""
         try:
-            if self._compiled[0] != source:
+            compiled, fn = self._compiled  # read once: other threads may run other sources
+            if compiled != source:
                 space = dict(self.globals)
                 exec(compile(source, f"<{self.name}>", "exec"), space)
-                if not callable(space.get(self.name)) or space[self.name] is self.globals.get(self.name):
+                fn = space.get(self.name)
+                if not callable(fn) or fn is self.globals.get(self.name):
                     raise NameError(f"the code defines no function {self.name!r}")
-                self._compiled = (source, space[self.name])
-            fn = self._compiled[1]
-            return fn(*args) if self.self_argument is None else fn(self.self_argument, *args)
+                self._compiled = (source, fn)
+            own = [_copied(a) for a in args]
+            return fn(*own) if self.self_argument is None else fn(self.self_argument, *own)
         except Exception as e:
             self._mark(e, source)
             raise
@@ -208,3 +213,15 @@ class InProcess:
         lines = source.splitlines()
         if line is not None and 1 <= line <= len(lines):
             e.candidate_line, e.candidate_text = line, lines[line - 1].strip()  # type: ignore[attr-defined]
+
+
+def _copied(x: Any, depth: int = 0) -> Any:
+    """Python's own containers anew; other objects as they are."""
+    t = type(x)
+    if depth > DEPTH:
+        return x
+    if t is list or t is tuple:
+        return t(_copied(i, depth + 1) for i in x)
+    if t is dict:
+        return {k: _copied(v, depth + 1) for k, v in x.items()}
+    return x.copy() if t is set or t is bytearray or (t.__module__, t.__name__) == ("numpy", "ndarray") else x

@@ -8,27 +8,37 @@ no word for is a dictionary with one key that starts with ``$``:
 ``{"$tuple": [...]}``     tuples; likewise ``$set`` and ``$frozenset``
 ``{"$dict": [[k, v]]}``   dictionaries whose keys are not plain text
 ``{"$bytes": "00ff"}``    bytes, in hexadecimal
+``{"$complex": [1, 2]}``  complex numbers
 ``{"$str": "..."}``       text that UTF-8 can't hold, in hexadecimal
 ``{"$ndarray": [...]}``   arrays and NumPy scalars (by class name): dtype, shape, items
 ``{"$cut": "..."}``       what was not kept, described with its size
 ========================  ==================================================
+
+Subclasses of Python's own types (a Counter, a named tuple, an IntEnum) are shown as what they derive from. Of any other
+object only the class is shown: let operators return plain data where an optimizer should read it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
+
+from ..errors import TraceError
 
 ATOMS = frozenset({int, float, str, bool, type(None)})
 """The immutable scalars: they need no snapshot."""
 
 ITEMS = 2_000
-"""Items of a container, and about 64 characters of text each, that one snapshot keeps."""
+"""Items of containers that one snapshot keeps."""
+
+TEXT = 128_000
+"""Characters of text in containers that one snapshot keeps."""
 
 DEPTH = 50
 LARGEST = 1.7976931348623157e308
 _EXACT = frozenset({int, bool, type(None)})  # JSON writes these as they are
-_TEXT, _FLOAT = {str}, {float}
+_STR, _FLOAT = {str}, {float}
 
 
 class Cut(str):
@@ -41,19 +51,19 @@ class Cut(str):
 
 
 class Room:
-    """How much of a value may still be kept, and what was met: something that is not plain data, a live node."""
+    """How much of a value may still be kept, and whether something was met that is not plain data, a node say."""
 
-    __slots__ = ("items", "nodes", "opaque")
+    __slots__ = ("items", "opaque", "text")
 
-    def __init__(self, items: int = ITEMS) -> None:
+    def __init__(self, items: int = ITEMS, text: int = TEXT) -> None:
         self.items = items
+        self.text = text
         self.opaque = False
-        self.nodes = False
 
 
 def snapshot(value: Any, room: Room | None = None) -> Any:
     """The value now, as immutable JSON-able data (see the module's table)."""
-    return _plain(value, room or Room(), 0)
+    return _text(value) if type(value) is str else _plain(value, room or Room(), 0)
 
 
 def _plain(v: Any, room: Room, depth: int) -> Any:
@@ -63,7 +73,8 @@ def _plain(v: Any, room: Room, depth: int) -> Any:
     if t is float:
         return v if -LARGEST <= v <= LARGEST else {"$float": repr(v)}
     if t is str:
-        return _text(v, room)
+        room.text -= len(v)
+        return _text(v) if room.text >= 0 else {"$cut": describe(v)}
     if depth > DEPTH:
         room.opaque = True  # deep or cyclic
         return {"$cut": describe(v)}
@@ -74,27 +85,54 @@ def _plain(v: Any, room: Room, depth: int) -> Any:
     if t is dict:
         if all(type(k) is str and k[:1] != "$" and k.isascii() for k in v) and len(v) <= room.items:
             room.items -= len(v)
+            room.text -= sum(map(len, v))
             return {k: _plain(x, room, depth + 1) for k, x in v.items()}
         return {"$dict": _items([[k, x] for k, x in v.items()], room, depth)}
     if t is set or t is frozenset:
+        if len(v) > room.items:  # no part of it, since sets have no order of their own
+            room.opaque = True
+            return {"$cut": describe(v)}
         return {"$" + t.__name__: tuple(sorted(_items(list(v), room, depth), key=repr))}
     if t is bytes:
-        if len(v) > 1000:
-            return {"$cut": describe(v)}
-        return {"$bytes": v.hex()}
-    if t.__module__ == "numpy" and hasattr(v, "tolist"):
-        if v.dtype.hasobject or v.dtype.names or v.dtype.kind not in "biufc" or v.size > min(1000, room.items):
-            room.opaque = room.opaque or bool(v.dtype.hasobject)
-            return {"$cut": describe(v)}
-        room.items -= v.size
-        items = v.tolist() if v.dtype.kind != "c" else v.view(v.real.dtype).tolist()
-        return {"$" + t.__name__: (str(v.dtype), tuple(v.shape), _plain(items, Room(10_000), depth + 1))}
+        room.text -= 2 * len(v)
+        return {"$bytes": v.hex()} if len(v) <= 1000 and room.text >= 0 else {"$cut": describe(v)}
+    if t is complex:
+        return {"$complex": (_plain(v.real, room, depth), _plain(v.imag, room, depth))}
+    return _other(v, t, room, depth)
+
+
+def _other(v: Any, t: type, room: Room, depth: int) -> Any:
+    """NumPy's values, subclasses of Python's types, and what is no plain data at all."""
+    if t.__module__ == "numpy" and hasattr(v, "dtype") and hasattr(v, "tolist"):
+        if v.dtype.str[1:] in _ARRAYS or v.dtype.kind == "U":
+            if v.size <= min(1000, room.items):
+                room.items -= v.size
+                return {"$" + t.__name__: (str(v.dtype), tuple(v.shape), _plain(v.tolist(), room, depth + 1))}
+        else:
+            room.opaque = True
+        return {"$cut": describe(v)}
     room.opaque = True
     node = getattr(t, "__trace_node__", None)
-    if node is None:
-        return {"$cut": describe(v)}
-    room.nodes = True
-    return _plain(node(v).data, room, depth + 1)
+    if node is not None:
+        return _plain(node(v).data, room, depth + 1)
+    for base in _BASES:
+        if isinstance(v, base):
+            return _plain(_BASES[base](v), room, depth + 1)
+    return {"$cut": describe(v)}
+
+
+# What a snapshot can hold of arrays, by type and bytes an item, and Python's own types with the way from a subclass
+_ARRAYS = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"})
+_BASES: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    tuple: lambda v: tuple(tuple.__iter__(v)),
+    list: lambda v: list(list.__iter__(v)),
+    dict: lambda v: dict(zip(dict.keys(v), dict.values(v), strict=True)),
+    set: lambda v: set(set.__iter__(v)),
+    frozenset: lambda v: frozenset(frozenset.__iter__(v)),
+}
 
 
 def _items(v: Any, room: Room, depth: int) -> tuple[Any, ...]:
@@ -108,17 +146,21 @@ def _items(v: Any, room: Room, depth: int) -> tuple[Any, ...]:
         room.opaque = True
         return (*[_plain(x, room, depth) for x in v[:keep]], {"$cut": f"{n - keep} more items"})
     kinds = set(map(type, v))  # one kind of scalar, as most containers hold, is taken over whole
-    if kinds <= _EXACT or (kinds == _TEXT and _short_ascii(v)) or (kinds == _FLOAT and all(map(math.isfinite, v))):
+    if kinds <= _EXACT or (kinds == _FLOAT and all(map(math.isfinite, v))) or (kinds == _STR and _fits(v, room)):
         return tuple(v)
     return tuple([x if type(x) in _EXACT else _plain(x, room, depth) for x in v])
 
 
-def _short_ascii(v: Any) -> bool:
+def _fits(v: Any, room: Room) -> bool:
+    """Whether texts need no change; if so, the room that they take is taken."""
     joined = "".join(v)
-    return len(joined) < 10_000 and joined.isascii()
+    if len(joined) > room.text or not joined.isascii():
+        return False
+    room.text -= len(joined)
+    return True
 
 
-def _text(v: str, room: Room) -> Any:
+def _text(v: str) -> Any:
     if v.isascii():
         return v
     try:
@@ -140,44 +182,49 @@ def describe(v: Any) -> str:
 
 
 def thaw(j: Any) -> Any:
-    """The inverse of `snapshot`, as far as the value was kept. Lists come back as lists."""
+    """The inverse of `snapshot`, as far as the value was kept. Lists come back as lists.
+
+    Raises:
+        TraceError: If the data is damaged.
+    """
+    try:
+        return _thaw(j)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as e:
+        raise TraceError(f"expected a value as values.snapshot writes it, got {str(j)[:80]}: {e}") from e
+
+
+def _thaw(j: Any) -> Any:
     if type(j) is list or type(j) is tuple:
-        return [thaw(x) for x in j]
+        return [_thaw(x) for x in j]
     if type(j) is not dict:
         return j
     if len(j) != 1 or (key := next(iter(j)))[:1] != "$":
-        return {k: thaw(x) for k, x in j.items()}
+        return {k: _thaw(x) for k, x in j.items()}
     x = j[key]
     match key:
         case "$float":
             return float(x)
         case "$tuple":
-            return tuple(map(thaw, x))
+            return tuple(map(_thaw, x))
         case "$dict":
-            pairs = [thaw(p) for p in x]
+            pairs = [_thaw(p) for p in x]
             return {_key(p[0]): p[1] for p in pairs if not isinstance(p, Cut)}
         case "$set":
-            return {_key(thaw(y)) for y in x}
+            return {_key(_thaw(y)) for y in x}
         case "$frozenset":
-            return frozenset(_key(thaw(y)) for y in x)
+            return frozenset(_key(_thaw(y)) for y in x)
         case "$bytes":
             return bytes.fromhex(x)
+        case "$complex":
+            return complex(*map(_thaw, x))
         case "$str":
             return bytes.fromhex(x).decode("utf-8", "surrogatepass")
         case "$cut":
             return Cut(x)
-    return _array(key, x)
-
-
-def _array(key: str, x: Any) -> Any:
     import numpy as np
 
     dtype, shape, items = x
-    if dtype.startswith("complex"):
-        flat = np.array(thaw(items), "float64" if dtype == "complex128" else "float32")
-        value = flat.view(dtype).reshape(tuple(shape))
-    else:
-        value = np.array(thaw(items), dtype).reshape(tuple(shape))
+    value = np.array(_thaw(items), dtype).reshape(tuple(shape))
     return value if key == "$ndarray" else value[()]
 
 
