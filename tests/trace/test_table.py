@@ -42,7 +42,7 @@ class Thing:
         (lambda x: x == 3, True, "eq0 = x == 3"),
         (lambda x: abs(x), 3, "abs0 = abs(x)"),
         (lambda x: round(x / 2), 2, "round0 = round(truediv0)"),
-        (lambda x: np.float64(2.0) * x, 6.0, "mul0 = float640 * x"),
+        (lambda x: np.float64(2.0) * x, 6.0, "mul0 = 2.0 * x"),
         (lambda x: divmod(x, 2), (1, 1), "divmod0 = divmod(x, 2)"),
     ],
 )
