@@ -61,7 +61,7 @@ class _Template(string.Formatter):
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    "format": lambda text, *args, **kwargs: _Template().vformat(text, args, kwargs),
-    "format_map": lambda text, mapping: _Template().vformat(text, (), mapping),
+    "format": lambda text, /, *args, **kwargs: _Template().vformat(text, args, kwargs),
+    "format_map": lambda text, mapping, /: _Template().vformat(text, (), mapping),
 }
 """What stands for the methods of `str` that read a template."""

@@ -61,7 +61,7 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
         return _attempt(lambda d: untraced(item) in d, IN, self)  # type: ignore[no-any-return]
 
     def __hash__(self) -> NoReturn:
-        _leaves(self, "as a key of a plain dictionary or an item of a set")
+        raise _Unhashable(f"nodes are unhashable, and {_mend(self, 'as a key of a plain dictionary or in a set')}")
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         _changes(self)
@@ -126,17 +126,23 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
         def __getitem__(self, key: Any) -> Node: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
-        return apply(CALL, named(lambda f, *a, **k: f(*a, **k), tuple(kwargs)), (self, *args, *kwargs.values()))
+        return apply(CALL, named(lambda f, /, *a, **k: f(*a, **k), tuple(kwargs)), (self, *args, *kwargs.values()))
 
 
 class Tracked(Node, frozen=True, eq=False, gc=True):
     """A node whose value is no plain data: it could refer back to nodes, so the collector must see it."""
 
 
+class _Unhashable(TraceError, TypeError):
+    """Python expects a TypeError of what can't be hashed."""
+
+
 def _leaves(n: Node, how: str) -> NoReturn:
-    raise TraceError(
-        f"{n!r} would leave the trace {how}. Put the code into an @operator, or write .data to take the value out"
-    )
+    raise TraceError(_mend(n, how))
+
+
+def _mend(n: Node, how: str) -> str:
+    return f"{n!r} would leave the trace {how}. Put the code into an @operator, or write .data to take the value out"
 
 
 def _changes(n: Node) -> NoReturn:
@@ -314,11 +320,11 @@ DICT_VIEWS: dict[str, Callable[[Node], list[Any]]] = {  # keys are structure, no
 }
 
 
-def _method(self: Node, name: str, *args: Any, **kwargs: Any) -> Any:
+def _method(self: Node, name: str, /, *args: Any, **kwargs: Any) -> Any:
     if name in DICT_VIEWS and isinstance(self.data, dict) and not args:
         return DICT_VIEWS[name](self)
 
-    def call(obj: Any, *values: Any, **by_name: Any) -> Any:
+    def call(obj: Any, /, *values: Any, **by_name: Any) -> Any:
         if name in bounds.METHODS and isinstance(obj, str):
             return bounds.METHODS[name](obj, *values, **by_name)
         return getattr(obj, name)(*values, **by_name)

@@ -287,7 +287,7 @@ def short(v: Any, limit: int) -> str:
         return cut(str(v), limit)
     if isinstance(v, list) and v and all(isinstance(r, list) and r and all(_is_square(c) for c in r) for r in v):
         return cut("grid(" + "/".join(map("".join, v)) + ")", limit)
-    return cut(repr(v), limit)
+    return cut(repr(v.item() if isinstance(v, np.generic) else v), limit)
 
 
 def _is_square(c: Any) -> bool:

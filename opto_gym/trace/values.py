@@ -24,10 +24,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..errors import TraceError
 
-ATOMS = frozenset({int, float, str, bool, type(None)})
-"""The immutable scalars: they need no snapshot."""
+_NUMBERS = tuple(np.dtype(code).type for code in "?bhilqBHILQefdFD")
+ATOMS = frozenset({int, float, str, bool, type(None), complex, bytes, *_NUMBERS})
+"""The immutable scalars: they need no snapshot, and stand as they are among the inputs of a node."""
 
 ITEMS = 2_000
 """Items of containers that one snapshot keeps."""
@@ -221,8 +224,6 @@ def _thaw(j: Any) -> Any:
             return bytes.fromhex(x).decode("utf-8", "surrogatepass")
         case "$cut":
             return Cut(x)
-    import numpy as np
-
     dtype, shape, items = x
     value = np.array(_thaw(items), dtype).reshape(tuple(shape))
     return value if key == "$ndarray" else value[()]
