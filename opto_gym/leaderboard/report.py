@@ -244,6 +244,7 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
             ax.fill_between(x, low, high, step="post", color=color, alpha=0.13, lw=0)
         ax.set_title(f"{which} parameters", fontsize=10)
         ax.set_xlabel("oracle calls" if over == "calls" else "tokens")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.25)
     scale = next((t.summary.get("scale") for t in mine if t.summary), "linear")
@@ -252,7 +253,8 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
     axes[0].set_ylabel("score on test")
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)), frameon=False, fontsize=9)
+        columns = max(1, min(6, 120 // (max(map(len, labels)) + 8)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
     return figure
 
 
