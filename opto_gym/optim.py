@@ -93,6 +93,9 @@ class Optimizer:
         self.parameters = list(parameters)
         if not self.parameters:
             raise TraceError("the optimizer expected at least one parameter, got none")
+        names = [p.name for p in self.parameters]
+        if len(set(names)) < len(names):
+            raise TraceError(f"the optimizer expected parameters with names of their own, got {names}")
         self.agent = make_agent(agent, **settings) if isinstance(agent, str) else agent
         self.problem = problem_of(self.parameters, objective)
         self.agent.reset(self.problem, seed=seed)

@@ -76,6 +76,8 @@ def test_misuse_says_what_to_do():
         optimizer.backward(5, "f")
     with pytest.raises(TraceError, match="at least one"):
         optim.RandomSearch([])
+    with pytest.raises(TraceError, match="names of their own"):
+        optim.RandomSearch([x, trace.parameter(3, "x")])
     with pytest.raises(TraceError, match="split it"):
         optim.RandomSearch([trace.parameter([1, 2], "l")])
 

@@ -81,10 +81,14 @@ def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
     Raises:
         Unusable: If it has another type.
     """
+    if isinstance(value, str):  # pairs of surrogates joined, lone ones, which no record could hold, replaced
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(space, Number):
         return _number(value, space, name)
     if isinstance(space, Choice):
         same = [o for o in space.options if o == value or str(o) == str(value)]
+        if not same and not isinstance(value, str | int | float):
+            raise Unusable(f"{name}: expected one of {space.options}, got {_brief(value)}")
         return same[0] if same else value
     if isinstance(space, Prompt):
         if isinstance(value, int | float) and not isinstance(value, bool) and not isinstance(space, Code):

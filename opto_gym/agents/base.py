@@ -138,6 +138,17 @@ class Agent:
             return
 
 
+def at_least(least: int, **settings: Any) -> None:
+    """Checks an agent's settings.
+
+    Raises:
+        ValueError: If one is no whole number of `least` or more.
+    """
+    for name, value in settings.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
+
+
 def _one_by_one(loop: Run) -> Run:
     """A generator that may yield lists, as one that yields single proposals."""
     next(loop)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from ..core import Problem, TraceFeedback
 from .answers import Unusable, read_suggestion, schema
-from .base import Agent, Values
+from .base import Agent, Values, at_least
 from .optoprime import shorten
 
 ANSWER = """Propose new values for the variables. Answer with one JSON object and nothing else:
@@ -28,7 +28,7 @@ class OPROTrace(Agent):
     Args:
         model: The optimizer's model.
         base_url: Its endpoint.
-        prompt_budget: Characters of the prompt.
+        prompt_budget: Characters of the prompt, 4,000 or more.
         max_tokens: Tokens of the answer.
         temperature: As the endpoint takes it; None is the endpoint's default.
         constrained: Constrain the answer by a JSON schema; None does so for the embedded model.
@@ -47,6 +47,8 @@ class OPROTrace(Agent):
         constrained: bool | None = None,
     ) -> None:
         super().__init__(model=model, base_url=base_url)
+        at_least(1, max_tokens=max_tokens)
+        at_least(4_000, prompt_budget=prompt_budget)
         self.prompt_budget, self.max_tokens = prompt_budget, max_tokens
         self.temperature, self.constrained = temperature, constrained
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from ..core import Problem, TraceFeedback
 from .answers import Unusable, read_suggestion, schema
-from .base import Agent, Values
+from .base import Agent, Values, at_least
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
 #Instruction: what to achieve.
@@ -51,7 +51,7 @@ class OptoPrime(Agent):
         model: The optimizer's model.
         base_url: Its endpoint.
         memory_size: How many past (variables, feedback) the prompt shows, oldest first; the paper uses 0, 5 and 10.
-        prompt_budget: Characters of the prompt.
+        prompt_budget: Characters of the prompt, 4,000 or more.
         max_tokens: Tokens of the answer.
         temperature: As the endpoint takes it; None is the endpoint's default, as in the paper.
         constrained: Constrain the answer by a JSON schema; None does so for the embedded model.
@@ -71,6 +71,9 @@ class OptoPrime(Agent):
         constrained: bool | None = None,
     ) -> None:
         super().__init__(model=model, base_url=base_url)
+        at_least(0, memory_size=memory_size)
+        at_least(1, max_tokens=max_tokens)
+        at_least(4_000, prompt_budget=prompt_budget)
         self.memory_size, self.prompt_budget, self.max_tokens = memory_size, prompt_budget, max_tokens
         self.temperature, self.constrained = temperature, constrained
 
@@ -116,9 +119,9 @@ class OptoPrime(Agent):
         """The run, in the paper's sections."""
         feedback = shorten(str(observation.feedback), budget // 4)
         memory = self._remembered(budget // 4)
-        fixed = [("Instruction", shorten(self.problem.objective, budget // 4)), ("Feedback", feedback)]
-        frame = sum(len(text) + len(name) + 4 for name, text in fixed) + len(memory) + 200
-        graph = observation.graph.sections(max(400, budget - frame))
+        fixed = [("Instruction", shorten(self.problem.objective, budget // 6)), ("Feedback", feedback)]
+        frame = sum(len(text) + len(name) + 4 for name, text in fixed) + len(memory) + 200  # 200: the other headings
+        graph = observation.graph.sections(budget - frame)
         sections = [fixed[0], *((name.capitalize(), text) for name, text in graph.items() if text), fixed[1]]
         shown = "\n\n".join(f"#{name}\n{text}" for name, text in sections)
         return f"{shown}\n\n{memory}Your answer:"

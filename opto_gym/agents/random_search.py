@@ -60,8 +60,10 @@ class RandomSearch(Agent):
 def anew(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
     """A value anywhere in the space."""
     if isinstance(space, Number):
-        if space.high - space.low > 200:  # wide or unbounded: by order of magnitude
-            return _fit(float(rng.choice((-1, 1)) * 10 ** rng.uniform(-1, 2)), space)
+        width = space.high - space.low
+        if width > 200:  # wide or unbounded: by order of magnitude, from zero or the bound that is nearest to it
+            size = 10 ** rng.uniform(-1, math.log10(width) if math.isfinite(width) else 2)
+            return _fit(min(max(0.0, space.low), space.high) + float(rng.choice((-1, 1))) * size, space)
         return _fit(float(rng.uniform(space.low, space.high)), space)
     if isinstance(space, Choice):
         return space.options[int(rng.integers(len(space.options)))]
@@ -88,7 +90,10 @@ def near(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
 
 def _fit(x: float, space: Number) -> int | float:
     x = min(max(x, space.low), space.high)
-    return min(max(round(x), math.ceil(space.low)), math.floor(space.high)) if space.integer else float(x)
+    if not space.integer:
+        return float(x)
+    whole = round(x)
+    return whole + (whole < space.low) - (whole > space.high)
 
 
 ADDITIONS = ("Think step by step.", "Be brief.", "Answer with one word or number.", "Check your answer.")
@@ -135,6 +140,9 @@ class _Mutation(ast.NodeTransformer):
         if self.here():
             node.ops[0] = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)[int(self.rng.integers(6))]()
         return node
+
+    def visit_Pass(self, node: ast.Pass) -> ast.AST:
+        return ast.copy_location(ast.Return(self.expression()), node) if self.here() else node
 
     def visit_Return(self, node: ast.Return) -> ast.AST:
         self.generic_visit(node)

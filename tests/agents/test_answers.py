@@ -59,11 +59,15 @@ def test_forgiving_of_form(answer, values):
     "answer",
     ["", "I can't.", "TERMINATE", "{}", '{"suggestion": {}}', '{"suggestion": null}', '{"suggestion": {"n": null}}',
      '{"suggestion": {"n": [1]}}', '{"suggestion": {"n": true}}', '{"suggestion": {"f": null}}',
-     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', "[1, 2]", "5"],
+     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', '{"suggestion": {"c": [true]}}', "[1, 2]", "5"],
 )  # fmt: skip
 def test_unusable(answer):
     with pytest.raises(Unusable):
         read(answer)
+
+
+def test_what_a_record_can_t_hold_is_replaced():
+    assert read('{"suggestion": {"p": "a\\ud800b", "c": "\\ud83d\\ude00"}}') == {"p": "a\ufffdb", "c": "\U0001f600"}
 
 
 @given(st.text() | st.text("{}[]\":,'n kpf\\\n0123456789", max_size=200))

@@ -99,7 +99,7 @@ def test_memory_is_a_fifo(size):
 
 
 @pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
-@pytest.mark.parametrize("budget", [6_000, 16_000])
+@pytest.mark.parametrize("budget", [4_000, 6_000, 16_000])
 def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget):
     x = trace.parameter("def add(a, b):\n    return 0\n" * 300, "add")
     y = trace.node(0, "zero") + 0
@@ -116,6 +116,17 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget):
         text = server.requests[-1]["body"]["messages"][1]["content"]
     assert max(sizes) <= budget
     assert "more" in text  # what is cut is said
+
+
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("prompt_budget", 100), ("max_tokens", 0), ("max_tokens", "many"), ("memory_size", -1), ("memory_size", True)],
+)
+def test_settings_that_can_t_work_are_refused(name, setting, value):
+    error = TypeError if name == "OPRO" and setting == "memory_size" else ValueError
+    with pytest.raises(error, match=setting):
+        opto_gym.make_agent(name, model="fake", **{setting: value})
 
 
 @pytest.mark.slow
