@@ -2,8 +2,8 @@
 
 What is reported: mean, median, interquartile mean (the mean of the middle half, Agarwal et al., NeurIPS 2021) and its
 95 % percentile bootstrap interval. Such an interval is too narrow for few trials: over 2,000 simulated samples of
-normal scores the nominal 95 % covered 0.73 with 3 trials, 0.90 with 5, 0.93 with 10 and 0.94 with 20. Three seeds are a smoke
-run, five the least to publish, ten for a claim.
+normal scores the nominal 95 % covered 0.73 with 3 trials, 0.90 with 5, 0.93 with 10 and 0.94 with 20. Three seeds are a
+smoke run, five the least to publish, ten for a claim.
 """
 
 from __future__ import annotations
