@@ -34,15 +34,15 @@ class ExecutionError(Exception):
     line: int | None = None
     text: str = ""
 
-    @property
-    def where(self) -> str:
-        """`` at line 3: x = map[9]``, or nothing."""
-        return f" at line {self.line}{f': {self.text}' if self.text else ''}" if self.line else ""
 
-    @property
-    def args_text(self) -> str:
-        """The error node's value."""
-        return f"({self.type}) {self.message}{f' [line {self.line}: {self.text}]' if self.line else ''}"
+def where(e: ExecutionError) -> str:
+    """`` at line 3: x = map[9]``, or nothing."""
+    return f" at line {e.line}{f': {e.text}' if e.text else ''}" if e.line else ""
+
+
+def told(e: ExecutionError) -> str:
+    """The error node's value."""
+    return f"({e.type}) {e.message}{f' [line {e.line}: {e.text}]' if e.line else ''}"
 
 
 def execution_error(e: Exception, operator: str) -> ExecutionError | None:

@@ -266,8 +266,15 @@ BATCH = Operator("batch", "operator", "The outputs of several examples.")
 
 
 def batch(outputs: Sequence[Node]) -> Node:
-    """Several examples' outputs joined in one node."""
+    """Several examples' outputs joined in one node.
+
+    Raises:
+        TraceError: If one of them is no node.
+    """
     nodes = [o.node if isinstance(o, Parameter) else o for o in outputs]
+    for o in nodes:
+        if not isinstance(o, Node):
+            raise TraceError(f"batch() expected nodes, got {o!r}: no parameter can have made it")
     return make(BATCH, tuple(nodes), [o.data for o in nodes], any(o._live for o in nodes))
 
 
@@ -374,12 +381,15 @@ def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph
     operators = tuple(table)
     names = [operators[nodes[k].operator].name for k in order]
     if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise TraceError(
-            f"the parameter name {twice!r} stands for two values: give each parameter a name of its own, and change "
-            "values only between two runs"
-        )
+        raise _one_name(next(n for n in names if names.count(n) > 1))
     return TraceGraph(operators, tuple(nodes), order, place[id(output)])
+
+
+def _one_name(name: str) -> TraceError:
+    return TraceError(
+        f"the parameter name {name!r} stands for two values: give each parameter a name of its own, and change values "
+        "only between two runs"
+    )
 
 
 def _named(
@@ -393,10 +403,13 @@ def _named(
     entries = set(table.values()) - {k for info, k in table.items() if info.kind not in ("parameter", "code")}
     used = {g.operator: k for k, g in enumerate(nodes) if g.operator in entries}
     found = []
+    ours: dict[str, Operator] = {}
     for p in parameters:
         n = p.node if isinstance(p, Parameter) else p
         if not isinstance(n, Node) or n._op.kind not in ("parameter", "code"):
             raise TraceError(f"backward() expected parameters, got {p!r}")
+        if ours.setdefault(n._op.name, n._op) is not n._op:
+            raise _one_name(n._op.name)
         k = used.get(known.get(n._op, -1))
         found.append(leaf(n) if k is None else k)
     return found

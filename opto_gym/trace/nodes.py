@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import TraceError
 from . import bounds
-from .failures import execution_error
+from .failures import execution_error, told, where
 from .values import ATOMS, DEPTH, Room, snapshot, thaw
 
 
@@ -182,8 +182,8 @@ def fail(e: Exception, op: Operator, inputs: tuple[Any, ...], live: bool) -> NoR
     if error is None:
         raise e
     if error is not e:
-        said = Operator(error.type, "error", f"{op.name} raised this{error.where}.")
-        error.exception_node = Node(said, inputs if live else (), str(error.args_text), live)
+        said = Operator(error.type, "error", f"{op.name} raised this{where(error)}.")
+        error.exception_node = Node(said, inputs if live else (), told(error), live)
         raise error from e
     raise e
 
