@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PARTS = ("code", "documentation", "inputs", "others", "constraints")
 """The parts of a graph that `TraceGraph.masked` can hide; the paper's masked variant hides the first four."""
 
+KINDS = ("input", "parameter", "code", "operator", "call", "error")
+
 _EXACT = frozenset({int, bool, type(None)})
 TEXT = 20_000  # characters of one text that a graph keeps; of a parameter's, five times as many
 
@@ -48,7 +50,10 @@ class Data(msgspec.Struct, frozen=True, gc=False):
     @property
     def value(self) -> Any:
         """The Python value, a fresh copy; `values.Cut` stands for parts that were not kept."""
-        return thaw(msgspec.json.decode(self.json))
+        try:
+            return thaw(msgspec.json.decode(self.json))
+        except msgspec.DecodeError as e:
+            raise TraceError(f"expected a value's JSON text, got {self.json[:80]!r}: {e}") from e
 
 
 class OperatorInfo(msgspec.Struct, frozen=True, gc=False):
@@ -121,6 +126,13 @@ class TraceGraph(msgspec.Struct, frozen=True, eq=False, dict=True):
         return graph
 
     def _check(self) -> None:
+        if self.version != 1:
+            raise TraceError(f"expected a trace graph of version 1, got {self.version}")
+        if not set(self.hidden) <= set(PARTS):
+            raise TraceError(f"expected hidden parts of {list(PARTS)}, got {list(self.hidden)}")
+        for op in self.operators:
+            if op.kind not in KINDS:
+                raise TraceError(f"operator {op.name!r}: expected a kind of {list(KINDS)}, got {op.kind!r}")
         for k, n in enumerate(self.nodes):
             if not 0 <= n.operator < len(self.operators):
                 raise TraceError(f"node {k}: expected an operator below {len(self.operators)}, got {n.operator}")

@@ -382,16 +382,14 @@ def test_error_nodes_hold_no_exception():
     assert alive() is None
 
 
-@pytest.mark.parametrize("first", [1.0, [1.0]])
-def test_a_million_nodes_in_a_row_need_no_recursion(first):
-    n = 1_000_000 if type(first) is float else 100_000
-    p = parameter(first, "p")
-    y = p.node
-    for _ in range(n):
-        y = y + 1.5 if type(first) is float else y[:]
+@pytest.mark.parametrize("first", [[1.0], [object()]])  # numbers: in test_table
+def test_long_chains_of_containers_need_no_recursion(first):
+    y = parameter(first, "p").node
+    for _ in range(50_000):
+        y = y[:]
     graph = backward(y)
-    assert len(graph) >= n
-    del y, p
+    assert len(graph) == 50_001
+    del y
     assert len(graph.to_pseudocode(1000)) <= 1000
 
 
