@@ -35,7 +35,7 @@ lint: setup
 	@$(BIN)/mypy
 
 bench: setup
-	@$(BIN)/pytest -q benchmarks --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+	@$(BIN)/pytest -q -s benchmarks/bench_*.py --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
