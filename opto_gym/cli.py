@@ -75,7 +75,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--env", action="append", default=[], metavar="ENV", help=name)
     name = "name or module:Class, with settings as AGENT:key=value,...; repeatable"
     p.add_argument("--agent", action="append", default=[], metavar="AGENT", help=name)
-    p.add_argument("--seeds", default="5", help="how many, or which: 5, or 0,3,7 (default: 5)")
+    p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5)")
     p.add_argument("--out", help="the run's folder")
     p.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
     budget = p.add_argument_group("budget of a trial")
@@ -90,11 +90,9 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     model.add_argument("--task-model", help="the one inside environments")
     model.add_argument("--base-url", help="an OpenAI-compatible endpoint (else OPENAI_BASE_URL)")
     what = p.add_argument_group("what agents see and what is scored")
-    what.add_argument(
-        "--mask", default="", help="parts of the graph to hide: code,documentation,inputs,others,constraints"
-    )
+    what.add_argument("--mask", help="parts of the graph to hide: code,documentation,inputs,others,constraints")
     what.add_argument("--feedback", help="kinds of feedback to keep: reward,hindsight_negative,...")
-    what.add_argument("--test-scores", choices=["each", "end", "never"], default="each")
+    what.add_argument("--test-scores", choices=["each", "end", "never"], help="(default: each)")
     p.add_argument("--jobs", type=int, help="trials at a time (default: 1)")
     p.add_argument("--dry-run", action="store_true", help="say what would run and what it may cost")
     p.add_argument("--quiet", action="store_true", help="no progress")
@@ -102,6 +100,13 @@ def _add_run(p: argparse.ArgumentParser) -> None:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seeds(text: str) -> int | list[int]:
+    try:
+        return [int(s) for s in _list(text)] if "," in text else int(text)
+    except ValueError:
+        raise ValueError(f"--seeds expected how many, such as 5, or which, such as 0,3,7; got {text!r}") from None
 
 
 def _value(text: str) -> Any:
@@ -176,21 +181,26 @@ def _doctor(options: argparse.Namespace) -> int:
     import shutil
 
     from . import __version__
+    from .leaderboard.spec import where
     from .llm import local
+    from .llm.endpoint import without_credentials
     from .sandbox import shared
 
     model, force = local.available(), shared().in_force()
+    url = os.environ.get("OPENAI_BASE_URL")
     key = "set" if os.environ.get("OPENAI_API_KEY") else "not set"
     rows = {
         "opto-gym": __version__,
         "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "packages": ", ".join(f"{name} {version}" for name, version in where()["versions"].items()),
         "embedded model": "ready" if model["server"] and model["intact"] else _mend_model(model),
         "  its file": model["file"],
-        "endpoint": os.environ.get("OPENAI_BASE_URL") or "OPENAI_BASE_URL is not set",
+        "endpoint": without_credentials(url) if url else "OPENAI_BASE_URL is not set",
         "key": f"OPENAI_API_KEY is {key}",
         "model": os.environ.get("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
         "sandbox": f"{force['level']}: own process, limits, empty environment; no system-call filter yet",
-        "free disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB",
+        "disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free"
+        + ("" if os.access(".", os.W_OK) else ", but this folder can't be written"),
     }
     for name, said in rows.items():
         print(f"{name:16} {said}")
@@ -203,6 +213,13 @@ def _mend_model(model: dict[str, Any]) -> str:
     return f"{'damaged' if model['present'] else 'missing'}: opto-gym models pull smollm2"
 
 
+_SETTLED = (
+    *("env", "agent", "seeds", "out", "dry_run", "mask", "feedback", "test_scores"),
+    *("model", "optimizer_model", "task_model", "base_url"),
+)
+"""What a run's folder settles."""
+
+
 def _run(options: argparse.Namespace) -> int:
     from . import leaderboard
     from .leaderboard.run import execute
@@ -210,31 +227,33 @@ def _run(options: argparse.Namespace) -> int:
     limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
     limits = {k: v for k, v in limits.items() if v is not None}
     if options.resume:
-        if options.env or options.agent or options.out:
+        if any(getattr(options, name) for name in _SETTLED):
             raise ValueError("--resume takes everything from the run's folder; only budgets and --jobs may change")
-        result = leaderboard.resume(options.resume, limits=limits, jobs=options.jobs, progress=not options.quiet)
-        return _closing(result)
+        quiet, cap = options.quiet, _pairs(options.cap)
+        return _closing(
+            leaderboard.resume(options.resume, limits=limits, cap=cap, jobs=options.jobs, progress=not quiet)
+        )
     if not options.env or not options.agent:
         raise ValueError("expected at least one --env and one --agent (see opto-gym envs, opto-gym agents)")
-    seeds: int | list[int] = [int(s) for s in _list(options.seeds)] if "," in options.seeds else int(options.seeds)
     made = leaderboard.plan(
         [_named(e) for e in options.env],
         [_named(a) for a in options.agent],
-        seeds=seeds,
+        seeds=_seeds(options.seeds or "5"),
         limits=limits,
         cap=_pairs(options.cap),
         model=options.model,
         optimizer_model=options.optimizer_model,
         task_model=options.task_model,
         base_url=options.base_url,
-        mask=_list(options.mask),
+        mask=_list(options.mask or ""),
         feedback=None if options.feedback is None else _list(options.feedback),
-        test_scores=options.test_scores,
+        test_scores=options.test_scores or "each",
     )
     if options.dry_run:
         for name, amount in made.estimate().items():
             said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
-            print(f"{name.replace('_', ' '):14} {'' if name == 'trials' or amount is None else 'at most '}{said}")
+            how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""
+            print(f"{name.replace('_', ' '):14} {how}{said}")
         for env, agent, why in made.skipped:
             print(f"skipped        {agent} on {env}: {why}")
         return 0
@@ -242,7 +261,9 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError("expected --out, the folder to record the run in")
     from pathlib import Path
 
-    return _closing(execute(made, Path(options.out), jobs=options.jobs or 1, progress=not options.quiet))
+    return _closing(
+        execute(made, Path(options.out), jobs=1 if options.jobs is None else options.jobs, progress=not options.quiet)
+    )
 
 
 def _closing(result: Any) -> int:

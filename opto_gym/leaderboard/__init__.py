@@ -3,7 +3,8 @@
 from .records import RunFolder, TrialFolder
 from .report import report
 from .run import Plan, RunResult, plan, replay, resume, run
-from .trial import Outcome, Spec, Trial
+from .spec import Spec
+from .trial import Outcome, Trial
 
 __all__ = [
     "Outcome",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from ..agents.base import Values
-from ..core import Evaluation, Feedback, OptoEnv, TraceFeedback
-from ..errors import BudgetSpent, ReplayMismatch
+from ..core import Feedback, OptoEnv, TraceFeedback
+from ..errors import BudgetSpent, RecordError, ReplayMismatch
 from ..llm import Budget
 from ..trace import TraceGraph
 from .records import TrialFolder, digest
@@ -49,12 +49,14 @@ class RecordedOracle:
         self._on_call, self._notes = on_call, notes
         self._lock = threading.Lock()
         self._recorded = {(line["key"], line["n"]): line for line in folder.steps()}
+        self._numbers = {line["call"] for line in self._recorded.values()}
         self._seen: dict[str, int] = {}
         self._calls, self._last_metrics = 0, None
         self._solved = False
         self.differences: list[str] = []
         self.lines: list[dict[str, Any]] = []
-        self._start = self._call(self._inner.problem.start, None, "train", 0)
+        start = dict(self._inner.problem.start)
+        self._start = self._call(start, None, "train", 0, *self._find(True, start, None, "train"))
 
     @property
     def _inner(self) -> OptoEnv:
@@ -74,32 +76,49 @@ class RecordedOracle:
             BudgetSpent: If the budget does not hold it, or the problem is solved.
             ValueError: For the test split, which no agent sees.
         """
-        if split not in ("train", "val"):
-            raise ValueError(f"the oracle expected the split train or val, got {split!r}: no agent sees test")
+        sizes = {name: len(s) for name, s in self._inner.splits.items() if name != "test"}
+        if split not in sizes:
+            raise ValueError(f"the oracle expected a split of {sorted(sizes)}, got {split!r}: no agent sees test")
         parameters = dict(self._inner._values(parameters))
         with self._lock:
             if self._solved:
                 raise BudgetSpent("oracle_calls", "the problem is solved")
-            sizes = self._inner.splits
-            size = (
-                len(examples) if examples is not None else self._inner.batch if split == "train" else len(sizes[split])
-            )
-            held = self.budget.reserve(oracle_calls=1, evaluations=size)
-            self._calls += 1
-            number = self._calls
+            size = min(self._inner.batch, sizes[split]) if split == "train" else sizes[split]
+            held = self.budget.reserve(oracle_calls=1, evaluations=size if examples is None else len(examples))
+            place, line = self._find(False, parameters, examples, split)
+            number = line["call"] if line is not None else self._next_number()
         with held:
-            return self._call(parameters, examples, split, number)
+            return self._call(parameters, examples, split, number, place, line)
 
     def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
         """Several calls, in order."""
         return [self(p) for p in proposals]
 
-    def _call(self, parameters: Values, examples: Sequence[int] | None, split: str, number: int) -> TraceFeedback:
+    def _find(
+        self, start: bool, parameters: Values, examples: Sequence[int] | None, split: str
+    ) -> tuple[tuple[str, int], dict[str, Any] | None]:
+        """(key, n-th time) of a call, and its line if it is recorded."""
+        key = digest([start, parameters, None if examples is None else [int(i) for i in examples], split])
+        n = self._seen[key] = self._seen.get(key, -1) + 1
+        return (key, n), self._recorded.get((key, n))
+
+    def _next_number(self) -> int:
+        """The first number that no call has, here or in the record: threads may come in another order than then."""
+        self._calls += 1
+        while self._calls in self._numbers:
+            self._calls += 1
+        return self._calls
+
+    def _call(
+        self,
+        parameters: Values,
+        examples: Sequence[int] | None,
+        split: str,
+        number: int,
+        place: tuple[str, int],
+        line: dict[str, Any] | None,
+    ) -> TraceFeedback:
         begin = time.monotonic()
-        key = digest([number == 0, parameters, examples and [int(i) for i in examples], split])
-        with self._lock:
-            n = self._seen[key] = self._seen.get(key, -1) + 1
-        line = self._recorded.get((key, n))
         if line is not None and not self.replay:
             observation = TraceFeedback(
                 TraceGraph.from_json(self.folder.blob(line["graph"])), Feedback.from_dict(line["feedback"])
@@ -117,9 +136,9 @@ class RecordedOracle:
         result = self._inner.evaluate(parameters, split=split, examples=examples)
         new = {
             "call": number,
-            "key": key,
-            "n": n,
-            "parameters": parameters,
+            "key": place[0],
+            "n": place[1],
+            "parameters": plain(parameters),
             "parameters_hash": digest(parameters),
             "split": split,
             "examples": [r.example for r in result.per_example],
@@ -154,6 +173,10 @@ class RecordedOracle:
         for name in ("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid"):
             if plain(old[name]) != plain(new[name]):
                 self.differences.append(f"call {old['call']}: {name} was {old[name]!r:.200}, is {new[name]!r:.200}")
+        try:
+            self.folder.blob(old["graph"])
+        except RecordError as e:
+            self.differences.append(f"call {old['call']}: {e}")
 
     def _wrapped(self, observation: TraceFeedback) -> TraceFeedback:
         """The observation as the wrappers show it, the innermost first."""
@@ -179,13 +202,5 @@ class RecordedOracle:
 
 
 def plain(x: Any) -> Any:
-    """What JSON makes of a value, for comparing with a record."""
-    import json
-
+    """What a record makes of a value."""
     return json.loads(json.dumps(x, default=str))
-
-
-def score_on_test(env: OptoEnv, parameters: Values) -> tuple[Evaluation, list[float]]:
-    """An evaluation on the test split, and its scores by example."""
-    result = env.evaluate(parameters, split="test")
-    return result, [float(np.float64(r.feedback.score)) for r in result.per_example]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import registration
-from ..errors import OptoGymError, RecordError
-from ..llm import LIMITS, Budget, Client, price_of
+from ..errors import OptoGymError, RecordError, ReplayMismatch
+from ..llm import LIMITS, Budget, Reservation, price_of
 from .progress import Progress
 from .records import RunFolder, TrialFolder
-from .trial import SCORING, Outcome, Spec, Trial, unwrapped
+from .spec import Spec, unwrapped
+from .trial import SCORING, Outcome, Trial
 
 Named = str | tuple[str, Mapping[str, Any]]
 """An environment or agent: its name, or (name, keyword arguments)."""
@@ -54,19 +56,21 @@ class Plan:
     test_scores: str
 
     def estimate(self) -> dict[str, Any]:
-        """Upper bounds for the whole run, None where nothing bounds it; usd is None where a price is unknown."""
+        """What the whole run may take, None where nothing bounds it; usd is None where a price is unknown.
+
+        Supposes one call of the model an oracle call, of 4,000 tokens in and 1,024 out.
+        """
         calls = self.limits.get("oracle_calls")
         with_model = [s for s in self.specs.values() if registration.agent_class(s.agent).uses_model]
         each = min((v for v in (calls, self.limits.get("llm_calls")) if v is not None), default=None)
         llm_calls = None if each is None else each * len(with_model)
-        per_call = 4000 + 1024  # a prompt of 16,000 characters and an answer
-        tokens = None if llm_calls is None else llm_calls * per_call
-        if self.limits.get("tokens") is not None:
-            limit = self.limits["tokens"] * len(with_model) if self.limits["tokens"] is not None else 0
-            tokens = limit if tokens is None else min(tokens, limit)
+        tokens = None if llm_calls is None else llm_calls * (4000 + 1024)
+        limit = self.limits.get("tokens")
+        if limit is not None:
+            tokens = min(limit * len(with_model), tokens or math.inf)
         usd: float | None = 0.0
         for spec in with_model:
-            price = price_of(Client(spec.optimizer_model, base_url=spec.base_url).model)
+            price = price_of(str(spec.optimizer_model))
             if price is None or each is None or usd is None:
                 usd = None
             else:
@@ -104,6 +108,8 @@ def plan(
     if not any(v is not None for v in limits.values()):
         raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
     numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
+    if not numbers:
+        raise ValueError(f"expected at least one seed, got {seeds!r}")
     specs: dict[str, Spec] = {}
     skipped = []
     optimizers = [_named(a) for a in agents]
@@ -122,7 +128,7 @@ def plan(
                     optimizer_model or model,
                     task_model or model,
                     base_url,
-                )
+                ).settled()
                 problem = unwrapped(spec.make_env()).problem
                 cls(**settings)  # says at once if a setting is unknown
                 why_not = cls.why_not(problem)
@@ -216,9 +222,14 @@ def run(
 
 
 def resume(
-    out: str | Path, *, limits: Mapping[str, float | None] | None = None, jobs: int | None = None, progress: bool = True
+    out: str | Path,
+    *,
+    limits: Mapping[str, float | None] | None = None,
+    cap: Mapping[str, float | None] | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
 ) -> RunResult:
-    """Goes on with a run, from its folder alone; `limits` replace those of the same name."""
+    """Goes on with a run, from its folder alone; `limits` and `cap` replace those of the same name."""
     folder = RunFolder(Path(out))
     asked = folder.plan
     specs: dict[str, Spec] = {}
@@ -227,8 +238,9 @@ def resume(
         specs[spec.trial_id()] = spec  # anew: an agent whose source has changed gets another trial
     new = {k: v for k, v in (limits or {}).items() if v is not None}
     skipped = tuple((env, agent, why) for env, agent, why in asked["skipped"])
-    made = Plan(specs, skipped, {**asked["limits"], **new}, asked["cap"], asked["test_scores"])
-    return execute(made, Path(out), jobs=jobs or asked["jobs"], progress=progress)
+    made = Plan(specs, skipped, {**asked["limits"], **new}, {**asked["cap"], **(cap or {})}, asked["test_scores"])
+    Budget(made.cap)
+    return execute(made, Path(out), jobs=asked["jobs"] if jobs is None else jobs, progress=progress)
 
 
 def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
@@ -258,12 +270,14 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
 
 def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
     whole = Budget(plan.cap)
+    known: dict[str, dict[str, Any]] = {}
     stop = threading.Event()
     done, todo = [], {}
     for name, spec in plan.specs.items():
         finished = _finished(folder.trial_path(name), plan)
         if finished is not None:
             done.append(finished)
+            Reservation(whole, _paid(finished.path)).settle()
         else:
             todo[name] = spec
     with Progress(len(plan.specs), len(done), plan.limits.get("oracle_calls"), show) as progress:
@@ -276,6 +290,8 @@ def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
                 limits=plan.limits,
                 test_scores=plan.test_scores,
                 parent=whole,
+                cap=plan.cap,
+                known=known,
                 progress=progress.step,
                 stop=stop,
             )
@@ -308,16 +324,27 @@ def _finished(path: Path, plan: Plan) -> Outcome | None:
     summary = TrialFolder(path).summary() or {}
     if summary.get("status") != "done" or summary["test_scores"] != plan.test_scores:
         return None
-    if summary["limits"] != dict(plan.limits) and summary["ended"] != "solved":
+    budget = summary["limits"], summary["cap"]
+    if budget != (dict(plan.limits), dict(plan.cap)) and summary["ended"] != "solved":
         return None
     return Outcome(path.name, path, "done", steps=summary["summary"]["oracle_calls"])
+
+
+def _paid(path: Path) -> dict[str, float]:
+    """What a finished trial took of the whole run's budget, scoring too; time is each session's own."""
+    summary = (TrialFolder(path).summary() or {})["summary"]
+    paid, test = {k: v for k, v in summary["spent"].items() if k != "seconds"}, summary["ledger"]["test"]
+    paid["llm_calls"] += test["calls"]
+    paid["tokens"] += test["tokens_in"] + test["tokens_out"]
+    paid["usd"] += test["usd"] or 0.0
+    return paid
 
 
 def replay(path: str | Path) -> Outcome:
     """Runs a trial again from its record, without an endpoint or model, and compares every step.
 
-    The agent's calls are answered from ``llm.jsonl``; every recorded oracle call is evaluated anew.
-    `Outcome.differences` names what disagrees.
+    The agent's calls are answered from ``llm.jsonl``; every recorded oracle call and every scoring on test is evaluated
+    anew. `Outcome.differences` names what disagrees. Nothing is written.
 
     Raises:
         RecordError: If the folder holds no trial, or its agent's source has changed.
@@ -327,14 +354,15 @@ def replay(path: str | Path) -> Outcome:
     if summary is None:
         raise RecordError(f"{path} holds no trial.json: expected the folder of a trial")
     spec = Spec.from_dict(summary["spec"])
-    # as many calls as are recorded, then the budget ends the trial as it ended then
     recorded = [line for line in TrialFolder(path).steps() if line["call"] > 0]
-    limits = {**summary["limits"], "oracle_calls": len(recorded), "seconds": None}
-    trial = Trial(spec, path, limits=limits, test_scores="never", replay=True)
-    outcome = trial.run()
+    # a trial that was killed while it ran may lack its last scorings
+    scores = summary["test_scores"] if summary["status"] != "running" else "never"
+    outcome = Trial(spec, path, limits=summary["limits"], test_scores=scores, replay=True).run()
     if spec.trial_id() != path.name:
         outcome.differences.insert(0, "the environment's problem or the agent's source has changed since the record")
-    if outcome.error is not None:
+    # the record's end is no difference: there the original was killed, or its budget (the whole run's too) was spent
+    ended = outcome.steps == len(recorded) and summary["ended"] != "agent"
+    if outcome.error is not None and not (ended and outcome.error.startswith(ReplayMismatch.__name__)):
         outcome.differences.append(outcome.error)
     elif outcome.steps != len(recorded):
         outcome.differences.append(f"{len(recorded)} calls are recorded, {outcome.steps} were made")

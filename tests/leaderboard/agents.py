@@ -88,3 +88,38 @@ class Waiting(Agent):
             oracle({"x": -1})
             self.started.set()
             time.sleep(0.01)
+
+
+class Exiting(Agent):
+    def propose(self, observation):
+        raise SystemExit(3)
+
+
+class AskingFirst(Asking):
+    """Asks before the first call, which a budget may not hold."""
+
+    def reset(self, problem, *, seed=0):
+        super().reset(problem, seed=seed)
+        self.llm.chat([{"role": "user", "content": "ready?"}], max_tokens=5)
+
+
+class Strange(Agent):
+    """Proposes what no record can hold as it is."""
+
+    def run(self):
+        yield
+        for value in ({1, 2}, float("nan"), b"\xff", "\udc80", object):
+            yield {"x": value}
+
+
+class Uneven(Agent):
+    """Four threads of unequal speed, on drawn examples."""
+
+    def optimize(self, problem, oracle):
+        def work(k):
+            for i in range(6):
+                time.sleep(0.001 * (k + i) % 0.004)
+                oracle({"add": f"def add(a, b):\n    return a + b - {k} + {i}\n"})
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))

@@ -16,8 +16,8 @@ import pytest
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
-from opto_gym.leaderboard import trial as trial_module
-from opto_gym.leaderboard.trial import source_hash
+from opto_gym.leaderboard import spec as spec_module
+from opto_gym.leaderboard.spec import source_hash
 from tests.leaderboard import agents
 from tests.openai_server import OpenAIServer
 
@@ -185,7 +185,7 @@ def test_another_source_is_another_trial(tmp_path, monkeypatch):
     specs = plan(["tests.tasks:Valley"], [f"{HERE}:Steps"], seeds=1, limits={"oracle_calls": 3}).specs
     (name, spec), = specs.items()  # fmt: skip
     assert spec.trial_id() == name
-    monkeypatch.setattr(trial_module.inspect, "getsource", lambda module: f"changed {module.__name__}")
+    monkeypatch.setattr(spec_module.inspect, "getsource", lambda module: f"changed {module.__name__}")
     assert spec.trial_id() != name
 
 

@@ -1,0 +1,181 @@
+"""What a trial runs, its identity, and where it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+
+from .. import registration
+from ..agents.base import Agent
+from ..core import OptoEnv
+from ..llm import Client
+from ..llm.endpoint import without_credentials
+from ..wrappers import FeedbackKinds, MaskedGraph
+from .records import digest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spec:
+    """What a trial runs: everything that its id depends on.
+
+    Attributes:
+        env: The environment's id or ``module:Class``.
+        env_arguments: Its keyword arguments.
+        mask: Parts of the graph that are hidden.
+        feedback: Kinds of feedback that are kept; None for all.
+        agent: The agent's name or ``module:Class``.
+        settings: Its settings.
+        seed: The trial's.
+        optimizer_model: The agent's model; None if it uses none.
+        task_model: The model inside the environment; None if there is none.
+        base_url: The endpoint of those that are not the embedded model, without credentials; None if there is none.
+    """
+
+    env: str
+    env_arguments: Mapping[str, Any]
+    mask: tuple[str, ...]
+    feedback: tuple[str, ...] | None
+    agent: str
+    settings: Mapping[str, Any]
+    seed: int
+    optimizer_model: str | None
+    task_model: str | None
+    base_url: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Spec:
+        """The inverse of `to_dict`."""
+        feedback = None if data["feedback"] is None else tuple(data["feedback"])
+        return cls(**{**data, "mask": tuple(data["mask"]), "feedback": feedback})
+
+    def settled(self) -> Spec:
+        """The same with its models and endpoint by name, whatever the environment variables are when it goes on.
+
+        Raises:
+            ValueError: If the endpoint's URL holds a login, which would be recorded.
+            OptoGymError: If an endpoint is configured but no model.
+        """
+        url = self.settings.get("base_url") or self.base_url
+        if url and "@" in url:
+            raise ValueError("expected an endpoint without name and password, which belong into OPENAI_BASE_URL")
+        models: dict[str, Client] = {}
+        if registration.agent_class(self.agent).uses_model:
+            models["optimizer"] = Client(self.settings.get("model") or self.optimizer_model, base_url=url)
+        if unwrapped(self.make_env()).uses_model:
+            models["task"] = Client(self.task_model, base_url=url)
+        remote = [client.endpoint for client in models.values() if client.endpoint != "local"]
+        return dataclasses.replace(
+            self,
+            optimizer_model=models["optimizer"].model if "optimizer" in models else None,
+            task_model=models["task"].model if "task" in models else None,
+            base_url=remote[0] if remote else None,
+        )
+
+    def client(self, model: str | None, **settings: Any) -> Client:
+        """A client for one of the models; a login comes from ``OPENAI_BASE_URL``, if that is the same endpoint."""
+        url = os.environ.get("OPENAI_BASE_URL")
+        same = bool(url) and without_credentials(str(url)) == self.base_url
+        return Client(model, base_url=None if same else self.base_url, **settings)
+
+    def make_env(self, oracle_calls: int | None = None) -> gym.Env[Any, Any]:
+        """The environment with its wrappers."""
+        arguments = dict(self.env_arguments)
+        if oracle_calls is not None:
+            arguments["oracle_calls"] = oracle_calls
+        env = registration.make(self.env, disable_env_checker=True, **arguments)
+        if self.mask:
+            env = MaskedGraph(env, self.mask)
+        if self.feedback is not None:
+            env = FeedbackKinds(env, self.feedback)
+        return env
+
+    def identity(self) -> dict[str, Any]:
+        """What ran, in full: spec with wrappers, problem, agent with its source, models, seed."""
+        env = self.make_env()
+        problem = unwrapped(env).problem
+        spec = env.spec
+        assert spec is not None
+        source = source_hash(registration.agent_class(self.agent))
+        return {
+            "env": json.loads(spec.to_json()),
+            "problem": problem.content_hash,
+            "agent": {"name": self.agent, "settings": dict(self.settings), "source": source},
+            "models": {
+                role: model and [model, "local" if model == "local" else self.base_url]
+                for role, model in (("optimizer", self.optimizer_model), ("task", self.task_model))
+            },
+            "seed": self.seed,
+        }
+
+    def trial_id(self) -> str:
+        """A readable name with the hash of `identity`."""
+        parts = [self.env.split(":")[-1], self.agent.split(":")[-1], str(self.seed)]
+        safe = "-".join("".join(c if c.isalnum() else "_" for c in p) for p in parts)
+        return f"{safe}-{digest(self.identity())[:12]}"
+
+
+def unwrapped(env: gym.Env[Any, Any]) -> OptoEnv:
+    """The `OptoEnv` under the wrappers.
+
+    Raises:
+        TypeError: If there is none.
+    """
+    if not isinstance(env.unwrapped, OptoEnv):
+        raise TypeError(f"expected an OptoEnv under the wrappers, got {type(env.unwrapped).__name__}")
+    return env.unwrapped
+
+
+def source_hash(cls: type[Agent]) -> str:
+    """A hash of the source that makes an agent what it is: its classes' modules, and what these import beside them."""
+    todo = [sys.modules[c.__module__] for c in cls.__mro__ if c.__module__ not in ("builtins", "opto_gym.agents.base")]
+    package = {m.__name__.rpartition(".")[0] for m in todo} | {"opto_gym.agents"}
+    seen: dict[str, str] = {}
+    while todo:
+        module = todo.pop()
+        if module.__name__ in seen or module.__name__ == "opto_gym.agents.base":
+            continue
+        try:
+            seen[module.__name__] = inspect.getsource(module)
+        except (OSError, TypeError):
+            seen[module.__name__] = "unknown"
+        for value in list(vars(module).values()):
+            home = sys.modules.get(getattr(value, "__module__", None) or "")
+            if home is not None and home.__name__.rpartition(".")[0] in package - {""}:
+                todo.append(home)
+    return hashlib.sha256("".join(f"{k}\0{v}\0" for k, v in sorted(seen.items())).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def where() -> dict[str, Any]:
+    """The machine and the versions."""
+    names = ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    from ..sandbox import shared
+
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "versions": versions,
+        "sandbox": shared().in_force(),
+    }
