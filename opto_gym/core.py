@@ -1,4 +1,4 @@
-"""What environments and agents meet in: parameters, problems, feedback, evaluations, and `OptoEnv`.
+"""What environments and agents meet in: `OptoEnv`, and the plain data of problems.py, which is found here too.
 
 The primitive is the stateless trace oracle `OptoEnv.evaluate`; Gymnasium's ``reset`` and ``step`` are defined on it.
 """
@@ -7,233 +7,47 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
 import numpy as np
 
 from . import trace
 from .errors import OptoGymError, ProposalError, TraceError
+from .problems import (
+    KINDS,
+    Anchors,
+    Evaluation,
+    ExampleResult,
+    Feedback,
+    Parameter,
+    Part,
+    Problem,
+    TraceFeedback,
+    normalized,
+)
 from .running import Candidate
-from .spaces import Code, TraceSpace, ValueSpace, space_from_dict
+from .spaces import Code, TraceSpace
 
 if TYPE_CHECKING:
     from .llm import Client
 
-KINDS = ("reward", "hindsight_positive", "hindsight_negative", "future_positive", "future_negative")
-"""The kinds of feedback, in the terms of LLF-Bench (Cheng et al., 2023): what the output earned, what was right or
-wrong about it, what to do or avoid next."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Parameter:
-    """One trainable value of a problem.
-
-    Attributes:
-        name: An identifier, unique in the problem.
-        space: Where its values live; a constraint in words is ``space.describe()``.
-        start: The start value.
-        description: What it is, for the optimizer.
-    """
-
-    name: str
-    space: ValueSpace
-    start: Any
-    description: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "name": self.name,
-            "space": self.space.to_dict(),
-            "start": self.start,
-            "description": self.description,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Parameter:
-        """The inverse of `to_dict`."""
-        return cls(data["name"], space_from_dict(data["space"]), data["start"], data.get("description", ""))
-
-
-class Part(NamedTuple):
-    """One statement about an output.
-
-    Attributes:
-        kind: One of `KINDS`.
-        content: The text; base64 for images.
-        media: Its media type.
-        example: Which example of the batch it is about, or None for a batch of one.
-    """
-
-    kind: str
-    content: str
-    media: str = "text/plain"
-    example: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Feedback:
-    """What is said of an output.
-
-    Attributes:
-        score: The task's own metric.
-        parts: Statements, each of one kind.
-        success: Whether the example is solved.
-        reward: The score turned so that higher is better; filled in by `OptoEnv`.
-        metrics: Plain data for the record, which no agent sees.
-    """
-
-    score: float
-    parts: tuple[Part, ...] = ()
-    success: bool = False
-    reward: float = 0.0
-    metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    def __str__(self) -> str:
-        texts = [p for p in self.parts if p.media.startswith("text/") and p.content]
-        if all(p.example is None for p in texts):
-            return " ".join(p.content for p in texts)
-        by_example: dict[int | None, list[str]] = {}
-        for p in texts:
-            by_example.setdefault(p.example, []).append(p.content)
-        return "\n".join(f"[example {k}] {' '.join(said)}" for k, said in by_example.items())
-
-    def only(self, kinds: Sequence[str]) -> Feedback:
-        """A copy with the parts of these kinds; score and reward stay, so that an observation is complete."""
-        return dataclasses.replace(self, parts=tuple(p for p in self.parts if p.kind in kinds))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, without the metrics."""
-        parts = [[p.kind, p.content, p.media, p.example] for p in self.parts]
-        return {"score": self.score, "reward": self.reward, "success": self.success, "parts": parts}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Feedback:
-        """The inverse of `to_dict`."""
-        parts = tuple(Part(*p) for p in data["parts"])
-        return cls(data["score"], parts, data["success"], data["reward"])
-
-
-class TraceFeedback(NamedTuple):
-    """An observation: the trace graph g and the feedback f on its output."""
-
-    graph: trace.TraceGraph
-    feedback: Feedback
-
-
-class ExampleResult(NamedTuple):
-    """What one example gave. `example` is its index in the split, or the example itself."""
-
-    example: Any
-    feedback: Feedback
-    error: str | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The trace oracle's answer for one set of parameters on one batch of examples.
-
-    Attributes:
-        score: Mean over the examples of the task's metric.
-        reward: The same, higher is better.
-        success: Whether every example is solved.
-        feedback: What is said, each part with its example where there are several.
-        graph: How the outputs came to be.
-        per_example: The results one by one.
-        metrics: Plain data for the record; of the last example.
-        error: The first example's error that has one, ``"(IndexError) ..."``, or None.
-    """
-
-    score: float
-    reward: float
-    success: bool
-    feedback: Feedback
-    graph: trace.TraceGraph
-    per_example: tuple[ExampleResult, ...]
-    metrics: Mapping[str, Any]
-    error: str | None
-
-    @property
-    def observation(self) -> TraceFeedback:
-        """What an agent sees of it."""
-        return TraceFeedback(self.graph, self.feedback)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Anchors:
-    """Dated scores that scale a task's normalized score.
-
-    Attributes:
-        start: The start values' score on test (normalized 0), or None where it depends on the arguments.
-        best: The best known score on test (normalized 1).
-        dated: When they were measured, ``"2026-11"``.
-        source: What reached the best.
-    """
-
-    start: float | None
-    best: float
-    dated: str
-    source: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Problem:
-    """All that an agent may know before it starts: (Θ, ω) and the rules, as plain data.
-
-    Attributes:
-        id: The environment's id.
-        arguments: The environment's keyword arguments.
-        objective: ω, what to achieve, in words.
-        parameters: Θ.
-        scores: (worst, best) of the task's metric.
-        oracle_calls: After how many oracle calls the environment truncates, or None.
-        feedback_kinds: The kinds of feedback that the environment gives.
-        examples: Number of examples that an agent may ask for, by split.
-    """
-
-    id: str
-    arguments: Mapping[str, Any]
-    objective: str
-    parameters: tuple[Parameter, ...]
-    scores: tuple[float, float]
-    oracle_calls: int | None = None
-    feedback_kinds: tuple[str, ...] = KINDS
-    examples: Mapping[str, int] = dataclasses.field(default_factory=dict)
-
-    @property
-    def start(self) -> dict[str, Any]:
-        """The start values, a fresh copy."""
-        return {p.name: copy.deepcopy(p.start) for p in self.parameters}
-
-    def why_not(self, parameters: Mapping[str, Any]) -> dict[str, str]:
-        """What is wrong with proposed values, by parameter; empty if nothing is."""
-        said = {p.name: p.space.why_not(parameters[p.name]) for p in self.parameters}
-        return {name: why for name, why in said.items() if why is not None}
-
-    def to_json(self) -> str:
-        """JSON text; `from_json` gives the problem back."""
-        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        data["parameters"] = [p.to_dict() for p in self.parameters]
-        return json.dumps(data, sort_keys=True, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Problem:
-        """The inverse of `to_json`."""
-        data = json.loads(text)
-        data["parameters"] = tuple(map(Parameter.from_dict, data["parameters"]))
-        data["scores"] = tuple(data["scores"])
-        data["feedback_kinds"] = tuple(data["feedback_kinds"])
-        return cls(**data)
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of the JSON form, in hexadecimal."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+__all__ = [
+    "KINDS",
+    "Anchors",
+    "Evaluation",
+    "ExampleResult",
+    "Feedback",
+    "OptoEnv",
+    "Parameter",
+    "Parameters",
+    "Part",
+    "Problem",
+    "TraceFeedback",
+    "normalized",
+]
 
 
 class Parameters(dict[str, Any]):
@@ -561,15 +375,3 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def _info(self) -> dict[str, Any]:
         assert self.last is not None
         return {"score": self.last.score, "success": self.last.success, "call": self._calls, "error": self.last.error}
-
-
-def normalized(score: float, floor: float, best: float, scale: str = "linear") -> float:
-    """A score as 0 = `floor` (the start values') and 1 = `best` (the best known); not clipped.
-
-    On the ``log`` scale by log(1 + distance to `best`), for scores that span orders of magnitude.
-    """
-    if floor == best:
-        return 1.0 if score == best else 0.0
-    if scale == "log":
-        return 1.0 - math.log1p(abs(score - best)) / math.log1p(abs(floor - best))
-    return (score - floor) / (best - floor)
