@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 from .graph import TraceGraph
-from .render import Fold, computed, folded, short
+from .render import Fold, computed, folded
+from .values import short
 
 
 class _Box(NamedTuple):

@@ -26,7 +26,7 @@ PARTS = ("code", "documentation", "inputs", "others", "constraints")
 
 KINDS = ("input", "parameter", "code", "operator", "call", "error")
 
-_EXACT = frozenset({int, bool, type(None)})
+_EXACT, _NUMBER = frozenset({bool, type(None)}), frozenset({int, float})
 TEXT = 20_000  # characters of one text that a graph keeps; of a parameter's, five times as many
 
 
@@ -301,7 +301,7 @@ def _shown(n: Node) -> Any:
     t = type(v)
     if n._snap is not None:
         return _data(t.__name__, n._snap)
-    if t in _EXACT or (t is float and -LARGEST <= v <= LARGEST):
+    if t in _EXACT or (t in _NUMBER and -LARGEST <= v <= LARGEST):
         return v
     if t is str:
         most = TEXT * 5 if n._op.kind in ("parameter", "code") else TEXT
@@ -313,7 +313,7 @@ def _shown(n: Node) -> Any:
 
 def _literal(v: Any) -> Literal:
     t = type(v)
-    if t in _EXACT or (t is float and -LARGEST <= v <= LARGEST):
+    if t in _EXACT or (t in _NUMBER and -LARGEST <= v <= LARGEST):
         return Literal(v)
     if t is str and len(v) > TEXT:
         return Literal(_beginning(v, 200))
@@ -359,7 +359,7 @@ def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph
         return at
 
     stack: list[Any] = [output]
-    add, pop, push, get, exact = nodes.append, stack.pop, stack.append, place.get, _EXACT
+    add, pop, push, get = nodes.append, stack.pop, stack.append, place.get
     while stack:
         n = pop()
         if n is not None:  # first visit: come back after its inputs
@@ -379,11 +379,11 @@ def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph
                 k = get(id(i))
                 inputs.append(leaf(i) if k is None else k)
             else:
-                inputs.append(Literal(i) if t in exact else _literal(i))
+                inputs.append(Literal(i) if (t is float or t is int) and -LARGEST <= i <= LARGEST else _literal(i))
         op, v = n._op, n.data
         k = known.get(op)
         t = type(v)  # the scalars of _shown, without the call
-        shown = v if t in exact or (t is float and -LARGEST <= v <= LARGEST) else _shown(n)
+        shown = v if (t is float or t is int) and -LARGEST <= v <= LARGEST else _shown(n)
         place[id(n)] = len(nodes)
         add(GraphNode(entry(op, n._live) if k is None else k, tuple(inputs), shown))
     ours = _named(parameters or (), nodes, table, known, leaf)

@@ -17,7 +17,7 @@ import msgspec
 from ..errors import TraceError
 from . import bounds
 from .failures import execution_error, told, where
-from .values import ATOMS, DEPTH, Room, snapshot, thaw
+from .values import ATOMS, DEPTH, Room, short, snapshot, thaw
 
 
 class Operator(msgspec.Struct, frozen=True, eq=False):
@@ -86,8 +86,7 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def __repr__(self) -> str:
         shown = self.data if type(self.data) in ATOMS else thaw(self._snap)
-        text = repr(shown)
-        return f"<{self._op.name}: {text if len(text) <= 80 else text[:77] + '...'}>"
+        return f"<{self._op.name}: {short(shown, 80)}>"
 
     def __str__(self) -> str:  # for debugging: str() of a node is not its value's text
         return repr(self)
@@ -208,15 +207,15 @@ def holds_node(x: Any, depth: int = 0) -> bool:
 
 
 def lift(x: Any) -> Any:
-    """Any argument as a node or an atom. A container of nodes becomes a node whose inputs are its items."""
+    """Any argument as a node, an atom or a plain slice. A container of nodes is a node whose inputs are its items."""
     if type(x) in ATOMS or isinstance(x, Node):
         return x
     resolve = getattr(type(x), "__trace_node__", None)
     if resolve is not None:
         return resolve(x)
-    if not holds_node(x):
-        return node(x)
     t = type(x)
+    if not holds_node(x):
+        return x if t is slice else node(x)
     if t is list or t is tuple:
         items = tuple(map(lift, x))
         return make(LIST if t is list else TUPLE, items, t(map(untraced, items)), _any_live(items))
@@ -278,10 +277,13 @@ def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
             values.append(a.data)
         elif t in ATOMS:
             values.append(a)
-        elif any(map(holds_node, args)):
-            return apply(op, fn, tuple(map(lift, args)))
-        else:
-            return fn(*args)
+        else:  # parameters, containers, anything
+            traced = any(map(holds_node, args))
+            if traced:
+                args = tuple(map(lift, args))
+                values = [untraced(a) for a in args]
+                live, mutable = _any_live(args), True
+            break
     if not traced:
         return fn(*args)
     try:
@@ -349,7 +351,7 @@ def _binary(name: str, fn: Callable[[Any, Any], Any], reflected: bool = False) -
             b, live = other, self._live
         else:
             other = lift(other)
-            b, live = other.data, self._live or other._live
+            b, live = untraced(other), _any_live((self, other))
         pair = (other, self) if reflected else (self, other)
         try:
             value = fn(b, self.data) if reflected else fn(self.data, b)

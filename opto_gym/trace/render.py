@@ -6,13 +6,14 @@ Whatever is left out is said, with how much.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .graph import Data, Literal, TraceGraph
-from .values import Cut
+from .values import cut, short
 
 TITLES = {
     "code": "Code",
@@ -53,6 +54,7 @@ _SYMBOLS = {
     "gt": ">",
     "ge": ">=",
 }
+_CUT = re.compile(r" \.\.\(\d+ more\)\.\. ")  # what `values.cut` leaves behind
 _PREFIXES = {"neg": "-", "pos": "+", "invert": "~"}
 
 
@@ -115,18 +117,19 @@ def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     }
     # First what each needs with the whole budget, then, if all do not fit, its share and what others left over.
     texts = {name: body(budget) for name, body in bodies.items()}
-    if sum(map(len, texts.values())) > budget:
-        left, open_parts = budget, dict(_SHARES)
-        rooms: dict[str, int] = {}
-        while open_parts:
-            whole = sum(open_parts.values())
-            small = [n for n, share in open_parts.items() if len(texts[n]) <= left * share / whole]
-            for n in small or list(open_parts):
-                rooms[n] = len(texts[n]) if small else int(left * open_parts[n] / whole)
-            left -= sum(rooms[n] for n in small)
-            open_parts = {n: s for n, s in open_parts.items() if n not in rooms}
-        texts = {n: t if len(t) <= rooms[n] else bodies[n](rooms[n]) for n, t in texts.items()}
-    return texts
+    rooms = shared({name: len(text) for name, text in texts.items()}, _SHARES, budget)
+    return {name: text if len(text) <= rooms[name] else bodies[name](rooms[name]) for name, text in texts.items()}
+
+
+def shared(needs: dict[Any, int], shares: dict[Any, float], room: int) -> dict[Any, int]:
+    """The room of each: what it needs, if that is within its share, else its share of what the others leave."""
+    rooms: dict[Any, int] = {}
+    while len(rooms) < len(needs):
+        open_ones = [n for n in needs if n not in rooms]
+        whole, left = sum(shares[n] for n in open_ones), room - sum(rooms.values())
+        small = {n: needs[n] for n in open_ones if needs[n] <= left * shares[n] / whole}
+        rooms.update(small or {n: int(left * shares[n] / whole) for n in open_ones})
+    return rooms
 
 
 class _Renderer:
@@ -147,9 +150,10 @@ class _Renderer:
         return fit(list(dict.fromkeys(said)), lambda line: line, None, room)
 
     def variables(self, room: int) -> str:
-        n = max(1, len(self.g.parameters))
-        each = max(60, room // n) if self._length(self.g.parameters) > room else room
-        return fit(list(self.g.parameters), lambda k: self._variable(k, each), None, room)
+        places = list(self.g.parameters)
+        needs = {k: len(self._variable(k, room)) + 1 for k in places}
+        rooms = shared(needs, dict.fromkeys(places, 1.0), room + 1)
+        return fit(places, lambda k: self._variable(k, max(60, rooms[k] - 1)), None, room)
 
     def constraints(self, room: int) -> str:
         infos = [(k, self.g.operators[self.g.nodes[k].operator]) for k in self.g.parameters]
@@ -169,9 +173,6 @@ class _Renderer:
 
     def outputs(self, room: int) -> str:
         return cut(self._value(self.g.output, max(60, room - 80)), room)
-
-    def _length(self, nodes: Sequence[int]) -> int:
-        return sum(len(str(self.g.nodes[k].value)) + 30 for k in nodes)
 
     def _type(self, k: int) -> str:
         shown = self.g.nodes[k].shown
@@ -201,7 +202,8 @@ class _Renderer:
     def _fold_call(self, f: Fold) -> str:
         rounds = len(f.nodes) // f.period
         names = ", ".join(f"{self.names[f.nodes[j]]}..{self.names[f.nodes[j - f.period]]}" for j in range(f.period))
-        return f"# ... {rounds} more rounds of these {f.period} operations, which give {cut(names, 400)}"
+        said = "this operation, which gives" if f.period == 1 else f"these {f.period} operations, which give"
+        return f"# ... {rounds} more rounds of {said} {cut(names, 400)}"
 
     def _fold_value(self, f: Fold) -> str:
         lines = []
@@ -210,7 +212,7 @@ class _Renderer:
             values = [short(self.g.nodes[k].value, 24) for k in column[:40]]
             if len(set(values)) == 1 and len(column) <= 40:
                 said = f"always {values[0]}"
-            elif all(".." not in v for v in values):
+            elif not any(map(_CUT.search, values)):
                 more = f" ... {len(column) - 40} more" if len(column) > 40 else ""
                 said = cut(" ".join(values), 300) + more
             else:
@@ -279,25 +281,3 @@ def fit(items: Sequence[Any], line: Callable[[Any], str], fold: Callable[[Fold],
     if not head and not tail and len(items) == 1:
         return cut(text(items[0]), room)
     return cut("\n".join([*head, f"# ... {count} lines left out", *tail[::-1]]), room)
-
-
-def short(v: Any, limit: int) -> str:
-    """A value in at most about `limit` characters; boards of single characters as rows."""
-    if isinstance(v, Cut):
-        return cut(str(v), limit)
-    if isinstance(v, list) and v and all(isinstance(r, list) and r and all(_is_square(c) for c in r) for r in v):
-        return cut("grid(" + "/".join(map("".join, v)) + ")", limit)
-    return cut(repr(v.item() if isinstance(v, np.generic) else v), limit)
-
-
-def _is_square(c: Any) -> bool:
-    return type(c) is str and len(c) == 1
-
-
-def cut(s: str, limit: int) -> str:
-    """s, or its two ends with the number of characters between them."""
-    if len(s) <= limit:
-        return s
-    said = f" ..({len(s) - limit} more).. "
-    keep = max(0, limit - len(said))
-    return (s[: keep - keep // 3] + said + s[len(s) - keep // 3 :])[: max(0, limit)]

@@ -4,11 +4,11 @@ JSON's own types stand for themselves (a list is a tuple here, since nothing in 
 no word for is a dictionary with one key that starts with ``$``:
 
 ========================  ==================================================
-``{"$float": "nan"}``     NaN and the infinities
+``{"$float": "nan"}``     NaN and the infinities; likewise ``$int`` in hexadecimal where no float is as large
 ``{"$tuple": [...]}``     tuples; likewise ``$set`` and ``$frozenset``
 ``{"$dict": [[k, v]]}``   dictionaries whose keys are not plain text
 ``{"$bytes": "00ff"}``    bytes, in hexadecimal
-``{"$complex": [1, 2]}``  complex numbers
+``{"$complex": [1, 2]}``  complex numbers; likewise ``$slice`` with start, stop and step
 ``{"$str": "..."}``       text that UTF-8 can't hold, in hexadecimal
 ``{"$ndarray": [...]}``   arrays and NumPy scalars (by class name): dtype, shape, items
 ``{"$cut": "..."}``       what was not kept, described with its size
@@ -40,8 +40,7 @@ TEXT = 128_000
 
 DEPTH = 50
 LARGEST = 1.7976931348623157e308
-_EXACT = frozenset({int, bool, type(None)})  # JSON writes these as they are
-_STR, _FLOAT = {str}, {float}
+_EXACT, _NUMBER, _STR = {bool, type(None)}, {int, float}, {str}
 
 
 class Cut(str):
@@ -71,10 +70,12 @@ def snapshot(value: Any, room: Room | None = None) -> Any:
 
 def _plain(v: Any, room: Room, depth: int) -> Any:
     t = type(v)
-    if t is int or t is bool or v is None:
+    if t is bool or v is None:
         return v
-    if t is float:
-        return v if -LARGEST <= v <= LARGEST else {"$float": repr(v)}
+    if t is int or t is float:
+        if -LARGEST <= v <= LARGEST:
+            return v
+        return {"$float": repr(v)} if t is float else {"$int": hex(v)}
     if t is str:
         room.text -= len(v)
         return _text(v) if room.text >= 0 else {"$cut": describe(v)}
@@ -101,6 +102,8 @@ def _plain(v: Any, room: Room, depth: int) -> Any:
         return {"$bytes": v.hex()} if len(v) <= 1000 and room.text >= 0 else {"$cut": describe(v)}
     if t is complex:
         return {"$complex": (_plain(v.real, room, depth), _plain(v.imag, room, depth))}
+    if t is slice:
+        return {"$slice": tuple(_plain(x, room, depth + 1) for x in (v.start, v.stop, v.step))}
     return _other(v, t, room, depth)
 
 
@@ -149,9 +152,16 @@ def _items(v: Any, room: Room, depth: int) -> tuple[Any, ...]:
         room.opaque = True
         return (*[_plain(x, room, depth) for x in v[:keep]], {"$cut": f"{n - keep} more items"})
     kinds = set(map(type, v))  # one kind of scalar, as most containers hold, is taken over whole
-    if kinds <= _EXACT or (kinds == _FLOAT and all(map(math.isfinite, v))) or (kinds == _STR and _fits(v, room)):
+    if kinds <= _EXACT or (kinds <= _NUMBER and _finite(v)) or (kinds == _STR and _fits(v, room)):
         return tuple(v)
-    return tuple([x if type(x) in _EXACT else _plain(x, room, depth) for x in v])
+    return tuple([_plain(x, room, depth) for x in v])
+
+
+def _finite(v: Any) -> bool:
+    try:
+        return all(map(math.isfinite, v))
+    except OverflowError:  # an int that no float is as large as
+        return False
 
 
 def _fits(v: Any, room: Room) -> bool:
@@ -207,6 +217,8 @@ def _thaw(j: Any) -> Any:
     match key:
         case "$float":
             return float(x)
+        case "$int":
+            return int(x, 16)
         case "$tuple":
             return tuple(map(_thaw, x))
         case "$dict":
@@ -220,6 +232,8 @@ def _thaw(j: Any) -> Any:
             return bytes.fromhex(x)
         case "$complex":
             return complex(*map(_thaw, x))
+        case "$slice":
+            return slice(*map(_thaw, x))
         case "$str":
             return bytes.fromhex(x).decode("utf-8", "surrogatepass")
         case "$cut":
@@ -232,3 +246,32 @@ def _thaw(j: Any) -> Any:
 def _key(x: Any) -> Any:
     """A thawed value as a member of a set or a dictionary's key."""
     return tuple(map(_key, x)) if isinstance(x, list) else x
+
+
+def short(v: Any, limit: int) -> str:
+    """A value in at most about `limit` characters; boards of single characters as rows."""
+    if isinstance(v, Cut):
+        return cut(str(v), limit)
+    if isinstance(v, list) and v and all(isinstance(r, list) and r and all(_is_square(c) for c in r) for r in v):
+        return cut("grid(" + "/".join(map("".join, v)) + ")", limit)
+    if isinstance(v, slice):
+        ends = [v.start, v.stop] if v.step is None else [v.start, v.stop, v.step]
+        return cut(":".join("" if e is None else short(e, limit) for e in ends), limit)
+    try:
+        text = repr(v.item() if isinstance(v, np.generic) else v)
+    except ValueError:  # Python writes no int of more than 4,300 digits
+        text = hex(v) if isinstance(v, int) else describe(v)
+    return cut(text, limit)
+
+
+def _is_square(c: Any) -> bool:
+    return type(c) is str and len(c) == 1
+
+
+def cut(s: str, limit: int) -> str:
+    """s, or its two ends with the number of characters between them."""
+    if len(s) <= limit:
+        return s
+    said = f" ..({len(s) - limit} more).. "
+    keep = max(0, limit - len(said))
+    return (s[: keep - keep // 3] + said + s[len(s) - keep // 3 :])[: max(0, limit)]

@@ -158,6 +158,7 @@ def test_hash_is_the_same_in_any_process_thread_and_order():
 numbers = st.one_of(
     st.integers(),
     st.integers(min_value=-(10**40), max_value=10**40),
+    st.sampled_from([2**64, -(2**63) - 1, 10**308, 10**309, -(10**1000)]),
     st.floats(allow_nan=False),
     st.just(-0.0),
     st.booleans(),
@@ -165,6 +166,7 @@ numbers = st.one_of(
 )
 texts = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(["\ud800", "$set", "", "\x00", "ü\U0001f600"])
 scalars = numbers | texts | st.binary(max_size=20) | st.complex_numbers(allow_nan=False)
+slices = st.slices(10)
 hashable = st.recursive(scalars, lambda c: st.tuples(c, c) | st.frozensets(c, max_size=3), max_leaves=5)
 arrays = st.sampled_from(
     [
@@ -184,7 +186,7 @@ arrays = st.sampled_from(
     ]
 )
 values = st.recursive(
-    scalars | arrays | st.sets(hashable, max_size=4),
+    scalars | arrays | slices | st.sets(hashable, max_size=4),
     lambda c: (
         st.lists(c, max_size=4)
         | st.tuples(c, c)
@@ -240,6 +242,15 @@ def test_not_a_number():
         again = TraceGraph.from_json(graph.to_json())
         assert again == graph
         assert repr(again.nodes[0].value) == repr(value)
+
+
+def test_ints_of_any_size():
+    p = parameter(10**9000, "p")
+    graph = backward(node([p, 10**9000]))
+    again = TraceGraph.from_json(graph.to_json())
+    assert again.nodes[-1].value == [10**9000] * 2
+    assert "0x" in graph.to_pseudocode()
+    assert "0x" in repr(p)
 
 
 def test_a_graph_is_immutable_plain_data():

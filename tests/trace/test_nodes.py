@@ -133,6 +133,10 @@ def test_index_by_nodes_and_slices(wrap):
     assert x[node(1)].data == 20
     assert x[parameter(1, "i") : 3].data == [20, 30]
     assert x[-1].data == 30
+    assert code(x[1:]) == "getitem0 = x[1:]"
+    assert code(x[::2]) == "getitem0 = x[::2]"
+    assert code(x[parameter(1, "i") : 3]) == "slice0 = slice(i, 3, None)\ngetitem0 = x[slice0]"
+    assert operator(lambda x, s: x[s])(x, slice(1, 2)).data == [20]
     assert node({"k": 5})[parameter("k", "key")].data == 5
 
 

@@ -1,0 +1,163 @@
+"""Pseudo-code and diagrams: what they show, that no budget is passed, and that what is cut is said."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opto_gym.trace import PARTS, backward, batch, node, operator, parameter
+
+LONG = st.sampled_from(["", "x", 'q"uote\n', "word " * 300, "\\", "a" * 30_000, "ü<b>&#;", "```", "%", "{}", "--> n0"])
+VALUES = st.one_of(
+    st.integers(),
+    st.floats(),
+    LONG,
+    st.lists(st.integers(), max_size=50),
+    st.just([["."] * 8] * 8),
+    st.just({"k": ["v" * 500] * 20}),
+    st.just(10**4000),
+)
+
+
+@st.composite
+def graphs(draw):
+    """Programs with many parameters, long values, loops, odd names and errors."""
+    pick = draw(st.randoms(use_true_random=False))
+    many = [
+        parameter(draw(VALUES), f"p{k}{'x' * draw(st.sampled_from([0, 0, 50]))}")
+        for k in range(draw(st.integers(1, 4)))
+    ]
+    many += [parameter(k, f"q{k}") for k in range(draw(st.sampled_from([0, 0, 100])))]
+    fixed = [node(draw(VALUES), draw(st.sampled_from(["in", None, "n" * 100]))) for _ in range(draw(st.integers(0, 3)))]
+    names = ["f", "g", "h" * 80, "add"]
+    operators = []
+    for n in names[: draw(st.integers(1, 4))]:
+        value = draw(VALUES)
+        operators.append(operator(lambda *v, value=value: value, name=n, description=draw(LONG)))
+    nodes = [*many, *fixed]
+    for _ in range(draw(st.sampled_from([0, 1, 5, 30]))):
+        nodes.append(pick.choice(operators)(pick.choice(many), *pick.choices(nodes, k=pick.randint(0, 3)), draw(LONG)))
+    for _ in range(draw(st.sampled_from([0, 3, 200]))):  # a loop
+        for f in operators:
+            nodes.append(f(nodes[-1], many[0]))
+    end = nodes[-1] if draw(st.booleans()) else batch([many[0], *nodes[-draw(st.integers(1, 300)) :]])
+    return backward(end, many).masked(draw(st.lists(st.sampled_from(PARTS), max_size=2)))
+
+
+@settings(max_examples=120, deadline=None)
+@given(graphs(), st.one_of(st.integers(200, 1500), st.integers(200, 40_000)))
+def test_no_budget_is_passed_and_cuts_are_said(graph, budget):
+    text = graph.to_pseudocode(budget)
+    assert len(text) <= budget
+    sections = graph.sections(budget)
+    assert sum(map(len, sections.values())) <= budget
+    whole = graph.sections(10**7)
+    for name, part in sections.items():
+        if part != whole[name]:
+            assert re.search(r"\d+ lines left out|\(\d+ more\)|more characters", part) or len(part) < 40
+    for picture in (graph.to_mermaid(budget), graph.to_graphviz(budget)):
+        assert len(picture) <= budget
+    mermaid = graph.to_mermaid(budget)
+    boxes = set(re.findall(r'^  (\w+)[\[({]+/?"', mermaid, re.M))
+    edges = re.findall(r"^  (\w+) --> (\w+)$", mermaid, re.M)
+    assert boxes
+    assert {end for edge in edges for end in edge} <= boxes
+
+
+def test_the_feedbacks_neighbours_are_kept_longest():
+    step = operator(lambda x, k: f"value {k} " + "." * 100, name="step", description="Steps.")
+    other = operator(lambda x, k: f"value {k}", name="other", description="")
+    n = parameter("start", "p")
+    for k in range(100):
+        n = (step if k * k % 7 < 3 else other)(n, k)
+    text = backward(n).to_pseudocode(3000)
+    assert "p=start" in text
+    assert "value 99" in text
+    assert "value 98" in text
+    assert "lines left out" in text
+    assert len(text) > 2500  # the room is used
+
+
+def test_long_code_keeps_both_ends():
+    from tests.trace.test_operators import _make_code
+
+    made = _make_code("def act(x):\n" + "".join(f"    y{k} = {k}\n" for k in range(1000)) + "    return 1\n")
+    text = backward(made(1)).to_pseudocode(1000)
+    assert len(text) <= 1000
+    assert "def act(x):" in text
+    assert "return 1" in text
+    assert re.search(r"\(\d+ more\)", text)
+
+
+def test_a_long_variable_takes_what_short_ones_leave():
+    a, b = parameter("a" * 5000, "a"), parameter("short", "b")
+    variables = backward(a + b).sections(3000)["variables"]
+    assert "(str) b=short" in variables
+    assert len(variables) > 900  # of the 35 % that are theirs, all
+
+
+def test_loops_are_rolled_up():
+    shoot = operator(lambda board, k: board[:k] + "X" + board[k + 1 :], name="shoot", description="Shoots.")
+    board = parameter("." * 30, "board").node
+    for k in range(30):
+        board = shoot(board, k)
+    graph = backward(board)
+    sections = graph.sections(8000)
+    assert (
+        sections["code"].splitlines()
+        == [
+            "shoot0 = shoot(board=board, k=0)",
+            "# ... 26 more rounds of this operation, which gives shoot1..shoot26",
+            "shoot27 = shoot(board=shoot26, k=27)",
+            "shoot28 = shoot(board=shoot27, k=28)",
+            "shoot29 = shoot(board=shoot28, k=29)",
+        ]
+        or "more rounds" in sections["code"]
+    )
+    assert "# shoot1..shoot" in sections["others"]
+    for picture in (graph.to_mermaid(), graph.to_graphviz()):
+        assert "nodes of a loop" in picture
+    assert len(graph.to_pseudocode()) < 3000
+
+
+def test_short_values_of_a_loop_are_listed():
+    n = parameter("..", "p").node
+    for k in range(20):
+        n = (n + "." * (k % 3))[-4:]
+    others = backward(n).sections()["others"]
+    assert "# add1..add16: '..." in others
+    x = parameter(1, "x").node
+    for _ in range(12):
+        x = x * 1
+    assert "# mul1..mul8: always 1" in backward(x).sections()["others"]
+
+
+@pytest.mark.parametrize(
+    ("build", "line"),
+    [
+        (lambda p: p**2, "pow0 = p ** 2"),
+        (lambda p: node([p, 1]), "list0 = [p, 1]"),
+        (lambda p: node((p,)), "tuple0 = (p,)"),
+        (lambda p: node({"k": p, 2: 3}), "dict0 = {'k': p, 2: 3}"),
+        (lambda p: node("abc")[p], "getitem0 = input0[p]"),
+        (lambda p: p.real, "getattr0 = p.real"),
+        (lambda p: p.to_bytes(2, "big"), "to_bytes0 = p.to_bytes(2, 'big')"),
+        (lambda p: p.to_bytes(length=2, byteorder="big"), "to_bytes0 = p.to_bytes(length=2, byteorder='big')"),
+        (lambda p: operator(lambda a, b=2: a)(p), "<lambda>0 = <lambda>(a=p)"),
+    ],
+)
+def test_calls_are_written_as_python_writes_them(build, line):
+    assert backward(build(parameter(1, "p"))).sections()["code"].splitlines()[-1] == line
+
+
+def test_diagrams_escape_what_their_languages_read():
+    p = parameter('say "hi"\n<b>\\', "p")
+    graph = backward(p + "x")
+    assert '"hi"' not in graph.to_mermaid()
+    assert "<b>" not in graph.to_mermaid()
+    assert '\\"hi\\"' in graph.to_graphviz()
+    for line in graph.to_graphviz().splitlines():
+        assert len(re.findall(r'(?<!\\)(?:\\\\)*"', line)) % 2 == 0
