@@ -84,7 +84,7 @@ shapes = st.recursive(
 
 
 @settings(deadline=None)
-@given(shapes, st.floats(-3, 3), st.floats(-3, 3))
+@given(shapes, *[st.integers(-300, 300).map(lambda i: i / 100)] * 2)  # differences of 1e-5 mean nothing at 1e-260
 def test_the_gradient_is_the_finite_difference(shape, a, b):
     def value(x, y):
         return expression(x, y, shape)
