@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import registration
 from ..errors import OptoGymError, RecordError, ReplayMismatch
-from ..llm import LIMITS, Budget, Reservation, price_of
+from ..llm import LIMITS, Budget, Reservation, local, price_of
 from .progress import Progress
 from .records import RunFolder, TrialFolder
 from .spec import Spec, unwrapped
@@ -280,6 +280,8 @@ def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
             Reservation(whole, _paid(finished.path)).settle()
         else:
             todo[name] = spec
+    if any("local" in (spec.optimizer_model, spec.task_model) for spec in todo.values()):
+        local.server()  # before any trial: its start stops all threads for a second, which a time limit would feel
     with Progress(len(plan.specs), len(done), plan.limits.get("oracle_calls"), show) as progress:
         for env, agent, why in plan.skipped:
             progress.say(f"skipped {agent} on {env}: {why}")

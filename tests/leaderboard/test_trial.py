@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from opto_gym.errors import OptoGymError
+from opto_gym.errors import ModelNotFound, OptoGymError
 from opto_gym.leaderboard import Spec, Trial, TrialFolder, plan, replay, resume, run
+from opto_gym.llm import local
 from tests.leaderboard.test_run import HERE, ask, content, count, go
 from tests.openai_server import OpenAIServer
 
@@ -166,3 +167,11 @@ def test_trials_of_a_run_share_scores_on_test(tmp_path):
 
 def test_two_runs_of_one_seed_are_equal(tmp_path, server):
     assert content(ask(tmp_path / "a", server).path) == content(ask(tmp_path / "b", server).path)
+
+
+def test_a_missing_embedded_model_is_said_before_any_trial(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPTO_GYM_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(local, "_server", None)
+    with pytest.raises(ModelNotFound, match="opto-gym models pull"):
+        go(tmp_path / "r", agent="Asking", model="local")
+    assert not (tmp_path / "r" / "trials").exists()
