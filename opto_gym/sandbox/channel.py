@@ -66,12 +66,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _exactly(channel: socket.socket, n: int, end: float) -> bytes:
-    data = bytearray()
+    data, late = bytearray(), False
     while len(data) < n:
         left = end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        channel.settimeout(left)
+        if left <= 0:  # one last look: what has arrived counts, however late this side comes to read it
+            if late:
+                raise TimeoutError
+            late = True
+        channel.settimeout(max(left, 0.001))
         chunk = channel.recv(min(n - len(data), 1 << 20))
         if not chunk:
             raise died()

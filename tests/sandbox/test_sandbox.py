@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from opto_gym.errors import BudgetSpent, ProposalError, SandboxError
 from opto_gym.sandbox import Limits, Sandbox, shared
-from opto_gym.sandbox.channel import Ended, receive
+from opto_gym.sandbox.channel import LENGTH, Ended, receive
 
 LIMIT = 0.5
 
@@ -442,3 +442,12 @@ def test_levels_and_limits_are_checked():
 
 def test_the_shared_sandbox_is_made_once():
     assert shared() is shared()
+
+
+def test_an_answer_that_has_arrived_counts_however_late_it_is_read():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(LENGTH.pack(11) + b'{"value":7}')
+        assert receive(ours, time.monotonic() - 1, 1000) == {"value": 7}
+        with pytest.raises(TimeoutError):
+            receive(ours, time.monotonic() - 1, 1000)
