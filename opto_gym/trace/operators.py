@@ -79,11 +79,11 @@ def _arguments(signature: inspect.Signature) -> tuple[str, ...]:
 
 
 def _function(op: Operator, fn: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
-    run = _runner(fn)
+    run, places = _runner(fn), _places(signature)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            return run(op, *_positional(signature, fn, args, kwargs))
+            return run(op, *_positional(places, fn, args, kwargs))
         return run(op, fn, args)
 
     return call
@@ -91,24 +91,43 @@ def _function(op: Operator, fn: Callable[..., Any], signature: inspect.Signature
 
 def _method(op: Operator, fn: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
     """A plain function too, so that Python binds it as any method; its object is no part of the trace."""
-    run = _runner(fn)
+    run, places = _runner(fn), _places(signature)
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         bound = functools.partial(fn, self)
         if kwargs:
-            return run(op, *_positional(signature, bound, args, kwargs))
+            return run(op, *_positional(places, bound, args, kwargs))
         return run(op, bound, args)
 
     return call
 
 
+class _Given(str):
+    """In the place of an argument: its name, under which the call gives it."""
+
+    __slots__ = ()
+
+
+Places = Callable[[int, tuple[str, ...]], tuple[tuple[Any, ...], tuple[str, ...]]]
+
+
+def _places(signature: inspect.Signature) -> Places:
+    @functools.lru_cache(64)
+    def places(count: int, names: tuple[str, ...]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+        """What follows on `count` arguments, where `names` are given: names, defaults; and which need their names."""
+        bound = signature.bind(*[None] * count, **{n: _Given(n) for n in names})
+        bound.apply_defaults()
+        return (*bound.args[count:], *bound.kwargs.values()), tuple(bound.kwargs)
+
+    return places
+
+
 def _positional(
-    signature: inspect.Signature, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    places: Places, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Keyword arguments in their places, so that a trace has one form for one call."""
-    bound = signature.bind(*args, **kwargs)
-    bound.apply_defaults()
-    return named(fn, tuple(bound.kwargs)), (*bound.args, *bound.kwargs.values())
+    rest, by_name = places(len(args), tuple(kwargs))
+    return named(fn, by_name), (*args, *[kwargs[r] if type(r) is _Given else r for r in rest])
 
 
 def _runner(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -49,6 +49,28 @@ def test_an_operator_has_one_form_for_one_call():
         fire(p, shoot=3)
 
 
+def test_every_way_to_give_arguments():
+    def f(a, /, b=2, *rest, c, d="four", **more):
+        return a, b, rest, c, d, more
+
+    traced = operator(f)
+    p = parameter(1, "p")
+    for args, kwargs in (
+        ((), {"c": 3}),
+        ((), {"b": 5, "c": 3, "z": 9}),
+        ((7,), {"c": p}),
+        ((7, 8, 9), {"c": 3, "d": None, "y": p}),
+        ((), {"y": 1, "c": 3, "b": p}),
+    ):
+        for _ in range(2):
+            plain = {k: 1 if v is p else v for k, v in kwargs.items()}
+            assert traced(p, *args, **kwargs).data == f(1, *args, **plain)
+            assert traced(1, *args, **plain) == f(1, *args, **plain)
+    for args, kwargs in (((), {}), ((p,), {}), ((p,), {"a": 1, "b": 2}), ((p, 2), {"b": 3, "c": 3})):
+        with pytest.raises(TypeError):
+            traced(*args, **kwargs)
+
+
 def test_operators_without_fixed_arguments():
     p = parameter(1, "p")
     assert code(operator(lambda a, *rest, **more: a, name="f")(p, 2, k=3)) == "f0 = f(p, 2, 3)"
