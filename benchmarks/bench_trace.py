@@ -97,7 +97,7 @@ def fan(n: int) -> Any:
 def tangle(n: int) -> Any:
     """A random program without loops, in which every node is used."""
     draw = random.Random(0)
-    steps = [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * 0.5, lambda a, b: -a, add]
+    steps = [lambda a, b: (a + b) * 0.5, lambda a, b: a - b * 0.5, lambda a, b: -a, lambda a, b: add(a, 0.1)]
     nodes = [root()]
     for _ in range(n):
         nodes.append(draw.choice(steps)(nodes[-1], draw.choice(nodes)))
