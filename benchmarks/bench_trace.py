@@ -134,6 +134,13 @@ def test_snapshot(measure, items):
     measure(what, 2 * items * 500, repeat, lambda: (trace.parameter([1.5] * items, "xs"), copy, 500))
 
 
+def test_board(measure):
+    copy = trace.operator(lambda board: [row[:] for row in board], name="copy", description="")
+    board = [["."] * 8 for _ in range(8)]
+    what = "operator on an 8x8 board"
+    measure(what, 500, repeat, lambda: (trace.parameter(board, "board"), copy, 500))
+
+
 @pytest.mark.parametrize("form", ["to_json", "content_hash", "names", "to_pseudocode", "to_mermaid", "to_graphviz"])
 @pytest.mark.parametrize("shape", ["chain", "random"])
 def test_form(measure, shape, form):
