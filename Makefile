@@ -34,8 +34,10 @@ lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 
+# Beside trace-opt, of whose dependencies its tracer needs one; both stay out of .venv.
 bench: setup
-	@$(BIN)/pytest -q -s benchmarks/bench_*.py --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+	@test -d .venv-bench || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-bench trace-opt==0.1.3.8 graphviz==0.21
+	@PYTHONPATH=.venv-bench $(BIN)/pytest -q -s benchmarks/bench_*.py --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
