@@ -9,9 +9,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import itertools
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -22,28 +24,45 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptoGymError, SandboxError
-from .channel import Ended, died, receive, send, unasked
+from .channel import Deadline, Ended, died, receive, send, unasked
+from .inside import kernel
+from .inside.protocol import CONTROL, LEVELS, plain
 from .results import CandidateError, Limits, Result, candidate_error
-from .zygote import CONTROL, plain
 
-LEVELS = ("L0",)
+SAFE = "L2"  # the least that a model's code is run at unless somebody says otherwise
+_BELOW = {  # what one gives up by a level less than this one
+    "L3": "a candidate may learn which paths exist and how large they are",
+    "L2": "a candidate may read every file that its user can read: keys, results, test examples",
+    "L1": "a candidate may also change files, open sockets, and start and signal processes",
+}
+_START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from inside.zygote import main
+del sys.path[0]
+main(int(sys.argv[2]), sys.argv[3])
+"""
 # The zygote's whole environment; an interpreter from an environment module does not start without the loader's path.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_CREDENTIALS = struct.Struct("3i")  # <sys/socket.h>'s ucred: pid, uid, gid
 _PATIENCE = 20.0  # seconds for a process to start; a machine under load needs a hundredth of it
 
 
 class _Zygote:
-    """The process that candidates' processes are forked from."""
+    """The process that candidates' processes are forked from.
 
-    def __init__(self) -> None:
-        self.owner = os.getpid()
+    Attributes:
+        report: What is in force around them, see `Sandbox.in_force`.
+    """
+
+    def __init__(self, most: str) -> None:
+        self.owner, self._programs = os.getpid(), itertools.count(1)
         self._control, theirs = socket.socketpair()
-        self._control.settimeout(_PATIENCE)
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-s", "-P", str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
+                    [sys.executable, "-s", "-P", "-c", _START, str(Path(__file__).parent), str(theirs.fileno()), most],
                     env=_ENVIRONMENT | {name: os.environ[name] for name in _LOADER if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -55,6 +74,12 @@ class _Zygote:
             except OSError as e:
                 self._control.close()
                 raise SandboxError(f"the sandbox's process can't be started: {e}") from e
+        try:
+            self.report = receive(self._control, Deadline(_PATIENCE), 1 << 16)
+        except (Ended, OSError) as e:
+            self.close()
+            raise SandboxError(f"the sandbox's process ended at its start (exit code {self._process.poll()})") from e
+        self._control.settimeout(_PATIENCE)
 
     @property
     def pid(self) -> int:
@@ -71,26 +96,34 @@ class _Zygote:
             return False
         return True
 
-    def spawn(self) -> socket.socket:
-        """Our end of a channel to a new process; raises OSError if the zygote is dead."""
+    def spawn(self) -> tuple[int, socket.socket]:
+        """A number for a new process and our end of a channel to it; raises OSError if the zygote is dead."""
         ours, theirs = socket.socketpair()
+        number = next(self._programs)
         with theirs:
             try:
-                socket.send_fds(self._control, [CONTROL.pack(b"f", 0)], [theirs.fileno()])  # so few bytes go at once
+                if sys.platform == "linux":
+                    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                socket.send_fds(
+                    self._control, [CONTROL.pack(b"f", number)], [theirs.fileno()]
+                )  # so few bytes go at once
             except OSError:
                 ours.close()
                 raise
-        return ours
+        return number, ours
 
-    def end(self, pid: int) -> None:
-        """Kills a program's process and its group. The zygote reaps it only when told, so the number is still its."""
+    def end(self, number: int, pid: int) -> None:
+        """Kills a program's process and its group. The zygote reaps it only when told, so the pid is still its.
+
+        From here, too: a candidate at a low level may have stopped the zygote.
+        """
         if os.getpid() != self.owner or not self.alive():
             return
-        for kill in (os.killpg, os.kill):
+        for kill in (os.killpg, os.kill) if pid else ():
             with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies
                 kill(pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
-            self._control.sendall(CONTROL.pack(b"e", pid))
+            self._control.sendall(CONTROL.pack(b"e", number))
 
     def close(self) -> None:
         """Hangs up: the zygote kills its programs and ends. In a forked process, only lets go of it."""
@@ -107,13 +140,16 @@ class Sandbox:
 
     Args:
         limits: What a program may use.
-        level: At least this level; None takes the best that this machine offers.
+        level: At least this level, ``"L0"`` to ``"L3"``; None for L2. The best that this machine grants is in force.
+        most: No more than this level, for measuring and for tests.
         host: Functions of this process that candidates may call by name, with plain data; their time is not counted.
             What they raise is a RuntimeError in the candidate; an OptoGymError or BudgetSpent ends the program and
             leaves `Program.call`.
 
+    This process is made undumpable, so that no other of the same user can read its memory.
+
     Raises:
-        SandboxError: If the level can't be had.
+        SandboxError: If there is no such level, or this system can't fork.
     """
 
     def __init__(
@@ -121,13 +157,16 @@ class Sandbox:
         limits: Limits | None = None,
         *,
         level: str | None = None,
+        most: str = LEVELS[-1],
         host: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
-        if level is not None and level not in LEVELS:
-            raise SandboxError(f"expected a sandbox level of {list(LEVELS)}, got {level!r}: no other is built yet")
+        for name in (level or SAFE, most):
+            if name not in LEVELS:
+                raise SandboxError(f"expected a sandbox level of {list(LEVELS)}, got {name!r}")
         if not hasattr(os, "fork"):
             raise SandboxError("code parameters need a system with fork(): Linux, macOS, or WSL on Windows")
-        self.limits, self.host, self.level = limits or Limits(), dict(host or {}), "L0"
+        self.limits, self.host, self.least, self._most = limits or Limits(), dict(host or {}), level or SAFE, most
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         self._lock, self._closed = threading.Lock(), False
         self._zygote: _Zygote | None = None
         _sandboxes.add(self)
@@ -145,9 +184,29 @@ class Sandbox:
             sources: Python source by the name of the function that it defines; each has a namespace of its own.
 
         Raises:
-            SandboxError: If no process can be started. A source that does not compile is a `Result` of its calls.
+            SandboxError: If the level can't be had, or no process be started. A source that does not compile is a
+                `Result` of its calls.
         """
+        self.check()
         return Program(self, dict(sources))
+
+    @property
+    def level(self) -> str:
+        """The level that is in force."""
+        return str(self._living(None).report["level"])
+
+    def check(self) -> None:
+        """Raises SandboxError if this machine does not grant the level asked for; the message says how to go on."""
+        report = self._living(None).report
+        level = str(report["level"])
+        if level < self.least:
+            given_up = "; ".join(_BELOW[name] for name in LEVELS if level < name <= self.least)
+            raise SandboxError(
+                f"expected a sandbox of level {self.least} or better for code parameters, this machine grants {level}"
+                f" ({'; '.join(report['missing']) or f'no more than {self._most} was asked for'})."
+                f" `opto-gym doctor` says what to install or allow. To run with less: --sandbox {level},"
+                f" OPTO_GYM_SANDBOX={level} or Sandbox(level={level!r}), which gives up that much: {given_up}"
+            )
 
     def call(self, source: str, name: str, args: list[Any]) -> Result:
         """One call of the function `name` of the source, in a process of its own."""
@@ -155,18 +214,17 @@ class Sandbox:
             return program.call(name, args)
 
     def in_force(self) -> dict[str, Any]:
-        """What protects this machine from the code, as plain data for the record.
+        """What protects this machine from the code, as plain data for the record. Starts a process to see.
 
-        Starts a process to see. ``missing`` names what belongs to the level and is not granted here.
+        Returns:
+            ``level`` in force and ``least`` asked for, ``landlock_abi``, ``seccomp``, ``namespaces``, ``uid_dropped``,
+            ``platform``, and ``missing``: what this machine does not grant, and why.
         """
-        with self.load({}) as program:
-            return {
-                "level": self.level,
-                "landlock_abi": None,
-                "seccomp": False,
-                "namespaces": [],
-                "uid_dropped": False,
-                "missing": program.missing,
+        with Program(self, {}) as program:
+            report = self._living(None).report
+            return report | {
+                "least": self.least,
+                "missing": report["missing"] + program.missing,
                 "platform": sys.platform,
             }
 
@@ -187,7 +245,7 @@ class Sandbox:
                 self._zygote.close()
                 self._zygote = None
             if self._zygote is None:
-                self._zygote = _Zygote()
+                self._zygote = _Zygote(self._most)
             return self._zygote
 
     def _after_fork(self) -> None:
@@ -206,8 +264,8 @@ class Program:
 
     def __init__(self, box: Sandbox, sources: dict[str, str]) -> None:
         self._box, self._limits, self._host, self._sources = box, box.limits, box.host, sources
-        self._calls, self._host_calls, self._host_seconds = 0, 0, 0.0
-        self._pid = 0
+        self._calls, self._host_calls, self._host_seconds, self._seconds = 0, 0, 0.0, 0.0
+        self._number, self._pid, self._waits = 0, 0, -1
         self._dead: CandidateError | None = None
         self._begin(None)
 
@@ -221,20 +279,43 @@ class Program:
             "limits": {"memory": limits.memory, "cpu": limits.cpu},
         }
         for last in (False, True):
-            zygote = self._box._living(broken)
+            self._zygote = self._box._living(broken)
             try:
-                with contextlib.ExitStack() as unless_it_starts:
-                    channel = unless_it_starts.enter_context(zygote.spawn())
-                    end = time.monotonic() + _PATIENCE
-                    send(channel, first, end)
-                    hello = receive(channel, end, 1000)
-                    unless_it_starts.pop_all()
-                self._pid, self.missing, self._zygote, self._channel = hello["pid"], hello["missing"], zygote, channel
-                return
+                self._number, self._channel = self._zygote.spawn()
+                deadline = Deadline(_PATIENCE)
+                send(self._channel, first, deadline)
+                pid = self._sender()
+                hello = receive(self._channel, deadline, 1000)
             except (Ended, OSError) as e:
+                self._let_go()
                 if last:
                     raise SandboxError(f"no process can be started for a candidate's code: {e}") from e
-                broken = zygote if isinstance(e, TimeoutError) or zygote.dies(0.1) else None
+                broken = self._zygote if isinstance(e, TimeoutError) or self._zygote.dies(0.1) else None
+                continue
+            if "failed" in hello:
+                self._let_go()
+                raise SandboxError(f"a candidate's process can't be locked in, so it does not run: {hello['failed']}")
+            self._pid, self.missing = pid or hello["pid"], hello["missing"]
+            with contextlib.suppress(OSError):
+                self._waits = os.open(f"/proc/{self._pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            return
+
+    def _sender(self) -> int:
+        """The number, as this process knows it, of the process that sent the bytes that come next; 0 if unknown."""
+        if sys.platform != "linux":
+            return 0
+        _, told, _, _ = self._channel.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK)
+        self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        return int(_CREDENTIALS.unpack(told[0][2])[0]) if told else 0
+
+    def _waited(self) -> float:
+        """Seconds that the process has waited for a processor, where this can be known."""
+        if self._waits < 0:
+            return 0.0
+        try:
+            return int(os.pread(self._waits, 100, 0).split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
 
     def __enter__(self) -> Program:
         return self
@@ -275,33 +356,42 @@ class Program:
                 self._channel.close()
                 self._begin(self._zygote)
                 answer = self._ask(name, args)
-            error = candidate_error(answer, self._sources[name]) if "error" in answer else None
-            return Result(answer.get("value"), error, time.monotonic() - begin - self._host_seconds)
+            value, error = answer.get("value"), None
+            if "error" in answer:
+                error = candidate_error(answer, self._sources[name])
         except Ended as e:
-            self._dead = e.error
+            value, error, self._dead = None, e.error, e.error
             self.close()
-            return Result(None, e.error, time.monotonic() - begin - self._host_seconds)
         except BaseException:
             self.close()
             raise
+        seconds = time.monotonic() - begin - self._host_seconds
+        self._seconds += seconds
+        return Result(value, error, seconds)
 
     def _ask(self, name: str, args: list[Any]) -> dict[str, Any]:
         """Sends one call and waits for the one message that answers it."""
         self._calls += 1
         self._expect_silence()
-        end = time.monotonic() + self._limits.seconds
+        left = self._limits.example - self._seconds
         try:
-            send(self._channel, {"call": name, "args": args, "n": self._calls}, end)
+            deadline = Deadline(min(self._limits.seconds, left), self._waited)
+            send(self._channel, {"call": name, "args": args, "n": self._calls}, deadline)
             while True:
-                answer = receive(self._channel, end, self._limits.output)
+                answer = receive(self._channel, deadline, self._limits.output)
                 if "host" not in answer:
                     break
                 paused = time.monotonic()
                 reply = self._serve(answer)
-                self._host_seconds += time.monotonic() - paused
-                end += time.monotonic() - paused
-                send(self._channel, reply, end)
+                paused = time.monotonic() - paused
+                self._host_seconds += paused
+                deadline.put_off(paused)
+                send(self._channel, reply, deadline)
         except TimeoutError:
+            if left < self._limits.seconds:
+                raise Ended(
+                    "TimeLimit", f"stopped: time limit {float(self._limits.example)} s of one example"
+                ) from None
             raise Ended("TimeLimit", f"stopped: time limit {float(self._limits.seconds)} s") from None
         except OSError:
             raise died() from None
@@ -340,10 +430,16 @@ class Program:
         """Kills the process and all that it started."""
         if self._dead is None:
             self._dead = CandidateError("ProcessDied", "the program is closed")
-        if self._pid:
-            self._zygote.end(self._pid)
-            self._pid = 0
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._number:
+            self._zygote.end(self._number, self._pid)
             self._channel.close()
+            self._number = self._pid = 0
+        if self._waits >= 0:
+            os.close(self._waits)
+            self._waits = -1
 
 
 _sandboxes: weakref.WeakSet[Sandbox] = weakref.WeakSet()
@@ -360,7 +456,10 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def shared() -> Sandbox:
-    """The default sandbox of this process, closed at its end; a forked process gets a zygote of its own."""
-    box = Sandbox()
+    """The default sandbox of this process, closed at its end; a forked process gets a zygote of its own.
+
+    The environment's ``OPTO_GYM_SANDBOX`` is the level that it has at least.
+    """
+    box = Sandbox(level=os.environ.get("OPTO_GYM_SANDBOX") or None)
     atexit.register(box.close)
     return box

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
+from .inside.protocol import DEPTH, LENGTH, ROOM
 from .results import CandidateError
-from .zygote import DEPTH, LENGTH, ROOM
 
 
 class Ended(Exception):
@@ -21,7 +22,7 @@ class Ended(Exception):
 
 def died() -> Ended:
     """The process is gone."""
-    return Ended("ProcessDied", "the code ended its process, or crashed it")
+    return Ended("ProcessDied", "the code ended its process, crashed it, or asked the system for something forbidden")
 
 
 def unasked() -> Ended:
@@ -29,24 +30,50 @@ def unasked() -> Ended:
     return Ended("ProcessDied", "the code sent something that was not asked for")
 
 
-def send(channel: socket.socket, message: dict[str, Any], end: float) -> None:
-    """Sends one message of plain data until `end`, in `time.monotonic`'s seconds; raises OSError, TimeoutError."""
+class Deadline:
+    """When the other side must be done.
+
+    Args:
+        seconds: From now on.
+        waited: How long, in seconds, the process has waited for a processor since it began. That time is the
+            machine's and not the candidate's; up to `GRACE` of it is given back, so that a machine under load does
+            not change scores.
+    """
+
+    GRACE = 1.5
+
+    def __init__(self, seconds: float, waited: Callable[[], float] = lambda: 0.0) -> None:
+        self._waited, self._before = waited, waited()
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """The seconds that are left; not above 0 where none are."""
+        left = self._end - time.monotonic()
+        return left if left > 0 else left + min(self._waited() - self._before, self.GRACE)
+
+    def put_off(self, seconds: float) -> None:
+        """Moves it: the time was this side's."""
+        self._end += seconds
+
+
+def send(channel: socket.socket, message: dict[str, Any], deadline: Deadline) -> None:
+    """Sends one message of plain data; raises OSError, TimeoutError."""
     body = json.dumps(message).encode()
-    channel.settimeout(max(end - time.monotonic(), 0.001))
+    channel.settimeout(max(deadline.left(), 0.001))
     channel.sendall(LENGTH.pack(len(body)) + body)
 
 
-def receive(channel: socket.socket, end: float, most: int) -> dict[str, Any]:
+def receive(channel: socket.socket, deadline: Deadline, most: int) -> dict[str, Any]:
     """One message of an untrusted process, bounded in time, size and depth.
 
     Raises:
         Ended: If the process is gone, or the message is too large or can't be read.
-        TimeoutError: If the message is not complete at `end`, in `time.monotonic`'s seconds.
+        TimeoutError: If the message is not complete in time.
     """
-    size = LENGTH.unpack(_exactly(channel, LENGTH.size, end))[0]
+    size = LENGTH.unpack(_exactly(channel, LENGTH.size, deadline))[0]
     if size > most + ROOM:
         raise Ended("OutputLimit", f"stopped: the answer is over {most} bytes")
-    body = _exactly(channel, size, end)
+    body = _exactly(channel, size, deadline)
     try:
         message: Any = json.loads(body.decode("ascii"), object_pairs_hook=_once)
         if not isinstance(message, dict) or not _shallow(message, 0):
@@ -65,10 +92,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _exactly(channel: socket.socket, n: int, end: float) -> bytes:
+def _exactly(channel: socket.socket, n: int, deadline: Deadline) -> bytes:
     data, late = bytearray(), False
     while len(data) < n:
-        left = end - time.monotonic()
+        left = deadline.left()
         if left <= 0:  # one last look: what has arrived counts, however late this side comes to read it
             if late:
                 raise TimeoutError

@@ -17,6 +17,7 @@ class Limits:
         output: Bytes of one answer.
         cpu: Seconds of processor time of a whole program.
         host_calls: Calls of the parent's functions by one program.
+        example: Wall time of all calls of one program together.
     """
 
     seconds: float = 2.0
@@ -24,6 +25,7 @@ class Limits:
     output: int = 1 << 20
     cpu: int = 600
     host_calls: int = 1000
+    example: float = 60.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
