@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 BUDGETS = {"oracle-calls": int, "evaluations": int, "llm-calls": int, "tokens": int, "usd": float, "seconds": float}
+LEVELS = ("L0", "L1", "L2", "L3")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,6 +95,11 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     what.add_argument("--feedback", help="kinds of feedback to keep: reward,hindsight_negative,...")
     what.add_argument("--test-scores", choices=["each", "end", "never"], help="(default: each)")
     p.add_argument("--jobs", type=int, help="trials at a time (default: 1)")
+    p.add_argument(
+        "--sandbox",
+        choices=LEVELS,
+        help="run code at this level at least, see opto-gym doctor (default: L2); a lower one accepts less",
+    )
     p.add_argument("--dry-run", action="store_true", help="say what would run and what it may cost")
     p.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -184,7 +190,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from .leaderboard.spec import where
     from .llm import local
     from .llm.endpoint import without_credentials
-    from .sandbox import shared
+    from .sandbox import advice, shared
 
     model, force = local.available(), shared().in_force()
     url = os.environ.get("OPENAI_BASE_URL")
@@ -198,12 +204,12 @@ def _doctor(options: argparse.Namespace) -> int:
         "endpoint": without_credentials(url) if url else "OPENAI_BASE_URL is not set",
         "key": f"OPENAI_API_KEY is {key}",
         "model": os.environ.get("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
-        "sandbox": f"{force['level']}: own process, limits, empty environment; no system-call filter yet",
+        **advice.rows(force),
         "disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free"
         + ("" if os.access(".", os.W_OK) else ", but this folder can't be written"),
     }
     for name, said in rows.items():
-        print(f"{name:16} {said}")
+        print(f"{name:17} {said}")
     return 0 if model["server"] and model["intact"] else 1
 
 
@@ -224,11 +230,15 @@ def _run(options: argparse.Namespace) -> int:
     from . import leaderboard
     from .leaderboard.run import execute
 
+    if options.sandbox:
+        os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
     limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
     limits = {k: v for k, v in limits.items() if v is not None}
     if options.resume:
         if any(getattr(options, name) for name in _SETTLED):
-            raise ValueError("--resume takes everything from the run's folder; only budgets and --jobs may change")
+            raise ValueError(
+                "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
+            )
         quiet, cap = options.quiet, _pairs(options.cap)
         return _closing(
             leaderboard.resume(options.resume, limits=limits, cap=cap, jobs=options.jobs, progress=not quiet)

@@ -232,6 +232,11 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
                     runs.append((which, *self._run(values, p, split, which)))
         return self._join(p, runs)
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether there are parameters of kind code, which need the sandbox."""
+        return any(isinstance(q.space, Code) for q in self.parameters)
+
     def _values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         names = [p.name for p in self.parameters]
         if not isinstance(parameters, Mapping):

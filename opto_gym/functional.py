@@ -55,6 +55,11 @@ class FunctionEnv(OptoEnv):
         """What an agent may know, as plain data."""
         return dataclasses.replace(super().problem, id=self.name)
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether there are parameters of kind code that run in the sandbox."""
+        return self._sandbox and super().runs_code
+
     def forward(self, p: Parameters, example: Any) -> Any:
         """The program on one example, with the proposed values in its own parameters."""
         with _RUNNING:

@@ -45,7 +45,7 @@ def test_doctor_never_shows_a_key(capsys, monkeypatch):
     _, out, _ = call(capsys, "doctor")
     assert "secret" not in out
     assert "OPENAI_API_KEY is set" in out
-    assert "L0" in out
+    assert "L2 or better is asked for" in out
 
 
 def test_run_report_replay_resume(capsys, tmp_path):

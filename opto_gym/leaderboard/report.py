@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -311,7 +311,7 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
         "Trials": f"{len(trials)}",
         "Budget of a trial": ", ".join(limits),
         "Models": ", ".join(sorted({str(s["optimizer_model"] or "local") for s in with_model})) or "none",
-        "Sandbox": first["where"]["sandbox"]["level"],
+        "Sandbox": sandboxes([t.data["where"]["sandbox"] for t in trials]),
         "Python": first["where"]["python"],
         "System": first["where"]["system"],
         "opto_gym": first["where"]["versions"].get("opto-gym", ""),
@@ -325,6 +325,21 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
         number=number,
         trials=trials,
     )
+
+
+def sandboxes(forces: Iterable[Mapping[str, Any]]) -> str:
+    """What was in force around candidates' code, where more than once each kind of it."""
+    said = []
+    for force in forces:
+        walls = [
+            "system-call filter" if force["seccomp"] else "",
+            f"Landlock ABI {force['landlock_abi']}" if force["landlock_abi"] else "",
+            "namespaces" if force["namespaces"] else "",
+            "another user" if force["uid_dropped"] else "",
+        ]
+        missing = f"; missing: {', '.join(force['missing'])}" if force["missing"] else ""
+        said.append(f"{force['level']} ({', '.join(filter(None, walls)) or 'limits only'}{missing})")
+    return "; ".join(dict.fromkeys(said))
 
 
 def _best(made: list[Row]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import Any
 from .. import registration
 from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..llm import LIMITS, Budget, Reservation, local, price_of
+from ..sandbox import shared
 from .progress import Progress
 from .records import RunFolder, TrialFolder
 from .spec import Spec, unwrapped
@@ -244,9 +245,15 @@ def resume(
 
 
 def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
-    """Runs a plan in its folder."""
+    """Runs a plan in its folder.
+
+    Raises:
+        SandboxError: If this machine's sandbox is less than was asked for, and a task runs an optimizer's code.
+    """
     if jobs < 1:
         raise ValueError(f"expected at least 1 job, got {jobs}")
+    if any(unwrapped(spec.make_env()).runs_code for spec in plan.specs.values()):
+        shared().check()
     folder = RunFolder(out)
     folder.lock()
     try:

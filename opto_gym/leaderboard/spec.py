@@ -21,6 +21,7 @@ from ..agents.base import Agent
 from ..core import OptoEnv
 from ..llm import Client
 from ..llm.endpoint import without_credentials
+from ..sandbox import shared
 from ..wrappers import FeedbackKinds, MaskedGraph
 from .records import digest
 
@@ -160,22 +161,23 @@ def source_hash(cls: type[Agent]) -> str:
     return hashlib.sha256("".join(f"{k}\0{v}\0" for k, v in sorted(seen.items())).encode()).hexdigest()[:16]
 
 
-@functools.cache
 def where() -> dict[str, Any]:
-    """The machine and the versions."""
-    names = ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp")
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    from ..sandbox import shared
-
+    """The machine, the versions, and what the sandbox had in force."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "versions": versions,
+        "versions": _versions(),
         "sandbox": shared().in_force(),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -454,12 +454,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-@functools.cache
 def shared() -> Sandbox:
     """The default sandbox of this process, closed at its end; a forked process gets a zygote of its own.
 
     The environment's ``OPTO_GYM_SANDBOX`` is the level that it has at least.
     """
-    box = Sandbox(level=os.environ.get("OPTO_GYM_SANDBOX") or None)
+    return _shared(os.environ.get("OPTO_GYM_SANDBOX") or None)
+
+
+@functools.cache
+def _shared(level: str | None) -> Sandbox:
+    box = Sandbox(level=level)
     atexit.register(box.close)
     return box

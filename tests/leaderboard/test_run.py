@@ -18,6 +18,7 @@ from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
 from opto_gym.leaderboard import spec as spec_module
 from opto_gym.leaderboard.spec import source_hash
+from opto_gym.sandbox import shared
 from tests.leaderboard import agents
 from tests.openai_server import OpenAIServer
 
@@ -53,7 +54,7 @@ def test_a_trial_is_recorded(tmp_path):
     assert summary["status"] == "done"
     assert summary["ended"] == "budget: oracle_calls"
     assert summary["summary"]["oracle_calls"] == 6
-    assert summary["where"]["sandbox"]["level"] == "L0"
+    assert summary["where"]["sandbox"]["level"] == shared().level
     steps = folder.steps()
     assert [s["call"] for s in steps] == list(range(7))
     assert {"parameters", "score", "feedback", "graph"} <= set(steps[0])
