@@ -1,21 +1,40 @@
-"""What the sandbox costs: a new program to its first answer, a later call, and what one would do without it."""
+"""What the sandbox costs: a new program to its first answer, a later call, memory, and what one would do without it.
+
+Aims: a new program at most 12 ms at L2; a call 0.15 ms at the median and 0.5 ms at the 99th percentile; 64 idle
+programs 600 MB together; a Battleship oracle call 20 ms, and 60 of them a second with 8 trials at once on 2 cores.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from opto_gym.sandbox import Sandbox
+import opto_gym
+from opto_gym.sandbox import Program, Sandbox
+from opto_gym.sandbox.inside.protocol import LEVELS
 
 MAP = [["."] * 8 for _ in range(8)]
 SOURCE = "def act(map, plan):\n    return [len(map) - 1, 0]\n"
 
 
-@pytest.fixture(scope="module")
-def box():
-    with Sandbox() as box:
+def act(map, plan):
+    return [len(map) - 1, 0]
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def box(request):
+    with Sandbox(level="L0", most=request.param) as box:
+        if box.level != request.param:
+            pytest.skip(f"this machine grants {box.level}")
         box.call(SOURCE, "act", [MAP, 1])
         yield box
 
@@ -28,11 +47,12 @@ def test_bare_call(benchmark):
 
 def test_later_call(benchmark, box):
     with box.load({"act": SOURCE}) as program:
-        assert benchmark(program.call, "act", [MAP, 1]).value == [7, 0]
+        assert benchmark.pedantic(program.call, ("act", [MAP, 1]), rounds=5000).value == [7, 0]
+    benchmark.extra_info["p99 ms"] = np.quantile(benchmark.stats.stats.data, 0.99) * 1e3
 
 
 def test_new_program_to_its_first_answer_and_closed(benchmark, box):
-    assert benchmark.pedantic(box.call, (SOURCE, "act", [MAP, 1]), rounds=200).value == [7, 0]
+    assert benchmark.pedantic(box.call, (SOURCE, "act", [MAP, 1]), rounds=300).value == [7, 0]
 
 
 def test_new_sandbox_to_its_first_answer(benchmark):
@@ -47,3 +67,119 @@ def test_fresh_interpreter_with_numpy(benchmark):
     command = [sys.executable, "-c", f"import numpy\n{SOURCE}\nprint(act({MAP!r}, 1))"]
     answer = benchmark.pedantic(subprocess.run, (command,), {"capture_output": True, "text": True}, rounds=5)
     assert answer.stdout == "[7, 0]\n"
+
+
+def test_bubblewrap_with_numpy(benchmark):
+    if not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    walls = [
+        "bwrap",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--unshare-all",
+        "--die-with-parent",
+        "--clearenv",
+    ]
+    command = [*walls, sys.executable, "-c", f"import numpy\n{SOURCE}\nprint(act({MAP!r}, 1))"]
+    answer = benchmark.pedantic(subprocess.run, (command,), {"capture_output": True, "text": True}, rounds=5)
+    assert answer.stdout == "[7, 0]\n"
+
+
+def _answer(channel):
+    channel.send(act(*channel.recv()))
+
+
+def test_new_process_of_multiprocessing(benchmark):
+    context = multiprocessing.get_context("fork")
+
+    def call():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_answer, args=(theirs,))
+        process.start()
+        ours.send((MAP, 1))
+        answer = ours.recv()
+        process.join()
+        return answer
+
+    assert benchmark.pedantic(call, rounds=100) == [7, 0]
+
+
+def test_later_call_in_a_pool_of_multiprocessing(benchmark):
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert benchmark(pool.apply, act, (MAP, 1)) == [7, 0]
+
+
+def test_64_idle_programs(benchmark, box):
+    """Starts them one after the other; the memory is theirs and the zygote's, shared pages counted once."""
+    programs = []
+
+    def start():
+        programs.extend(box.load({"act": SOURCE}) for _ in range(64))
+        assert all(program.call("act", [MAP, 1]).value == [7, 0] for program in programs)
+
+    try:
+        benchmark.pedantic(start, rounds=1)
+        if os.geteuid() == 0:  # who else may not see the memory of these processes
+            pids = [*(program._pid for program in programs), box._zygote.pid]
+            benchmark.extra_info["MB"] = sum(map(_proportional, pids)) / 1e6
+    finally:
+        for program in programs:
+            program.close()
+
+
+def _proportional(pid):
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
+
+
+@pytest.mark.parametrize("env", opto_gym.registered_envs())
+def test_share_of_an_oracle_call(benchmark, env, monkeypatch):
+    """A step with the start values; how much of it is spent waiting for candidates' processes."""
+    env = opto_gym.make(env)
+    env.reset(seed=0)
+    start = {p.name: p.start for p in env.unwrapped.parameters}
+    spent = []
+
+    def timed(function):
+        def run(*args):
+            begin = time.perf_counter()
+            try:
+                return function(*args)
+            finally:
+                spent.append(time.perf_counter() - begin)
+
+        return run
+
+    for name in ("call", "close", "__init__"):
+        monkeypatch.setattr(Program, name, timed(getattr(Program, name)))
+
+    def call():
+        return env.unwrapped.evaluate(start)
+
+    call()
+    spent.clear()
+    benchmark.pedantic(call, rounds=20)
+    benchmark.extra_info["sandbox share"] = sum(spent) / sum(benchmark.stats.stats.data)
+
+
+def test_battleship_calls_of_8_trials_at_once(benchmark):
+    envs = [opto_gym.make("Battleship-v0") for _ in range(8)]
+    for seed, env in enumerate(envs):
+        env.reset(seed=seed)
+    start = {p.name: p.start for p in envs[0].unwrapped.parameters}
+
+    def calls(env):
+        for _ in range(10):
+            env.unwrapped.evaluate(start)
+
+    def all_at_once():
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(calls, envs))
+
+    benchmark.pedantic(all_at_once, rounds=3, warmup_rounds=1)
+    benchmark.extra_info["calls a second"] = 80 / benchmark.stats.stats.median

@@ -16,6 +16,7 @@ from typing import Any
 LEVELS = ("L0", "L1", "L2", "L3")
 CONTROL = struct.Struct(">cI")
 LENGTH = struct.Struct(">I")
+CHUNK = 1 << 16  # bytes to read at once
 DEPTH = 100  # of nested lists and dicts in one value
 ROOM = 32768  # bytes of a message besides the value: an error's text, escaped
 
@@ -59,20 +60,16 @@ def plain(value: Any, what: str, depth: int = 0) -> Any:
 
 
 def receive(fd: int) -> Any:
-    """The supervisor's next message, or None at the end."""
-    head = _read(fd, LENGTH.size)
-    return json.loads(_read(fd, LENGTH.unpack(head)[0]) or b"null") if head else None
-
-
-def _read(fd: int, n: int) -> bytes:
-    """Exactly n bytes, or none at the end."""
-    data = bytearray()
-    while len(data) < n:
-        chunk = os.read(fd, min(n - len(data), 1 << 20))
+    """The supervisor's next message, or None at the end; it sends one at a time."""
+    data, wanted = bytearray(), LENGTH.size
+    while len(data) < wanted:
+        chunk = os.read(fd, CHUNK)
         if not chunk:
-            return b""
+            return None
         data += chunk
-    return bytes(data)
+        if len(data) >= LENGTH.size:
+            wanted = LENGTH.size + LENGTH.unpack_from(data)[0]
+    return json.loads(data[LENGTH.size : wanted])
 
 
 def write(fd: int, body: bytes) -> None:
