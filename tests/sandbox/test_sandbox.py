@@ -2,17 +2,11 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
-import random
-import resource
-import signal
 import socket
 import struct
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,22 +16,8 @@ from hypothesis import strategies as st
 from opto_gym.errors import BudgetSpent, ProposalError, SandboxError
 from opto_gym.sandbox import Limits, Sandbox, shared
 from opto_gym.sandbox.channel import Deadline, Ended, receive
-from opto_gym.sandbox.inside.protocol import LENGTH, LEVELS
-
-LIMIT = 0.5
-
-
-@pytest.fixture(scope="module", params=LEVELS)
-def box(request):
-    with Sandbox(Limits(seconds=LIMIT), level="L0", most=request.param) as box:
-        if box.level != request.param:
-            pytest.skip(f"this machine grants {box.level}: {box.in_force()['missing']}")
-        yield box
-
-
-def run(box, body, *args):
-    return box.call("def f(*x):\n    " + body.replace("\n", "\n    "), "f", list(args))
-
+from opto_gym.sandbox.inside.protocol import LENGTH
+from tests.sandbox.programs import LIMIT, run
 
 BAD = {
     "while True: pass": "TimeLimit: stopped: time limit 0.5 s",
@@ -339,161 +319,6 @@ def test_random_draws_are_the_same_each_time(box):
     body = "import random, numpy as np; return random.random(), np.random.rand(), hash('x')"
     with Sandbox(Limits(seconds=LIMIT)) as other:
         assert run(box, body).value == run(box, body).value == run(other, body).value
-
-
-def test_threads_do_not_wait_for_each_other(box):
-    begin = time.monotonic()
-    with ThreadPoolExecutor(8) as pool:
-        slow = list(pool.map(lambda _: run(box, "import time; time.sleep(0.3); return 1").value, range(8)))
-    assert slow == [1] * 8
-    assert time.monotonic() - begin < 1.5
-
-
-def test_a_killed_zygote_is_replaced(box):
-    assert run(box, "return 1").value == 1
-    os.kill(box._zygote.pid, signal.SIGKILL)
-    assert run(box, "return 1").value == 1
-    with box.load({"f": "def f(): return 1"}) as unasked, box.load({"f": "def f(): return 1"}) as asked:
-        assert asked.call("f", []).value == 1
-        os.kill(box._zygote.pid, signal.SIGKILL)
-        time.sleep(0.1)
-        assert unasked.call("f", []).value == 1  # nothing was lost
-        assert asked.call("f", []).error.type == "ProcessDied"  # what it remembered was
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the tree is found in Linux's /proc")
-def test_what_a_program_leaves_behind_is_killed():
-    daemon = """
-import os, time
-def f():
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            time.sleep(1000)
-        os._exit(0)
-    return os.getpid()
-"""
-    with Sandbox(Limits(seconds=LIMIT), level="L0", most="L0") as box:  # any better refuses the fork
-        result = box.call(daemon, "f", [])
-        assert result.value or result.error.type == "BlockingIOError"  # who is not root is refused it here, too
-        wait_until(lambda: below(box._zygote.pid) == [])
-
-
-def test_a_forgotten_program_ends(box):
-    program = box.load({"f": "def f(): return 1"})
-    pid = program._pid
-    assert program.call("f", []).value == 1
-    del program
-    wait_until(lambda: not alive(pid))
-
-
-def test_a_forked_process_gets_a_zygote_of_its_own(box):
-    with box.load({"f": "def f(): return 1"}) as program:
-        context = multiprocessing.get_context("fork")
-        answers = context.SimpleQueue()
-        child = context.Process(
-            target=lambda: answers.put((in_fork(box, program), shared().call("f = abs", "f", [-1]).value))
-        )
-        child.start()
-        child.join(20)
-        assert answers.get() == (("SandboxError", 2), 1)
-        assert program.call("f", []).value == 1
-
-
-def in_fork(box, program):
-    try:
-        program.call("f", [])
-    except SandboxError as e:
-        return type(e).__name__, run(box, "return 2").value
-
-
-def test_descriptors_over_1024_do(box):
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit[1] != resource.RLIM_INFINITY and limit[1] < 1200:
-        pytest.skip("this machine allows no more")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1200, limit[1]))
-    taken = [os.dup(0) for _ in range(1050)]
-    try:
-        assert run(box, "return 1").value == 1
-        assert run(box, "while True: pass").error.type == "TimeLimit"
-    finally:
-        for fd in taken:
-            os.close(fd)
-        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-
-
-def wait_until(true):
-    end = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def below(pid):
-    """The processes that a process has started, and those that they have."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-    found = [child for child, parent in parents.items() if parent == pid]
-    for child in found:
-        found += [other for other, parent in parents.items() if parent == child]
-    return found
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
-@pytest.mark.parametrize("rounds", [400, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_nothing_is_left_behind(rounds):
-    deaths = (
-        "return 1",
-        "import os; os._exit(1)",
-        "import ctypes; ctypes.string_at(0)",
-        "return [0] * 10**10",
-        "open('left', 'w').write('behind')",
-        "import os; os.write(3, b'\\xff' * 8)",
-        "import os; os.kill(os.getpid(), 9)",
-        "while True: pass",
-    )
-    draw = random.Random(0)
-    with Sandbox(Limits(seconds=0.05)) as box:
-        run(box, "return 1")
-        own = 1 if box.level == "L3" else 0  # in namespaces the zygote waits for a child of its own
-        wait_until(lambda: len(below(box._zygote.pid)) == own)
-        processes = below(box._zygote.pid)
-        mine, theirs = descriptors(os.getpid()), [descriptors(pid) for pid in processes]
-        with ThreadPoolExecutor(4) as pool:
-            bodies = draw.choices(deaths, [300, 50, 20, 50, 50, 50, 50, 1], k=rounds)
-            results = list(pool.map(lambda body: (body, run(box, body)), bodies))
-        for body, result in results:
-            assert result.value == 1 if body == "return 1" else body.startswith("open") or result.error
-        wait_until(lambda: below(box._zygote.pid) == processes)
-        assert descriptors(os.getpid()) == mine
-        assert [descriptors(pid) for pid in processes] == theirs
-        assert not mounts_of_scratch()
-        zygote = box._zygote.pid
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in [zygote, *processes]))
-
-
-def descriptors(pid):
-    try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except PermissionError:  # an undumpable process of an ordinary user
-        return None
-
-
-def mounts_of_scratch():
-    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if "scratch" in line]
 
 
 def test_levels_and_limits_are_checked():

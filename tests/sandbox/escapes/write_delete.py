@@ -1,0 +1,10 @@
+"""Deletes a file of the user's."""
+
+import os
+
+STOPPED_AT = "L1"
+THROUGH_AT = "L0"
+
+
+def attack(t):
+    os.unlink(t["victim"])

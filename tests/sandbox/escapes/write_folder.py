@@ -1,0 +1,10 @@
+"""Makes a folder beside the test examples."""
+
+import os
+
+STOPPED_AT = "L1"
+THROUGH_AT = "L0"
+
+
+def attack(t):
+    os.mkdir(t["outside"])

@@ -1,0 +1,10 @@
+"""Empties a file of the user's."""
+
+import os
+
+STOPPED_AT = "L1"
+THROUGH_AT = "L0"
+
+
+def attack(t):
+    os.truncate(t["victim"], 0)
