@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
@@ -98,6 +98,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     Args:
         oracle_calls: After how many steps an episode is truncated; None for never.
         render_mode: One of ``metadata["render_modes"]``.
+        feedback: The kinds of feedback to give, of `feedback_kinds`; None for all. What a task puts of them into its
+            graph goes by this, too.
     """
 
     objective: str
@@ -113,6 +115,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     instance: bool = False
     uses_model: bool = False
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
+    _kept: tuple[str, ...] | None = None
 
     # ---------------------------------------------------------------- an author writes these
     def forward(self, p: Parameters, example: Any) -> Any:
@@ -142,17 +145,29 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         drawn = np.random.default_rng([seed, call]).choice(n, size=self.batch, replace=False)
         return [int(i) for i in drawn]
 
+    def host(self) -> Mapping[str, Callable[..., Any]]:
+        """Functions of this process that code parameters may call by name, with plain data; none by default."""
+        return {}
+
     def reference_solution(self) -> dict[str, Any] | None:
         """The best parameters known, or None."""
         return None
 
     # ---------------------------------------------------------------- the rest is done
-    def __init__(self, *, oracle_calls: int | None = None, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        oracle_calls: int | None = None,
+        render_mode: str | None = None,
+        feedback: Sequence[str] | None = None,
+    ) -> None:
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             raise ValueError(f"{type(self).__name__}: expected a render_mode of {modes}, got {render_mode!r}")
         if oracle_calls is not None and (not isinstance(oracle_calls, int) or oracle_calls < 1):
             raise ValueError(f"{type(self).__name__}: expected oracle_calls of at least 1, got {oracle_calls!r}")
+        if feedback is not None:
+            self.keep_feedback(feedback)
         self.render_mode, self.oracle_calls = render_mode, oracle_calls
         self.parameters = tuple(dataclasses.replace(p, space=copy.deepcopy(p.space)) for p in self.parameters)
         self.action_space = cast(Any, gym.spaces.Dict([(p.name, p.space) for p in self.parameters]))
@@ -160,6 +175,22 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         self.last: Evaluation | None = None
         self._episode, self._calls = 0, 0
         self._llm: Client | None = None
+
+    def keep_feedback(self, kinds: Sequence[str]) -> None:
+        """Gives no other kinds of feedback from now on.
+
+        Args:
+            kinds: Of `feedback_kinds`.
+
+        Raises:
+            ValueError: For a kind that the task does not have.
+        """
+        unknown = [k for k in kinds if k not in self.feedback_kinds]
+        if isinstance(kinds, str) or unknown:
+            raise ValueError(
+                f"{type(self).__name__}: expected kinds of feedback of {list(self.feedback_kinds)}, got {kinds!r}"
+            )
+        self.feedback_kinds = self._kept = tuple(k for k in self.feedback_kinds if k in kinds)
 
     @property
     def llm(self) -> Client:
@@ -221,7 +252,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
 
     def _evaluate(self, values: Mapping[str, Any], split: str, examples: Sequence[Any]) -> Evaluation:
         code = {q.space.function: values[q.name] for q in self.parameters if isinstance(q.space, Code)}
-        with Candidate(code) as candidate:
+        with Candidate(code, self.host()) as candidate:
             p = Parameters((q.name, self._traced(q, values[q.name], candidate)) for q in self.parameters)
             runs: list[tuple[Any, trace.Node, Feedback]] = []
             for which in examples:
@@ -311,7 +342,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         for part in f.parts:
             if part.kind not in KINDS:
                 raise TraceError(f"{type(self).__name__}: expected feedback of a kind in {KINDS}, got {part.kind!r}")
-        return dataclasses.replace(f, score=score, reward=self.reward(score))
+        parts = f.parts if self._kept is None else tuple(part for part in f.parts if part.kind in self._kept)
+        return dataclasses.replace(f, parts=parts, score=score, reward=self.reward(score))
 
     def reward(self, score: float) -> float:
         """A score turned so that higher is better."""

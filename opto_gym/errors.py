@@ -7,6 +7,8 @@
     ├── ProposalError           a call with unknown or missing parameter names
     ├── EndpointError           a language model can't be reached or refuses
     ├── ModelNotFound           the embedded model is not installed
+    ├── MissingExtra            a package of one of opto_gym's extras is not installed
+    ├── DataNotFound            a data set is not on this machine, or is damaged
     ├── SandboxError            code can't be run as safely as asked
     ├── RecordError             a run folder is damaged, locked or can't be written
     └── ReplayMismatch          a replayed trial does something else than its record
@@ -40,6 +42,14 @@ class EndpointError(OptoGymError):
 
 class ModelNotFound(OptoGymError):
     """The embedded model's file is not on this machine."""
+
+
+class MissingExtra(OptoGymError, ImportError):
+    """A package that one of opto_gym's extras brings is not installed."""
+
+
+class DataNotFound(OptoGymError):
+    """A data set is not on this machine, or its files are not what they should be."""
 
 
 class SandboxError(OptoGymError):

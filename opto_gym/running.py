@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import sandbox
@@ -17,9 +17,11 @@ class Candidate:
 
     Args:
         sources: Python source by the name of the function that it defines.
+        host: Functions of this process that the sources may call by name.
     """
 
-    def __init__(self, sources: Mapping[str, Any]) -> None:
+    def __init__(self, sources: Mapping[str, Any], host: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self._host = host
         self._sources = {name: source for name, source in sources.items() if isinstance(source, str)}
         self._program: sandbox.Program | None = None
 
@@ -40,7 +42,7 @@ class Candidate:
 
         def run(source: str, args: tuple[Any, ...]) -> Any:
             if self._program is None:
-                self._program = sandbox.shared().load(self._sources)
+                self._program = sandbox.shared().load(self._sources, host=self._host)
             result = self._program.call(function, list(args))
             if result.error is not None:
                 raise as_exception(result.error)

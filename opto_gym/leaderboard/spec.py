@@ -22,7 +22,7 @@ from ..core import OptoEnv
 from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..sandbox import shared
-from ..wrappers import FeedbackKinds, MaskedGraph
+from ..wrappers import FeedbackKinds, MaskGraph
 from .records import digest
 
 
@@ -100,7 +100,7 @@ class Spec:
             arguments["oracle_calls"] = oracle_calls
         env = registration.make(self.env, disable_env_checker=True, **arguments)
         if self.mask:
-            env = MaskedGraph(env, self.mask)
+            env = MaskGraph(env, self.mask)
         if self.feedback is not None:
             env = FeedbackKinds(env, self.feedback)
         return env

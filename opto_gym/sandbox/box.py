@@ -177,18 +177,19 @@ class Sandbox:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def load(self, sources: Mapping[str, str]) -> Program:
+    def load(self, sources: Mapping[str, str], *, host: Mapping[str, Callable[..., Any]] | None = None) -> Program:
         """A process for one example.
 
         Args:
             sources: Python source by the name of the function that it defines; each has a namespace of its own.
+            host: Functions for this program alone, beside the sandbox's own.
 
         Raises:
             SandboxError: If the level can't be had, or no process be started. A source that does not compile is a
                 `Result` of its calls.
         """
         self.check()
-        return Program(self, dict(sources))
+        return Program(self, dict(sources), {**self.host, **(host or {})})
 
     @property
     def level(self) -> str:
@@ -220,7 +221,7 @@ class Sandbox:
             ``level`` in force and ``least`` asked for, ``landlock_abi``, ``seccomp``, ``namespaces``, ``uid_dropped``,
             ``platform``, and ``missing``: what this machine does not grant, and why.
         """
-        with Program(self, {}) as program:
+        with Program(self, {}, {}) as program:
             report = self._living(None).report
             return report | {
                 "least": self.least,
@@ -262,8 +263,8 @@ class Program:
     Made by `Sandbox.load`. One thread at a time.
     """
 
-    def __init__(self, box: Sandbox, sources: dict[str, str]) -> None:
-        self._box, self._limits, self._host, self._sources = box, box.limits, box.host, sources
+    def __init__(self, box: Sandbox, sources: dict[str, str], host: dict[str, Callable[..., Any]]) -> None:
+        self._box, self._limits, self._host, self._sources = box, box.limits, host, sources
         self._calls, self._host_calls, self._host_seconds, self._seconds = 0, 0, 0.0, 0.0
         self._number, self._pid, self._waits = 0, 0, -1
         self._dead: CandidateError | None = None

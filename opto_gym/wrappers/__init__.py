@@ -1,5 +1,5 @@
 """Gymnasium wrappers that change what an optimizer sees."""
 
-from .observations import FeedbackKinds, MaskedGraph
+from .observations import FeedbackKinds, MaskGraph
 
-__all__ = ["FeedbackKinds", "MaskedGraph"]
+__all__ = ["FeedbackKinds", "MaskGraph"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import gymnasium as gym
 
-from ..core import KINDS, TraceFeedback
+from ..core import KINDS, OptoEnv, TraceFeedback
 from ..trace import PARTS
 
 _Base = gym.ObservationWrapper[TraceFeedback, dict[str, Any], TraceFeedback]
 
 
-class MaskedGraph(_Base, gym.utils.RecordConstructorArgs):
+class MaskGraph(_Base, gym.utils.RecordConstructorArgs):
     """Hides parts of the trace graph; the Trace paper's masked variant hides the first four.
 
     Args:
@@ -34,6 +34,8 @@ class MaskedGraph(_Base, gym.utils.RecordConstructorArgs):
 class FeedbackKinds(_Base, gym.utils.RecordConstructorArgs):
     """Keeps only some kinds of feedback. The score stays: an observation is complete without its text.
 
+    It tells the environment, so that feedback inside the graph goes by it, too.
+
     Args:
         env: The environment.
         kinds: Of ``core.KINDS``.
@@ -43,6 +45,9 @@ class FeedbackKinds(_Base, gym.utils.RecordConstructorArgs):
         self.kinds = _known("kinds of feedback", kinds, KINDS)
         gym.utils.RecordConstructorArgs.__init__(self, kinds=list(self.kinds))
         gym.ObservationWrapper.__init__(self, env)
+        inner = env.unwrapped
+        assert isinstance(inner, OptoEnv)
+        inner.keep_feedback([k for k in self.kinds if k in inner.feedback_kinds])
 
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
         """The observation with its feedback reduced."""

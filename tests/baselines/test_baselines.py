@@ -10,7 +10,7 @@ import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
 from opto_gym.baselines.adam import Adam, direction, gradient
 from opto_gym.errors import OptoGymError
-from opto_gym.wrappers import FeedbackKinds, MaskedGraph
+from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
 
 def drive(agent, env, calls, seed=0):
@@ -189,7 +189,7 @@ def test_adam_rests_when_solved():
 def test_adam_says_what_it_misses():
     env = opto_gym.make("NumericalOptimization-v0")
     with pytest.raises(OptoGymError, match="masked"):
-        drive(Adam(), MaskedGraph(env, ["code", "documentation", "inputs", "others"]), 1)
+        drive(Adam(), MaskGraph(env, ["code", "documentation", "inputs", "others"]), 1)
     with pytest.raises(OptoGymError, match="future_positive"):
         drive(Adam(), FeedbackKinds(env, ["reward"]), 1)
 

@@ -7,7 +7,7 @@ import pytest
 
 import opto_gym
 from opto_gym import registration
-from opto_gym.wrappers import FeedbackKinds, MaskedGraph
+from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
 
 def test_unknown_names_come_with_the_nearest():
@@ -70,7 +70,7 @@ def test_plugins_join_and_a_broken_one_hides_nothing(plugins):
 
 
 def test_wrappers_are_recorded_in_the_spec_and_rebuilt():
-    env = FeedbackKinds(MaskedGraph(opto_gym.make("tests.tasks:Adder"), ["code", "inputs"]), "hindsight_negative")
+    env = FeedbackKinds(MaskGraph(opto_gym.make("tests.tasks:Adder"), ["code", "inputs"]), "hindsight_negative")
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert again.reset(seed=0)[0] == env.reset(seed=0)[0]
     assert again.reset(seed=0)[0].graph.hidden == ("code", "inputs")
@@ -83,7 +83,7 @@ def test_feedback_kinds_keep_the_score():
     assert observation.feedback.score == 0.0
 
 
-@pytest.mark.parametrize(("wrapper", "names"), [(MaskedGraph, ["coed"]), (FeedbackKinds, ["praise"])])
+@pytest.mark.parametrize(("wrapper", "names"), [(MaskGraph, ["coed"]), (FeedbackKinds, ["praise"])])
 def test_wrappers_refuse_unknown_parts(wrapper, names):
     with pytest.raises(ValueError, match=names[0]):
         wrapper(opto_gym.make("tests.tasks:Valley"), names)

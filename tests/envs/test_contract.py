@@ -22,7 +22,7 @@ import opto_gym
 from opto_gym import Code, Feedback, Number, Problem, TraceFeedback, registered_envs
 from opto_gym.core import KINDS
 from opto_gym.errors import ProposalError
-from opto_gym.wrappers import FeedbackKinds, MaskedGraph
+from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
 ENVS = registered_envs()
 MAKES = [opto_gym.make, lambda name, **keywords: gym.make(f"opto_gym/{name}", **keywords)]
@@ -45,7 +45,7 @@ def test_check_env_is_silent(name, make):
 def test_wrappers(env):
     action = env.problem.start
     wrapped = RecordEpisodeStatistics(TimeLimit(TransformReward(env, lambda r: 2 * r), 2))
-    wrapped = Autoreset(FeedbackKinds(MaskedGraph(wrapped, ["code", "others"]), ["reward"]))
+    wrapped = Autoreset(FeedbackKinds(MaskGraph(wrapped, ["code", "others"]), ["reward"]))
     (graph, feedback), _ = wrapped.reset(seed=1)
     assert graph.hidden == ("code", "others")
     assert {p.kind for p in feedback.parts} <= {"reward"}
