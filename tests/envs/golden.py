@@ -1,4 +1,4 @@
-"""What stored results rest on, environment by environment: ``python -m tests.envs.golden`` adds what is new.
+"""What stored results rest on, environment by environment: ``python -m tests.envs.golden [NAME ...]`` adds what is new.
 
 It refuses to change an entry: a result that changes needs a new version number, under which it is a new entry.
 """
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import opto_gym
+from opto_gym import Number
 from opto_gym.baselines.battleship import Enumeration
 
 FILE = Path(__file__).with_name("golden.json")
@@ -30,7 +31,15 @@ def other_values(env):
     """A third set of parameters, neither start nor reference."""
     if "reason" in env.problem.start:
         return Enumeration.policy
-    return {p.name: 0.5 + k for k, p in enumerate(env.parameters)}
+    return {p.name: between(p, k) for k, p in enumerate(env.parameters)}
+
+
+def between(p, k):
+    """A value of a space that holds it still when the space's own sampling changes."""
+    if not isinstance(p.space, Number):
+        return p.start
+    value = min(max(0.5 + k, p.space.low), p.space.high)
+    return round(value) if p.space.integer else value
 
 
 def key(name, arguments):
@@ -45,20 +54,21 @@ def measure(name, arguments):
     few = range(min(3, len(env.splits["test"])))
     scores = [
         [env.evaluate(v, seed=1).score, env.evaluate(v, split="test", examples=few).score]
-        for v in (env.problem.start, env.reference_solution(), other_values(env))
+        for v in (env.problem.start, env.reference_solution() or env.problem.start, other_values(env))
     ]
     return {"observation": hashlib.sha256(text.encode()).hexdigest(), "scores": scores}
 
 
-def main():
+def main(names):
     golden = json.loads(FILE.read_text()) if FILE.exists() else {}
-    now = {key(*case): measure(*case) for case in CASES}
+    now = {key(*case): measure(*case) for case in CASES if not names or case[0] in names}
     changed = [k for k in now if golden.get(k, now[k]) != now[k]]
     if changed:
         return f"these changed, and need a new version number (-v1, ...): {', '.join(changed)}"
-    FILE.write_text(json.dumps(now, indent=1) + "\n")
+    entries = {k: now.get(k, golden.get(k)) for k in (key(*case) for case in CASES)}
+    FILE.write_text(json.dumps({k: v for k, v in entries.items() if v is not None}, indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
