@@ -59,7 +59,7 @@ def measure(name, arguments):
     return {"observation": hashlib.sha256(text.encode()).hexdigest(), "scores": scores}
 
 
-def main(names):
+def main(names=()):
     golden = json.loads(FILE.read_text()) if FILE.exists() else {}
     now = {key(*case): measure(*case) for case in CASES if not names or case[0] in names}
     changed = [k for k in now if golden.get(k, now[k]) != now[k]]

@@ -25,7 +25,7 @@ from opto_gym.errors import ProposalError
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
 ALL = registered_envs()
-# One environment a class is tested in full; the others of its family, which differ in their arguments, in the essentials.
+# One environment a class is tested in full; the others of its family differ in arguments and get the essentials.
 ENVS = list({opto_gym.spec(name).entry_point: name for name in reversed(ALL)}.values())[::-1]
 SIBLINGS = [pytest.param(name, marks=() if name in ENVS else pytest.mark.slow) for name in ALL]
 MAKES = [opto_gym.make, lambda name, **keywords: gym.make(f"opto_gym/{name}", **keywords)]
