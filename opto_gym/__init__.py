@@ -32,7 +32,7 @@ from .registration import (
     registry,
     spec,
 )
-from .spaces import Choice, Code, Number, Prompt
+from .spaces import Choice, Code, Number, Permutation, Prompt
 
 if TYPE_CHECKING:
     from .functional import from_function
@@ -62,6 +62,7 @@ __all__ = [
     "Parameter",
     "Parameters",
     "Part",
+    "Permutation",
     "Problem",
     "Prompt",
     "TraceFeedback",

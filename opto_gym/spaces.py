@@ -1,4 +1,4 @@
-"""Spaces of plain Python values: numbers, choices, prompts, code; and the space of observations.
+"""Spaces of plain Python values: numbers, choices, orders, prompts, code; and the space of observations.
 
 A space says what is wrong with a value in words (`why_not`), goes to JSON and back (`to_dict`, `space_from_dict`) and
 is equal by value, as Gymnasium's vector environments require.
@@ -137,6 +137,41 @@ class Choice(ValueSpace):
         return f"one of {self.options}"
 
 
+class Permutation(ValueSpace):
+    """An order of the whole numbers 0 to size - 1, as a list."""
+
+    fields = ("size",)
+
+    def __init__(self, size: int, seed: int | np.random.Generator | None = None) -> None:
+        if type(size) is not int or size < 2:
+            raise ValueError(f"Permutation: expected a size of 2 or more, got {size!r}")
+        self.size = size
+        super().__init__(seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> list[int]:
+        """An order, uniformly."""
+        return [int(k) for k in self.np_random.permutation(self.size)]
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        if not isinstance(x, list | tuple):
+            return f"expected a list of the whole numbers 0 to {self.size - 1}, got {type(x).__name__}"
+        strange = [k for k in x if type(k) is not int or not 0 <= k < self.size]
+        if strange:
+            return f"expected whole numbers from 0 to {self.size - 1}, got {_brief(strange[0])}"
+        if len(set(x)) == len(x) == self.size:
+            return None
+        missing = sorted(set(range(self.size)).difference(x))
+        twice = sorted({k for k in x if x.count(k) > 1}) if len(x) <= 2 * self.size else "several"
+        return (
+            f"expected each of 0 to {self.size - 1} once; missing: {_brief(missing)}, more than once: {_brief(twice)}"
+        )
+
+    def describe(self) -> str:
+        """The constraint on values, in words."""
+        return f"a list of the whole numbers 0 to {self.size - 1}, each once"
+
+
 class Prompt(ValueSpace):
     """Text for a language model, of at most `max_length` characters."""
 
@@ -237,7 +272,7 @@ def _brief(x: Any) -> str:
 
 def space_from_dict(data: dict[str, Any]) -> ValueSpace:
     """The inverse of `ValueSpace.to_dict`."""
-    kinds: dict[str, type[ValueSpace]] = {c.__name__: c for c in (Number, Choice, Prompt, Code)}
+    kinds: dict[str, type[ValueSpace]] = {c.__name__: c for c in (Number, Choice, Permutation, Prompt, Code)}
     fields = dict(data)
     kind = fields.pop("kind", None)
     if kind not in kinds:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from ..core import Problem
-from ..spaces import Choice, Code, Number, Prompt, ValueSpace
+from ..spaces import Choice, Code, Number, Permutation, Prompt, ValueSpace
 
 _DECODER = json.JSONDecoder(strict=False)  # line breaks inside strings are common
 
@@ -90,6 +90,8 @@ def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
         if not same and not isinstance(value, str | int | float):
             raise Unusable(f"{name}: expected one of {space.options}, got {_brief(value)}")
         return same[0] if same else value
+    if isinstance(space, Permutation):
+        return _order(value, name)
     if isinstance(space, Prompt):
         if isinstance(value, int | float) and not isinstance(value, bool) and not isinstance(space, Code):
             return str(value)
@@ -115,6 +117,15 @@ def _number(value: Any, space: Number, name: str) -> int | float:
         return value
 
 
+def _order(value: Any, name: str) -> list[Any]:
+    """A list of whole numbers, which models like to write as text: "0, 3, 1" or "0 -> 3 -> 1"."""
+    if isinstance(value, str):
+        value = [int(k) for k in re.findall(r"\d{1,9}", value)]
+    if not isinstance(value, list) or not value:
+        raise Unusable(f"{name}: expected a list of whole numbers, got {_brief(value)}")
+    return [int(k) if isinstance(k, float) and k.is_integer() else k for k in value]
+
+
 def without_fences(code: str) -> str:
     """Code without the fence that models like to put around it."""
     match = re.fullmatch(r"\s*```(?:\w*)\n(.*?)\n?```\s*", code, re.DOTALL)
@@ -129,6 +140,8 @@ def schema(problem: Problem, key: str = "suggestion", reasoning: bool = True) ->
             types[p.name] = {"type": "integer" if p.space.integer else "number"}
         elif isinstance(p.space, Choice):
             types[p.name] = {"enum": p.space.options}
+        elif isinstance(p.space, Permutation):
+            types[p.name] = {"type": "array", "items": {"type": "integer"}}
         else:
             types[p.name] = {"type": "string"}
     values = {"type": "object", "properties": types, "required": list(types), "additionalProperties": False}

@@ -1,8 +1,9 @@
 """Random search with sensible moves for each kind of space: a floor that an optimizer should beat.
 
 Every third proposal is drawn anew from the spaces, the others change the best parameters seen (by reward on train): a
-number by a step whose size spans orders of magnitude, a choice at random, a text by dropping, doubling or swapping
-sentences of texts seen, code by a change of its syntax tree (a constant, an operator, a comparison, a returned value).
+number by a step whose size spans orders of magnitude, a choice at random, an order by turning a part of it around, a
+text by dropping, doubling or swapping sentences of texts seen, code by a change of its syntax tree (a constant, an
+operator, a comparison, a returned value).
 No text of the feedback and no graph is used.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core import TraceFeedback
-from ..spaces import Choice, Code, Number, Prompt, ValueSpace
+from ..spaces import Choice, Code, Number, Permutation, Prompt, ValueSpace
 from .base import Agent, Run, Values
 
 
@@ -67,6 +68,8 @@ def anew(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
         return _fit(float(rng.uniform(space.low, space.high)), space)
     if isinstance(space, Choice):
         return space.options[int(rng.integers(len(space.options)))]
+    if isinstance(space, Permutation):
+        return [int(k) for k in rng.permutation(space.size)]
     return near(space, value, rng)
 
 
@@ -81,6 +84,9 @@ def near(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
         return x if x != value or not space.integer else _fit(value + int(rng.choice((-1, 1))), space)
     if isinstance(space, Choice):
         return anew(space, value, rng)
+    if isinstance(space, Permutation):
+        i, j = sorted(int(k) for k in rng.choice(space.size + 1, 2, replace=False))
+        return [*value[:i], *reversed(value[i:j]), *value[j:]]
     if isinstance(space, Code):
         return _changed_code(str(value), rng)
     if isinstance(space, Prompt):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opto_gym import Choice, Code, Number, Parameter, Problem, Prompt
+from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
 from opto_gym.agents.answers import Unusable, read_suggestion, schema
 
 PROBLEM = Problem(
@@ -17,6 +17,7 @@ PROBLEM = Problem(
         Parameter("c", Choice([True, False, "auto"]), True),
         Parameter("p", Prompt(), "hello"),
         Parameter("f", Code("f(x)"), "def f(x):\n    return x\n"),
+        Parameter("order", Permutation(3), [0, 1, 2]),
     ),
     (0.0, 1.0),
 )  # fmt: skip
@@ -40,6 +41,9 @@ def read(text):
         ('{"suggestion": {"k": 700}}', {"k": 700}),
         ('{"suggestion": {"c": "False"}}', {"c": False}),
         ('{"suggestion": {"c": "auto"}}', {"c": "auto"}),
+        ('{"suggestion": {"order": [2, 0.0, 1]}}', {"order": [2, 0, 1]}),
+        ('{"suggestion": {"order": "2 -> 0 -> 1"}}', {"order": [2, 0, 1]}),
+        ('{"suggestion": {"order": [2, 2, "x"]}}', {"order": [2, 2, "x"]}),  # the oracle says what is wrong with it
         ('{"suggestion": {"p": "a\nb definition"}}', {"p": "a\nb definition"}),
         ('{"suggestion": {"p": 7}}', {"p": "7"}),
         ('{"suggestion": {"unknown": 1, "p": "x"}}', {"p": "x"}),
@@ -59,7 +63,8 @@ def test_forgiving_of_form(answer, values):
     "answer",
     ["", "I can't.", "TERMINATE", "{}", '{"suggestion": {}}', '{"suggestion": null}', '{"suggestion": {"n": null}}',
      '{"suggestion": {"n": [1]}}', '{"suggestion": {"n": true}}', '{"suggestion": {"f": null}}',
-     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', '{"suggestion": {"c": [true]}}', "[1, 2]", "5"],
+     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', '{"suggestion": {"c": [true]}}', '{"suggestion": {"order": []}}', '{"suggestion": {"order": 5}}',
+     '{"suggestion": {"order": "none"}}', "[1, 2]", "5"],
 )  # fmt: skip
 def test_unusable(answer):
     with pytest.raises(Unusable):
@@ -84,7 +89,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from("nkcpf"), json_values), st.text(max_size=30), st.text(max_size=30))
+@given(st.dictionaries(st.sampled_from([*"nkcpf", "order"]), json_values), st.text(max_size=30), st.text(max_size=30))
 def test_no_json_breaks_the_parser(values, before, after):
     try:
         read(before + json.dumps({"suggestion": values}) + after)
@@ -101,5 +106,5 @@ def test_a_proper_answer_comes_through_whole(text, n, k):
 
 def test_the_schema_names_every_parameter():
     s = schema(PROBLEM)
-    assert s["properties"]["suggestion"]["required"] == list("nkcpf")
+    assert s["properties"]["suggestion"]["required"] == [*"nkcpf", "order"]
     assert s["properties"]["suggestion"]["properties"]["k"] == {"type": "integer"}

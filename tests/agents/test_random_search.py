@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opto_gym import Choice, Code, Number, Prompt
+from opto_gym import Choice, Code, Number, Permutation, Prompt
 from opto_gym.agents.random_search import RandomSearch, anew, near
 from tests.tasks import Valley
 
@@ -22,6 +22,8 @@ SPACES = [
     (Number(1, 5, integer=True), 1),
     (Number(integer=True), 7),
     (Choice(["a", "b", 3]), "a"),
+    (Permutation(2), [1, 0]),
+    (Permutation(9), list(range(9))),
     (Prompt(60), "Answer the question. Be kind.\nThank you!"),
     (Prompt(60), ""),
 ]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opto_gym import Choice, Code, Number, Prompt
+from opto_gym import Choice, Code, Number, Permutation, Prompt
 from opto_gym.spaces import TraceSpace, space_from_dict
 
 SPACES = [
     Number(), Number(0, 1), Number(-5, 5, integer=True), Number(low=2), Number(high=-7, integer=True), Number(1e6, 1e7),
     Choice(["a", "b"]), Choice([1, 2, True]), Prompt(), Prompt(30), Code("act(map, plan)"), Code("f(x, *rest)"),
-    TraceSpace(),
+    Permutation(2), Permutation(20), TraceSpace(),
 ]  # fmt: skip
 ids = [repr(s) for s in SPACES]
 
@@ -60,6 +60,13 @@ def test_unequal_spaces():
         (Number(integer=True), 1.5, "whole"),
         (Number(), "1", "str"),
         (Choice(["a"]), "b", r"\['a'\], got 'b'"),
+        (Permutation(3), "012", "list .* 0 to 2, got str"),
+        (Permutation(3), [0, 1.0, 2], r"from 0 to 2, got 1\.0"),
+        (Permutation(3), [0, 1, True], "got True"),
+        (Permutation(3), [0, 1, 3], "from 0 to 2, got 3"),
+        (Permutation(3), [0, 1, 1], r"missing: \[2\], more than once: \[1\]"),
+        (Permutation(3), [], r"missing: \[0, 1, 2\]"),
+        (Permutation(3), [0] * 10**6, "more than once"),
         (Prompt(3), "four", "at most 3 characters, got 4"),
         (Prompt(), "\ud800", "surrogate"),
         (Code("f(x)"), "  ", r"defines f\(x\)"),
@@ -81,6 +88,8 @@ def test_numbers_may_be_numpy_s():
     [
         lambda: Number(1, 1),
         lambda: Choice([]),
+        lambda: Permutation(1),
+        lambda: Permutation(3.0),
         lambda: Code("not a signature("),
         lambda: space_from_dict({"kind": "?"}),
     ],
