@@ -230,7 +230,8 @@ def test_a_full_disk_loses_nothing(tmp_path):
         "from tests.leaderboard.test_run import go\n"
         "go(sys.argv[1], oracle_calls=40)\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "r")]
+    # -B: under the limit Python would leave cut bytecode caches behind, which break every later process
+    command = [sys.executable, "-B", "-c", code, str(tmp_path / "r")]
     done = subprocess.run([*command, "9000"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "can't be written" in done.stderr
