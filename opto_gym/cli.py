@@ -1,4 +1,4 @@
-"""The command line: ``opto-gym envs | agents | doctor | run | report | replay | models``."""
+"""The command line: ``opto-gym envs | agents | doctor | run | report | replay | reproduce | models``."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         out = options.resume or options.out if options.command == "run" else None
         more = f" Go on with: opto-gym run --resume {out}" if out else ""
+        more = " The same command goes on." if options.command == "reproduce" else more
         print(f"\ninterrupted.{more}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, head for one, has seen enough
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", help="the run's folder")
     again = commands.add_parser("replay", help="run a trial again from its record and compare")
     again.add_argument("trial", nargs="+", help="folders of trials")
+    _add_reproduce(commands.add_parser("reproduce", help="published figures again, with verdicts"))
     models = commands.add_parser("models", help="the embedded model")
     models.add_argument("action", choices=["pull", "list"])
     models.add_argument("model", nargs="?", default="smollm2", help="which (default: smollm2)")
@@ -93,6 +95,13 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     what = p.add_argument_group("what agents see and what is scored")
     what.add_argument("--mask", help="parts of the graph to hide: code,documentation,inputs,others,constraints")
     what.add_argument("--feedback", help="kinds of feedback to keep: reward,hindsight_negative,...")
+    what.add_argument(
+        "--wrapper",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another wrapper, with arguments as NAME:key=value,...; repeatable, the innermost first",
+    )
     what.add_argument("--test-scores", choices=["each", "end", "never"], help="(default: each)")
     p.add_argument("--jobs", type=int, help="trials at a time (default: 1)")
     p.add_argument(
@@ -102,6 +111,20 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--dry-run", action="store_true", help="say what would run and what it may cost")
     p.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _add_reproduce(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", nargs="*", help='which figures; none, or "list", lists them')
+    p.add_argument("--size", choices=["smoke", "paper"], default="paper", help="(default: paper)")
+    p.add_argument("--out", default="runs/reproduce", help="the folder of all reproductions (default: runs/reproduce)")
+    p.add_argument(
+        "--model", help='the optimizers\'; "local" is the embedded model (default: their curves are skipped)'
+    )
+    p.add_argument("--base-url", help="an OpenAI-compatible endpoint (else OPENAI_BASE_URL)")
+    p.add_argument("--jobs", type=int, default=1, help="trials at a time (default: 1)")
+    p.add_argument("--dry-run", action="store_true", help="say what would run and how long it may take")
+    p.add_argument("--quiet", action="store_true", help="no progress")
+    p.add_argument("--docs", metavar="PAGE", help="write the docs' page from the records, such as docs/reproduction.md")
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -220,7 +243,7 @@ def _mend_model(model: dict[str, Any]) -> str:
 
 
 _SETTLED = (
-    *("env", "agent", "seeds", "out", "dry_run", "mask", "feedback", "test_scores"),
+    *("env", "agent", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
     *("model", "optimizer_model", "task_model", "base_url"),
 )
 """What a run's folder settles."""
@@ -257,6 +280,7 @@ def _run(options: argparse.Namespace) -> int:
         base_url=options.base_url,
         mask=_list(options.mask or ""),
         feedback=None if options.feedback is None else _list(options.feedback),
+        wrappers=[_named(w) for w in options.wrapper],
         test_scores=options.test_scores or "each",
     )
     if options.dry_run:
@@ -307,6 +331,46 @@ def _replay(options: argparse.Namespace) -> int:
     return status
 
 
+def _reproduce(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from .baselines import recipes
+    from .leaderboard import figures, reproduce
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)  # nothing is cut off in a file
+    out = Path(options.out)
+    if options.docs:
+        figures.docs(out, Path(options.docs))
+        print(options.docs)
+        return 0
+    chosen = [recipes.load(name) for name in options.name if name != "list"]
+    if not chosen:
+        for name in recipes.names():
+            print(f"{name:12} {recipes.load(name).title}")
+        return 0
+    complete = True
+    for recipe in chosen:
+        jobs = reproduce.jobs(recipe, options.size, out, options.model, options.base_url)
+        for line in reproduce.estimates(jobs):
+            print(f"{recipe.name}: {line}", flush=True)
+        if options.dry_run:
+            continue
+        complete &= reproduce.run(jobs, workers=options.jobs, progress=not options.quiet)
+        folder = figures.write(recipe, options.size, out)
+        head, rows = figures.table(reproduce.measure(recipe, options.size, out), recipe)
+        shown = Table(*head, title=recipe.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
+        print(f"{folder / 'figure.svg'}\n{folder / 'table.md'}")
+    return 0 if complete else 1
+
+
 def _models(options: argparse.Namespace) -> int:
     from pathlib import Path
 
@@ -327,6 +391,7 @@ _COMMANDS = {
     "run": _run,
     "report": _report,
     "replay": _replay,
+    "reproduce": _reproduce,
     "models": _models,
 }
 

@@ -31,7 +31,7 @@ def test_write_an_optimizer(tmp_path, monkeypatch):
     sys.modules.pop("shrink")
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/own-program.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/own-program.md", "docs/wrappers.md"])
 def test_examples_run(path, monkeypatch, capsys, tmp_path):
     with OpenAIServer('{"suggestion": {"x": 2.0, "act": "def act(map, plan):\\n    return [0, 0]"}}') as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)

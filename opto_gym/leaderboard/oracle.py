@@ -15,6 +15,7 @@ from ..core import Feedback, OptoEnv, TraceFeedback
 from ..errors import BudgetSpent, RecordError, ReplayMismatch
 from ..llm import Budget
 from ..trace import TraceGraph
+from ..wrappers.channels import Channel
 from .records import TrialFolder, digest
 
 
@@ -126,7 +127,7 @@ class RecordedOracle:
             if number:
                 self._notes()
             self._after(line)
-            return self._wrapped(observation)
+            return self._wrapped(observation, number)
         if line is None and self.replay:
             raise ReplayMismatch(f"call {number}: these parameters are not in the record: {parameters}")
         if line is not None:
@@ -160,7 +161,7 @@ class RecordedOracle:
             new["time"] = round(time.time(), 3)
             self.folder.add_step(new, result.graph.to_json())
             self._after(new)
-        return self._wrapped(result.observation)
+        return self._wrapped(result.observation, number)
 
     def _after(self, line: dict[str, Any]) -> None:
         with self._lock:
@@ -178,16 +179,19 @@ class RecordedOracle:
         except RecordError as e:
             self.differences.append(f"call {old['call']}: {e}")
 
-    def _wrapped(self, observation: TraceFeedback) -> TraceFeedback:
+    def _wrapped(self, observation: TraceFeedback, number: int) -> TraceFeedback:
         """The observation as the wrappers show it, the innermost first."""
         layers = []
         env: Any = self.env
         while env is not env.unwrapped:
-            if isinstance(env, gym.ObservationWrapper):
+            if isinstance(env, gym.ObservationWrapper | Channel):
                 layers.append(env)
             env = env.env
         for wrapper in reversed(layers):
-            observation = wrapper.observation(observation)
+            if isinstance(wrapper, Channel):
+                observation = wrapper.observe(observation, episode=self.seed, call=number)
+            else:
+                observation = wrapper.observation(observation)
         return observation
 
     @property

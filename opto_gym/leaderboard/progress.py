@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ class Progress:
     Args:
         trials: Number of trials.
         done: How many are done already.
-        calls: Oracle calls a trial, if that is the budget.
+        calls: Oracle calls by trial, where that is its budget.
         show: False for silence.
     """
 
-    def __init__(self, trials: int, done: int, calls: float | None, show: bool) -> None:
+    def __init__(self, trials: int, done: int, calls: Mapping[str, float | None], show: bool) -> None:
         self.trials, self.done, self.each, self.show = trials, done, calls, show
         self._lock = threading.Lock()
         self._calls = self._tokens = self._failed = 0
@@ -87,9 +88,8 @@ class Progress:
             self.say(f"[{self.done}/{self.trials}] {outcome.trial}: {outcome.steps} calls; {said}")
 
     def _progress(self) -> float:
-        if not self.each:
-            return self.done
-        return self.done + sum(min(1.0, n / self.each) for n in self._in_flight.values())
+        begun = ((n, self.each.get(trial)) for trial, n in self._in_flight.items())
+        return self.done + sum(min(1.0, n / calls) for n, calls in begun if calls)
 
     def _said(self) -> str:
         tokens = sum(self._trial_tokens.values())

@@ -37,6 +37,8 @@ class TrialData:
         more = [f"{k}={v!r}" for k, v in sorted(spec["env_arguments"].items())]
         more += [f"mask={','.join(spec['mask'])}"] if spec["mask"] else []
         more += [f"feedback={','.join(spec['feedback'])}"] if spec["feedback"] is not None else []
+        for name, arguments in spec.get("wrappers", ()):
+            more.append(f"{name}({', '.join(f'{k}={v!r}' for k, v in sorted(arguments.items()))})")
         return f"{spec['env']}({', '.join(more)})" if more else str(spec["env"])
 
     @property
@@ -305,11 +307,13 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
             }
         )
     first = trials[0].data
-    limits = (f"{v:g} {k.replace('_', ' ')}" for k, v in first["limits"].items() if v is not None)
+    budgets = [
+        ", ".join(f"{v:g} {k.replace('_', ' ')}" for k, v in t.data["limits"].items() if v is not None) for t in trials
+    ]
     with_model = [t.data["spec"] for t in trials if t.data["identity"]["models"]["optimizer"]]
     facts = {
         "Trials": f"{len(trials)}",
-        "Budget of a trial": ", ".join(limits),
+        "Budget of a trial": "; ".join(dict.fromkeys(budgets)),
         "Models": ", ".join(sorted({str(s["optimizer_model"] or "local") for s in with_model})) or "none",
         "Sandbox": sandboxes([t.data["where"]["sandbox"] for t in trials]),
         "Python": first["where"]["python"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -45,14 +44,14 @@ class Plan:
     Attributes:
         specs: The trials by id.
         skipped: (environment, agent, why not).
-        limits: The budget of each trial.
+        limits: The budgets of the trials by id.
         cap: The budget of the whole run.
         test_scores: See `Trial`.
     """
 
     specs: Mapping[str, Spec]
     skipped: tuple[tuple[str, str, str], ...]
-    limits: Mapping[str, float | None]
+    limits: Mapping[str, Mapping[str, float | None]]
     cap: Mapping[str, float | None]
     test_scores: str
 
@@ -61,28 +60,35 @@ class Plan:
 
         Supposes one call of the model an oracle call, of 4,000 tokens in and 1,024 out.
         """
-        calls = self.limits.get("oracle_calls")
-        with_model = [s for s in self.specs.values() if registration.agent_class(s.agent).uses_model]
-        each = min((v for v in (calls, self.limits.get("llm_calls")) if v is not None), default=None)
-        llm_calls = None if each is None else each * len(with_model)
-        tokens = None if llm_calls is None else llm_calls * (4000 + 1024)
-        limit = self.limits.get("tokens")
-        if limit is not None:
-            tokens = min(limit * len(with_model), tokens or math.inf)
-        usd: float | None = 0.0
-        for spec in with_model:
-            price = price_of(str(spec.optimizer_model))
-            if price is None or each is None or usd is None:
-                usd = None
-            else:
-                usd += each * price.of(4000, 1024)
+        llm_calls, tokens, usd = [], [], []
+        for trial, spec in self.specs.items():
+            if not registration.agent_class(spec.agent).uses_model:
+                continue
+            limits, price = self.limits[trial], price_of(str(spec.optimizer_model))
+            calls = _least(limits.get("oracle_calls"), limits.get("llm_calls"))
+            llm_calls.append(calls)
+            tokens.append(_least(None if calls is None else calls * (4000 + 1024), limits.get("tokens")))
+            usd.append(None if price is None or calls is None else calls * price.of(4000, 1024))
         return {
             "trials": len(self.specs),
-            "oracle_calls": None if calls is None else calls * len(self.specs),
-            "llm_calls": llm_calls if with_model else 0,
-            "tokens": tokens if with_model else 0,
-            "usd": usd,
+            "oracle_calls": _total(self.limits[trial].get("oracle_calls") for trial in self.specs),
+            "llm_calls": _total(llm_calls),
+            "tokens": _total(tokens),
+            "usd": _total(usd),
         }
+
+
+def _least(*amounts: float | None) -> float | None:
+    return min((a for a in amounts if a is not None), default=None)
+
+
+def _total(amounts: Iterable[float | None]) -> float | None:
+    total = 0.0
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
 
 
 def plan(
@@ -98,6 +104,7 @@ def plan(
     base_url: str | None = None,
     mask: Sequence[str] = (),
     feedback: Sequence[str] | None = None,
+    wrappers: Sequence[Named] = (),
     test_scores: str = "each",
 ) -> Plan:
     """The grid of trials (see `run` for the arguments). Makes each environment once, which tests its arguments."""
@@ -129,6 +136,7 @@ def plan(
                     optimizer_model or model,
                     task_model or model,
                     base_url,
+                    tuple(map(_named, wrappers)),
                 ).settled()
                 problem = unwrapped(spec.make_env()).problem
                 cls(**settings)  # says at once if a setting is unknown
@@ -139,7 +147,7 @@ def plan(
                 specs[spec.trial_id()] = spec
     if not specs:
         raise ValueError("there is nothing to run: " + "; ".join(f"{a} on {e}: {why}" for e, a, why in skipped))
-    return Plan(specs, tuple(skipped), limits, cap, test_scores)
+    return Plan(specs, tuple(skipped), dict.fromkeys(specs, limits), cap, test_scores)
 
 
 def run(
@@ -161,6 +169,7 @@ def run(
     base_url: str | None = None,
     mask: Sequence[str] = (),
     feedback: Sequence[str] | None = None,
+    wrappers: Sequence[Named] = (),
     test_scores: str = "each",
     jobs: int = 1,
     progress: bool = True,
@@ -188,6 +197,7 @@ def run(
         base_url: Their endpoint.
         mask: Parts of the graph to hide.
         feedback: Kinds of feedback to keep.
+        wrappers: More wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
         test_scores: ``each``, ``end`` or ``never``.
         jobs: Trials at a time.
         progress: Show progress.
@@ -217,6 +227,7 @@ def run(
         base_url=base_url,
         mask=mask,
         feedback=feedback,
+        wrappers=wrappers,
         test_scores=test_scores,
     )
     return execute(made, Path(out), jobs=jobs, progress=progress)
@@ -234,12 +245,14 @@ def resume(
     folder = RunFolder(Path(out))
     asked = folder.plan
     specs: dict[str, Spec] = {}
-    for data in asked["specs"]:
-        spec = Spec.from_dict(data)
-        specs[spec.trial_id()] = spec  # anew: an agent whose source has changed gets another trial
+    budgets: dict[str, dict[str, float | None]] = {}
     new = {k: v for k, v in (limits or {}).items() if v is not None}
+    for data, own in zip(asked["specs"], asked["limits"], strict=True):
+        spec = Spec.from_dict(data)
+        trial = spec.trial_id()  # anew: an agent whose source has changed gets another trial
+        specs[trial], budgets[trial] = spec, {**own, **new}
     skipped = tuple((env, agent, why) for env, agent, why in asked["skipped"])
-    made = Plan(specs, skipped, {**asked["limits"], **new}, {**asked["cap"], **(cap or {})}, asked["test_scores"])
+    made = Plan(specs, skipped, budgets, {**asked["cap"], **(cap or {})}, asked["test_scores"])
     Budget(made.cap)
     return execute(made, Path(out), jobs=asked["jobs"] if jobs is None else jobs, progress=progress)
 
@@ -257,14 +270,15 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
     folder = RunFolder(out)
     folder.lock()
     try:
-        before = folder.plan["specs"] if (out / "run.json").exists() else []
-        known = [Spec.from_dict(s) for s in before]
-        specs = [*known, *(s for s in plan.specs.values() if s not in known)]
+        before = folder.plan if (out / "run.json").exists() else {"specs": [], "limits": []}
+        asked = list(zip(map(Spec.from_dict, before["specs"]), before["limits"], strict=True))
+        wanted = list(plan.specs.values())
+        asked = [(s, own) for s, own in asked if s not in wanted]
         folder.write_plan(
             {
-                "specs": [s.to_dict() for s in specs],
+                "specs": [s.to_dict() for s in (*(s for s, _ in asked), *wanted)],
                 "skipped": plan.skipped,
-                "limits": plan.limits,
+                "limits": [*(own for _, own in asked), *(plan.limits[trial] for trial in plan.specs)],
                 "cap": plan.cap,
                 "test_scores": plan.test_scores,
                 "jobs": jobs,
@@ -289,14 +303,15 @@ def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
             todo[name] = spec
     if any("local" in (spec.optimizer_model, spec.task_model) for spec in todo.values()):
         local.server()  # before any trial: its start stops all threads for a second, which a time limit would feel
-    with Progress(len(plan.specs), len(done), plan.limits.get("oracle_calls"), show) as progress:
+    calls = {trial: plan.limits[trial].get("oracle_calls") for trial in plan.specs}
+    with Progress(len(plan.specs), len(done), calls, show) as progress:
         for env, agent, why in plan.skipped:
             progress.say(f"skipped {agent} on {env}: {why}")
         trials = {
             name: Trial(
                 spec,
                 folder.trial_path(name),
-                limits=plan.limits,
+                limits=plan.limits[name],
                 test_scores=plan.test_scores,
                 parent=whole,
                 cap=plan.cap,
@@ -334,7 +349,7 @@ def _finished(path: Path, plan: Plan) -> Outcome | None:
     if summary.get("status") != "done" or summary["test_scores"] != plan.test_scores:
         return None
     budget = summary["limits"], summary["cap"]
-    if budget != (dict(plan.limits), dict(plan.cap)) and summary["ended"] != "solved":
+    if budget != (dict(plan.limits[path.name]), dict(plan.cap)) and summary["ended"] != "solved":
         return None
     return Outcome(path.name, path, "done", steps=summary["summary"]["oracle_calls"])
 

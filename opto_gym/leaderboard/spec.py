@@ -16,13 +16,12 @@ from typing import Any
 
 import gymnasium as gym
 
-from .. import registration
+from .. import registration, wrappers
 from ..agents.base import Agent
 from ..core import OptoEnv
 from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..sandbox import shared
-from ..wrappers import FeedbackKinds, MaskGraph
 from .records import digest
 
 
@@ -41,6 +40,7 @@ class Spec:
         optimizer_model: The agent's model; None if it uses none.
         task_model: The model inside the environment; None if there is none.
         base_url: The endpoint of those that are not the embedded model, without credentials; None if there is none.
+        wrappers: More wrappers, the innermost first: (name in `opto_gym.wrappers`, keyword arguments).
     """
 
     env: str
@@ -53,6 +53,7 @@ class Spec:
     optimizer_model: str | None
     task_model: str | None
     base_url: str | None
+    wrappers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -62,7 +63,8 @@ class Spec:
     def from_dict(cls, data: Mapping[str, Any]) -> Spec:
         """The inverse of `to_dict`."""
         feedback = None if data["feedback"] is None else tuple(data["feedback"])
-        return cls(**{**data, "mask": tuple(data["mask"]), "feedback": feedback})
+        more = tuple((name, dict(arguments)) for name, arguments in data.get("wrappers", ()))
+        return cls(**{**data, "mask": tuple(data["mask"]), "feedback": feedback, "wrappers": more})
 
     def settled(self) -> Spec:
         """The same with its models and endpoint by name, whatever the environment variables are when it goes on.
@@ -100,9 +102,13 @@ class Spec:
             arguments["oracle_calls"] = oracle_calls
         env = registration.make(self.env, disable_env_checker=True, **arguments)
         if self.mask:
-            env = MaskGraph(env, self.mask)
+            env = wrappers.MaskGraph(env, self.mask)
         if self.feedback is not None:
-            env = FeedbackKinds(env, self.feedback)
+            env = wrappers.FeedbackKinds(env, self.feedback)
+        for name, settings in self.wrappers:
+            if name not in wrappers.__all__:
+                raise ValueError(f"expected a wrapper of {wrappers.__all__}, got {name!r}")
+            env = getattr(wrappers, name)(env, **settings)
         return env
 
     def identity(self) -> dict[str, Any]:

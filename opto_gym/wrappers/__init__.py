@@ -1,5 +1,6 @@
 """Gymnasium wrappers that change what an optimizer sees."""
 
-from .observations import FeedbackKinds, MaskGraph
+from .channels import DelayedFeedback, NoisyFeedback
+from .observations import FeedbackKinds, MaskGraph, ScalarOnly
 
-__all__ = ["FeedbackKinds", "MaskGraph"]
+__all__ = ["DelayedFeedback", "FeedbackKinds", "MaskGraph", "NoisyFeedback", "ScalarOnly"]

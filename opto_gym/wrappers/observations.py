@@ -1,14 +1,16 @@
-"""Wrappers over observations: the ablations of the Trace paper and of LLF-Bench."""
+"""Wrappers that hide parts of an observation: the ablations of the Trace paper and of LLF-Bench."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 
 from ..core import KINDS, OptoEnv, TraceFeedback
-from ..trace import PARTS
+from ..trace import PARTS, TraceGraph
+from ..trace.graph import GraphNode, OperatorInfo
 
 _Base = gym.ObservationWrapper[TraceFeedback, dict[str, Any], TraceFeedback]
 
@@ -52,6 +54,36 @@ class FeedbackKinds(_Base, gym.utils.RecordConstructorArgs):
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
         """The observation with its feedback reduced."""
         return TraceFeedback(observation.graph, observation.feedback.only(self.kinds))
+
+
+class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
+    """Black-box optimization: the score of the parameters, and no word of how it came to be.
+
+    The graph has the parameters and, in the output's place, the score. No feedback is given; the environment is told,
+    as by `FeedbackKinds`.
+
+    Args:
+        env: The environment.
+    """
+
+    def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.ObservationWrapper.__init__(self, env)
+        inner = env.unwrapped
+        assert isinstance(inner, OptoEnv)
+        inner.keep_feedback([])
+
+    def observation(self, observation: TraceFeedback) -> TraceFeedback:
+        """The observation with its score alone."""
+        graph, feedback = observation
+        parameters = [graph.nodes[i] for i in graph.parameters]
+        operators = tuple(graph.operators[n.operator] for n in parameters)
+        n = len(parameters)
+        score = OperatorInfo("score", "operator", "The score of the parameters.")
+        output = GraphNode(n, tuple(range(n)), feedback.score)
+        nodes = (*(GraphNode(k, (), q.shown) for k, q in enumerate(parameters)), output)
+        hidden = TraceGraph((*operators, score), nodes, tuple(range(n)), n, graph.hidden)
+        return TraceFeedback(hidden, dataclasses.replace(feedback, parts=()))
 
 
 def _known(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -25,6 +25,14 @@ class Steps(Agent):
             yield {"x": int(self.rng.integers(-10, 3))}
 
 
+class Listening(Agent):
+    """Goes by every word it hears, and solves nothing."""
+
+    def propose(self, observation):
+        heard = str(observation.feedback) + str(len(observation.graph))
+        return {"x": int(sum(map(ord, heard)) * self.rng.integers(1, 9)) % 12 - 10}
+
+
 class Parallel(Agent):
     """Four calls at a time."""
 
