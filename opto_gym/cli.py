@@ -78,7 +78,8 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--env", action="append", default=[], metavar="ENV", help=name)
     name = "name or module:Class, with settings as AGENT:key=value,...; repeatable"
     p.add_argument("--agent", action="append", default=[], metavar="AGENT", help=name)
-    p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5)")
+    p.add_argument("--suite", help="a list of tasks with agents and budgets: smoke, or a .toml file of one's own")
+    p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5, or the suite's)")
     p.add_argument("--out", help="the run's folder")
     p.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
     budget = p.add_argument_group("budget of a trial")
@@ -102,7 +103,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="another wrapper, with arguments as NAME:key=value,...; repeatable, the innermost first",
     )
-    what.add_argument("--test-scores", choices=["each", "end", "never"], help="(default: each)")
+    what.add_argument("--test-scores", choices=["each", "end", "never"], help="(default: each, or the suite's)")
     p.add_argument("--jobs", type=int, help="trials at a time (default: 1)")
     p.add_argument(
         "--sandbox",
@@ -243,7 +244,7 @@ def _mend_model(model: dict[str, Any]) -> str:
 
 
 _SETTLED = (
-    *("env", "agent", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
+    *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
     *("model", "optimizer_model", "task_model", "base_url"),
 )
 """What a run's folder settles."""
@@ -252,6 +253,7 @@ _SETTLED = (
 def _run(options: argparse.Namespace) -> int:
     from . import leaderboard
     from .leaderboard.run import execute
+    from .leaderboard.suites import suite_plan
 
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
@@ -266,23 +268,38 @@ def _run(options: argparse.Namespace) -> int:
         return _closing(
             leaderboard.resume(options.resume, limits=limits, cap=cap, jobs=options.jobs, progress=not quiet)
         )
-    if not options.env or not options.agent:
-        raise ValueError("expected at least one --env and one --agent (see opto-gym envs, opto-gym agents)")
-    made = leaderboard.plan(
-        [_named(e) for e in options.env],
-        [_named(a) for a in options.agent],
-        seeds=_seeds(options.seeds or "5"),
-        limits=limits,
-        cap=_pairs(options.cap),
-        model=options.model,
-        optimizer_model=options.optimizer_model,
-        task_model=options.task_model,
-        base_url=options.base_url,
-        mask=_list(options.mask or ""),
-        feedback=None if options.feedback is None else _list(options.feedback),
-        wrappers=[_named(w) for w in options.wrapper],
-        test_scores=options.test_scores or "each",
-    )
+    settings: dict[str, Any] = {
+        "limits": limits,
+        "cap": _pairs(options.cap),
+        "model": options.model,
+        "optimizer_model": options.optimizer_model,
+        "task_model": options.task_model,
+        "base_url": options.base_url,
+        "mask": _list(options.mask or ""),
+        "feedback": None if options.feedback is None else _list(options.feedback),
+        "wrappers": [_named(w) for w in options.wrapper],
+    }
+    if options.suite:
+        if options.env or options.agent:
+            raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
+        made = suite_plan(
+            options.suite,
+            seeds=_seeds(options.seeds) if options.seeds else None,
+            test_scores=options.test_scores,
+            **settings,
+        )
+    elif options.env and options.agent:
+        made = leaderboard.plan(
+            [_named(e) for e in options.env],
+            [_named(a) for a in options.agent],
+            seeds=_seeds(options.seeds or "5"),
+            test_scores=options.test_scores or "each",
+            **settings,
+        )
+    else:
+        raise ValueError(
+            "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
+        )
     if options.dry_run:
         for name, amount in made.estimate().items():
             said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
@@ -334,40 +351,24 @@ def _replay(options: argparse.Namespace) -> int:
 def _reproduce(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from rich.console import Console
-    from rich.table import Table
-
     from .baselines import recipes
     from .leaderboard import figures, reproduce
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)  # nothing is cut off in a file
-    out = Path(options.out)
+    out, complete = Path(options.out), True
     if options.docs:
         figures.docs(out, Path(options.docs))
         print(options.docs)
-        return 0
-    chosen = [recipes.load(name) for name in options.name if name != "list"]
-    if not chosen:
+    elif options.name in ([], ["list"]):
         for name in recipes.names():
             print(f"{name:12} {recipes.load(name).title}")
-        return 0
-    complete = True
-    for recipe in chosen:
-        jobs = reproduce.jobs(recipe, options.size, out, options.model, options.base_url)
-        for line in reproduce.estimates(jobs):
-            print(f"{recipe.name}: {line}", flush=True)
-        if options.dry_run:
-            continue
-        complete &= reproduce.run(jobs, workers=options.jobs, progress=not options.quiet)
-        folder = figures.write(recipe, options.size, out)
-        head, rows = figures.table(reproduce.measure(recipe, options.size, out), recipe)
-        shown = Table(*head, title=recipe.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
-        print(f"{folder / 'figure.svg'}\n{folder / 'table.md'}")
+    else:
+        for recipe in [recipes.load(name) for name in options.name]:
+            jobs = reproduce.jobs(recipe, options.size, out, options.model, options.base_url)
+            for line in reproduce.estimates(jobs):
+                print(f"{recipe.name}: {line}", flush=True)
+            if not options.dry_run:
+                complete &= reproduce.run(jobs, workers=options.jobs, progress=not options.quiet)
+                print("\n".join(map(str, figures.report(recipe, options.size, out))))
     return 0 if complete else 1
 
 

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import opto_gym
+from opto_gym import OptoEnv
+from opto_gym.cli import main
+from opto_gym.errors import DataNotFound, MissingExtra
+from opto_gym.leaderboard import RunFolder, TrialFolder
+from opto_gym.leaderboard.report import load as load_trials
+from opto_gym.leaderboard.suites import load, names, suite_plan
+from tests.tasks import Valley
+
+HERE = "tests.leaderboard.test_suites"
+OWN = f"""
+about = "Two tasks"
+seeds = 2
+agents = ["RandomSearch", ["RandomSearch", {{ explore = 0.5 }}]]
+budget = {{ oracle_calls = 3 }}
+
+[[tasks]]
+env = "tests.tasks:Valley"
+agents = ["HuntTarget"]
+budget = {{ oracle_calls = 4 }}
+
+[[tasks]]
+env = "NumericalOptimization-v0"
+arguments = {{ problem = 3 }}
+agents = ["Adam"]
+
+[[tasks]]
+env = "{HERE}:NoExtra"
+
+[[tasks]]
+env = "{HERE}:NoData"
+
+[[tasks]]
+env = "{HERE}:Modelled"
+"""
+
+
+class NoExtra(OptoEnv):
+    def __init__(self, **keywords):
+        raise MissingExtra("uxsim is not installed: pip install 'opto-gym[traffic]'")
+
+
+class NoData(OptoEnv):
+    def __init__(self, **keywords):
+        raise DataNotFound("there is no bbh here: opto-gym data fetch bbh")
+
+
+class Modelled(Valley):
+    uses_model = True
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    return str(path)
+
+
+def test_each_task_has_its_own_agents_and_budget(own):
+    plan = suite_plan(own)
+    made = [
+        (s.env, s.agent, *s.settings.values(), s.seed, plan.limits[t]["oracle_calls"]) for t, s in plan.specs.items()
+    ]
+    valley, program = "tests.tasks:Valley", "NumericalOptimization-v0"
+    assert made == [
+        *((valley, "RandomSearch", seed, 4) for seed in range(2)),
+        *((valley, "RandomSearch", 0.5, seed, 4) for seed in range(2)),
+        *((program, "RandomSearch", seed, 3) for seed in range(2)),
+        *((program, "RandomSearch", 0.5, seed, 3) for seed in range(2)),
+        *((program, "Adam", seed, 3) for seed in range(2)),
+    ]
+    assert all(s.env_arguments == {"problem": 3} for s in plan.specs.values() if s.env == program)
+    assert plan.test_scores == "end"
+    assert plan.estimate()["oracle_calls"] == 6 * 3 + 4 * 4
+
+
+def test_what_cannot_run_is_skipped_with_the_reason(own):
+    why = {(env, agent): reason for env, agent, reason in suite_plan(own).skipped}
+    assert "pip install" in why[f"{HERE}:NoExtra", "RandomSearch"]
+    assert "data fetch" in why[f"{HERE}:NoData", "RandomSearch"]
+    assert "--task-model" in why[f"{HERE}:Modelled", "RandomSearch"]
+    assert "Battleship" in why["tests.tasks:Valley", "HuntTarget"]
+
+
+def test_what_is_given_beside_it_wins(own):
+    plan = suite_plan(own, seeds=[7], limits={"oracle_calls": 1}, test_scores="never", task_model="some")
+    assert {s.seed for s in plan.specs.values()} == {7}
+    assert {b["oracle_calls"] for b in plan.limits.values()} == {1}
+    assert plan.test_scores == "never"
+
+
+def test_on_the_command_line(own, tmp_path, capsys):
+    out = tmp_path / "r"
+    assert main(["run", "--suite", own, "--out", str(out), "--jobs", "2"]) == 0
+    said = capsys.readouterr()
+    assert "10 trials done, 0 failed" in said.out
+    assert f"skipped RandomSearch on {HERE}:NoExtra: uxsim is not installed" in said.err
+    steps = {t.name: len(t.steps) - 1 for t in load_trials(out)}
+    assert sorted(steps.values()) == [3] * 6 + [4] * 4
+    before = {p: p.read_bytes() for p in out.rglob("steps.jsonl")}
+    assert main(["run", "--suite", own, "--out", str(out), "--quiet"]) == 0  # nothing is left to do
+    assert main(["run", "--resume", str(out), "--quiet"]) == 0
+    assert {p: p.read_bytes() for p in out.rglob("steps.jsonl")} == before
+    assert main(["report", str(out)]) == 0
+    assert "4 oracle calls" in (out / "report.html").read_text()
+
+
+def test_an_interrupted_suite_goes_on_with_each_budget(own, tmp_path):
+    out = tmp_path / "r"
+    main(["run", "--suite", own, "--out", str(out), "--quiet"])
+    for path in out.glob("trials/*/"):
+        lines = (path / "steps.jsonl").read_bytes().splitlines(keepends=True)
+        (path / "steps.jsonl").write_bytes(b"".join(lines[:2]))
+        summary = json.loads((path / "trial.json").read_text())
+        (path / "trial.json").write_text(json.dumps({**summary, "status": "running"}))
+    assert main(["run", "--resume", str(out), "--quiet"]) == 0
+    calls = sorted(len(TrialFolder(p).steps()) - 1 for p in out.glob("trials/*/"))
+    assert calls == [3] * 6 + [4] * 4
+    assert len(RunFolder(out).plan["limits"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--suite", "smok"], "expected one of ['smoke'"),
+        (["--suite", "nowhere.toml"], "does not exist"),
+        (["--suite", "smoke", "--env", "Battleship-v0"], "no --env and no --agent"),
+        (["--resume", "x", "--suite", "smoke"], "--resume takes everything"),
+        ([], "or a --suite"),
+    ],
+)
+def test_wrong_use(arguments, said, capsys):
+    assert main(["run", *arguments, "--out", "x"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["about = ", "tasks = 3", "[[tasks]]\nenvironment = 'x'", "nonsense = 1\ntasks = []"])
+def test_a_file_that_is_no_suite(tmp_path, text):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ValueError, match="can't be read"):
+        load(str(tmp_path / "bad.toml"))
+
+
+def test_nothing_can_run(tmp_path):
+    (tmp_path / "none.toml").write_text(f"about = ''\nagents = ['RandomSearch']\n[[tasks]]\nenv = '{HERE}:NoData'\n")
+    with pytest.raises(ValueError, match=r"nothing of the suite .* can run: .*:NoData: there is no bbh"):
+        suite_plan(str(tmp_path / "none.toml"))
+
+
+def test_the_docs_suite_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
+    (tmp_path / "docs.toml").write_text(re.search(r"```toml\n(.*?)```", page, re.DOTALL).group(1))
+    suite = load(str(tmp_path / "docs.toml"))
+    assert [len(t.agents) for t in suite.tasks] == [3, 2]
+    assert [t.budget["oracle_calls"] for t in suite.tasks] == [20, 40]
+
+
+# ------------------------------------------------------------------ the suites of opto_gym
+@pytest.mark.parametrize("name", names())
+def test_every_name_in_it_is_registered(name):
+    suite = load(name)
+    assert suite.about
+    for task in suite.tasks:
+        assert task.env in opto_gym.registered_envs()
+        for agent in task.agents:
+            assert (agent if isinstance(agent, str) else agent[0]) in opto_gym.registered_agents()
+        assert len(task.agents) >= 2  # random search and a specialist
