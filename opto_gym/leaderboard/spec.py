@@ -181,7 +181,7 @@ def where() -> dict[str, Any]:
 @functools.cache
 def _versions() -> dict[str, str]:
     versions = {}
-    for name in ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp"):
+    for name in ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp", "uxsim", "scikit-optimize", "pyswarms"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -9,7 +9,7 @@ smoke run, five the least to publish, ten for a claim.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,13 +46,20 @@ def iqm(scores: Array, axis: int = -1) -> Any:
     return stats.trim_mean(scores, 0.25, axis=axis)
 
 
-def interval(scores: Sequence[float], *, seed: int = 0, level: float = 0.95) -> tuple[float, float] | None:
-    """The percentile bootstrap interval of the interquartile mean; None for fewer than two scores."""
+def mean(scores: Array, axis: int = -1) -> Any:
+    """The mean."""
+    return scores.mean(axis=axis)
+
+
+def interval(
+    scores: Sequence[float] | Array, *, of: Callable[..., Any] = iqm, seed: int = 0, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The percentile bootstrap interval of the interquartile mean, or `of` the mean; None for fewer than two scores."""
     x = np.asarray(scores, dtype=np.float64)
     if len(x) < 2:
         return None
     draws = np.random.default_rng(seed).integers(len(x), size=(RESAMPLES, len(x)))
-    means = iqm(x[draws], axis=1)
+    means = of(x[draws], axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
