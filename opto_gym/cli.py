@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("envs", "list the environments, or show one"), ("agents", "list the agents, or show one")):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("name", nargs="?", help="show this one")
+        if name == "envs":
+            sub.add_argument(
+                "--gallery", metavar="DIR", help="run one of each family, and write a page with pictures there"
+            )
     commands.add_parser("doctor", help="what this machine offers")
     _add_run(commands.add_parser("run", help="run trials, or go on with them"))
     report = commands.add_parser("report", help="table in the terminal, report.html beside the trials")
@@ -116,6 +120,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
 
 def _add_reproduce(p: argparse.ArgumentParser) -> None:
     p.add_argument("name", nargs="*", help='which figures; none, or "list", lists them')
+    p.add_argument("--curve", action="append", default=[], help="only this one of its curves; repeatable")
     p.add_argument("--size", choices=["smoke", "paper"], default="paper", help="(default: paper)")
     p.add_argument("--out", default="runs/reproduce", help="the folder of all reproductions (default: runs/reproduce)")
     p.add_argument(
@@ -180,6 +185,8 @@ def _listing(options: argparse.Namespace) -> int:
 
     console = Console()
     is_env = options.command == "envs"
+    if is_env and options.gallery:
+        return _gallery(options)
 
     def load(name: str) -> Any:
         return type(registration.make(name).unwrapped) if is_env else registration.agent_class(name)
@@ -203,6 +210,17 @@ def _listing(options: argparse.Namespace) -> int:
         except Exception as e:  # a plug-in that is broken hides nothing else
             table.add_row(name, f"[red]broken: {e}[/red]")
     console.print(table)
+    return 0
+
+
+def _gallery(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from .leaderboard import gallery
+
+    if options.name:
+        raise ValueError("--gallery shows all families: expected no name beside it")
+    print(gallery.write(Path(options.gallery), list(gallery.cards())))
     return 0
 
 
@@ -363,7 +381,8 @@ def _reproduce(options: argparse.Namespace) -> int:
             print(f"{name:12} {recipes.load(name).title}")
     else:
         for recipe in [recipes.load(name) for name in options.name]:
-            jobs = reproduce.jobs(recipe, options.size, out, options.model, options.base_url)
+            settings = {"curves": options.curve, "model": options.model, "base_url": options.base_url}
+            jobs = reproduce.jobs(recipe, options.size, out, **settings)
             for line in reproduce.estimates(jobs):
                 print(f"{recipe.name}: {line}", flush=True)
             if not options.dry_run:

@@ -53,10 +53,34 @@ class Job:
         return trials * (self.curve.oracle_calls + 1) * self.curve.seconds
 
 
-def jobs(recipe: Recipe, size: str, out: Path, model: str | None = None, base_url: str | None = None) -> list[Job]:
-    """What is to run for a recipe. Curves that need a language model are skipped where none is given."""
+def jobs(
+    recipe: Recipe,
+    size: str,
+    out: Path,
+    *,
+    curves: Sequence[str] = (),
+    model: str | None = None,
+    base_url: str | None = None,
+) -> list[Job]:
+    """What is to run for a recipe. Curves that need a language model are skipped where none is given.
+
+    Args:
+        recipe: The figure.
+        size: ``paper`` for the paper's scale, ``smoke`` for a trial of the machinery.
+        out: The folder of all reproductions.
+        curves: Only those of these names.
+        model: The optimizers' model.
+        base_url: Its endpoint.
+
+    Raises:
+        ValueError: For an unknown curve.
+    """
+    names = [c.name for c in recipe.curves]
+    for name in curves:
+        if name not in names:
+            raise ValueError(f"{recipe.name} has no curve {name!r}. There are: {'; '.join(names)}")
     made = []
-    for curve in (c.sized(size) for c in recipe.curves):
+    for curve in (c.sized(size) for c in recipe.curves if not curves or c.name in curves):
         folder = out / recipe.name / size / _folder(curve, model if needs_model(curve) else None)
         if needs_model(curve) and model is None:
             made.append(Job(curve, folder, None, f"{curve.agent} asks a language model: give one by --model"))
@@ -82,7 +106,11 @@ def needs_model(curve: Curve) -> bool:
 
 def estimates(planned: Sequence[Job]) -> Iterator[str]:
     """What the curves take, a line each, before they run; what is recorded already counts too."""
-    for job in planned:
+    folders = [job.folder for job in planned]
+    for i, job in enumerate(planned):
+        if job.folder in folders[:i]:
+            yield f"{job.curve.name}: the trials of {planned[folders.index(job.folder)].curve.name}"
+            continue
         if job.plan is None:
             yield f"skipped {job.curve.name}: {job.skipped}"
             continue

@@ -101,6 +101,14 @@ def test_an_unknown_name_gives_the_nearest(capsys):
     assert "did you mean 'figure-5" in capsys.readouterr().err
 
 
+def test_some_of_the_curves(own, tmp_path, capsys):
+    arguments = ["reproduce", "figure-0", "--dry-run", "--out", str(tmp_path)]
+    assert main([*arguments, "--curve", "First step"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    assert main([*arguments, "--curve", "Second step"]) == 2
+    assert "There are: Random steps; First step; A model's" in capsys.readouterr().err
+
+
 def test_mistakes_in_a_recipe_are_named():
     with pytest.raises(ValueError, match="score"):
         recipes.parse("x", OWN.replace('score = "test"', 'score = "tests"'))
