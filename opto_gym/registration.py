@@ -179,6 +179,8 @@ def _own_spec(path: str) -> EnvSpec:
 register("Battleship-v0", "opto_gym.envs.battleship:Battleship")
 register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")
 register("NumericalOptimization-v0", "opto_gym.envs.numerical:NumericalOptimization")
+register("LinearRegression-v0", "opto_gym.envs.opro:LinearRegression")
+register("TSP-v0", "opto_gym.envs.opro:TSP")
 
 for _name, _path in {
     "OptoPrime": "opto_gym.agents.optoprime:OptoPrime",
@@ -188,5 +190,10 @@ for _name, _path in {
     "Enumeration": "opto_gym.baselines.battleship:Enumeration",
     "HuntTarget": "opto_gym.baselines.battleship:HuntTarget",
     "Adam": "opto_gym.baselines.adam:Adam",
+    "LeastSquares": "opto_gym.baselines.opro:LeastSquares",
+    "NearestNeighbour": "opto_gym.baselines.opro:NearestNeighbour",
+    "NearestInsertion": "opto_gym.baselines.opro:NearestInsertion",
+    "FarthestInsertion": "opto_gym.baselines.opro:FarthestInsertion",
+    "ExactTour": "opto_gym.baselines.opro:ExactTour",
 }.items():
     register_agent(_name, _path)

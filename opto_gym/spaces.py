@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -162,10 +163,9 @@ class Permutation(ValueSpace):
         if len(set(x)) == len(x) == self.size:
             return None
         missing = sorted(set(range(self.size)).difference(x))
-        twice = sorted({k for k in x if x.count(k) > 1}) if len(x) <= 2 * self.size else "several"
-        return (
-            f"expected each of 0 to {self.size - 1} once; missing: {_brief(missing)}, more than once: {_brief(twice)}"
-        )
+        twice = sorted(k for k, times in Counter(x).items() if times > 1)
+        said = f"missing: {_brief(missing)}, more than once: {_brief(twice)}"
+        return f"expected each of 0 to {self.size - 1} once; {said}"
 
     def describe(self) -> str:
         """The constraint on values, in words."""

@@ -63,7 +63,8 @@ def test_forgiving_of_form(answer, values):
     "answer",
     ["", "I can't.", "TERMINATE", "{}", '{"suggestion": {}}', '{"suggestion": null}', '{"suggestion": {"n": null}}',
      '{"suggestion": {"n": [1]}}', '{"suggestion": {"n": true}}', '{"suggestion": {"f": null}}',
-     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', '{"suggestion": {"c": [true]}}', '{"suggestion": {"order": []}}', '{"suggestion": {"order": 5}}',
+     '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', '{"suggestion": {"c": [true]}}',
+     '{"suggestion": {"order": []}}', '{"suggestion": {"order": 5}}',
      '{"suggestion": {"order": "none"}}', "[1, 2]", "5"],
 )  # fmt: skip
 def test_unusable(answer):

@@ -24,6 +24,10 @@ CASES = [
     ("NumericalOptimization-v0", {"problem": 1, "n_parameters": 20}),
     ("NumericalOptimization-v0", {"sampler": "paper"}),
     ("NumericalOptimization-v0", {"problem": 29, "sampler": "paper"}),
+    ("LinearRegression-v0", {}),
+    ("LinearRegression-v0", {"w": 36, "b": -1, "repetition": 4, "integer": False}),
+    ("TSP-v0", {}),
+    ("TSP-v0", {"n": 50, "problem": 3}),
 ]
 
 
