@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ the accuracy to which the value can be read. Without a published standard error,
 interval. That is the percentile bootstrap of the mean over the trials: not symmetric where a few trials are far from
 the others, and somewhat too narrow for few trials. Else the value *differs*: by how much, and by how many standard
 errors, the published and ours together."""
+
+
+PUBLISHED: dict[str, Any] = {"ls": "--", "lw": 1, "marker": "o", "ms": 4, "mfc": "white"}
 
 
 def table(found: Sequence[Measured], recipe: Recipe) -> tuple[list[str], list[list[str]]]:
@@ -62,31 +66,32 @@ def figure(found: Sequence[Measured], recipe: Recipe) -> str:
 
     picture = Figure(figsize=(7.2, 4.4), layout="constrained")
     ax = picture.subplots()
-    calls = max((m.curve.oracle_calls for m in found if not m.level), default=1)
-    handles: list[Any] = []
-    for i, m in enumerate(found):
-        color = COLORS[i % len(COLORS)]
-        columns = [v[np.isfinite(v)] for v in m.values.T]
-        mean = np.array([c.mean() if len(c) else np.nan for c in columns])
-        error = np.array([standard_error(c) for c in columns])
-        x = m.x
-        if m.level:
-            x, mean, error = np.array([0.0, calls]), np.repeat(mean[-1], 2), np.repeat(error[-1], 2)
-        ax.plot(x, mean, color=color, lw=2)
-        ax.fill_between(x, mean - error, mean + error, color=color, alpha=0.15, lw=0)
-        if m.also is not None and not m.level:
-            ax.plot(m.x, m.also, color=color, lw=1, ls=":")
-        points = [(calls if m.level else call, value, se or 0.0) for call, value, se in m.curve.published]
-        if points:
-            at, value, bar = zip(*points, strict=True)
-            ax.errorbar(at, value, bar, color=color, ls="--", lw=1, marker="o", ms=4, mfc="white", capsize=2)
-        handles.append(Line2D([], [], color=color, lw=2, label=m.label))
-    handles.append(Line2D([], [], color="#555555", lw=2, label="measured (band: standard error)"))
-    handles.append(
-        Line2D([], [], color="#555555", lw=1, ls="--", marker="o", ms=4, mfc="white", label="published (bar: the same)")
-    )
-    if recipe.also and not all(m.level for m in found):
-        handles.append(Line2D([], [], color="#555555", lw=1, ls=":", label=f"measured, {recipe.also}"))
+    lines = [c for c in recipe.curves if not c.level]
+    end = max([m.curve.oracle_calls for m in found if not m.curve.level] + [p[0] for c in lines for p in c.published])
+    colors, handles = iter(itertools.cycle(COLORS)), list[Any]()
+
+    def named(label: str, color: str = "#555555", **style: Any) -> None:
+        handles.append(Line2D([], [], color=color, label=label, **style))
+
+    for curve in recipe.curves:
+        mine = [m for m in found if m.curve.name == curve.name]
+        if not (mine or curve.published):
+            continue
+        shades = [next(colors) for _ in mine or (None,)]
+        for m, color in zip(mine, shades, strict=False):
+            _draw(ax, m, end, color)
+            named(m.label, color, lw=2)
+        if curve.published:
+            if not mine:
+                named(f"{curve.name}, published", shades[0], **PUBLISHED)
+            at, value, bar = zip(
+                *((end if curve.level else x, y, se or 0.0) for x, y, se in curve.published), strict=True
+            )
+            ax.errorbar(at, value, bar, color=shades[0], capsize=2, **PUBLISHED)
+    named("measured (band: standard error)", lw=2)
+    named("published (bar: standard error)", **PUBLISHED)
+    if recipe.also and not all(m.curve.level for m in found):
+        named(f"measured, {recipe.also}", lw=1, ls=":")
     if recipe.log:
         ax.set_yscale("log")
     else:
@@ -99,6 +104,20 @@ def figure(found: Sequence[Measured], recipe: Recipe) -> str:
     ax.grid(axis="y", alpha=0.25)
     picture.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return svg(picture)
+
+
+def _draw(ax: Any, m: Measured, end: int, color: str) -> None:
+    """A measured curve; a level goes across, to the figure's `end`."""
+    columns = [v[np.isfinite(v)] for v in m.values.T]
+    mean = np.array([c.mean() if len(c) else np.nan for c in columns])
+    error = np.array([standard_error(c) for c in columns])
+    x = m.x
+    if m.curve.level:
+        x, mean, error = np.array([0.0, end]), np.repeat(mean[-1], 2), np.repeat(error[-1], 2)
+    elif m.also is not None:
+        ax.plot(x, m.also, color=color, lw=1, ls=":")
+    ax.plot(x, mean, color=color, lw=2)
+    ax.fill_between(x, mean - error, mean + error, color=color, alpha=0.15, lw=0)
 
 
 def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, Path]:

@@ -187,11 +187,6 @@ class Measured:
         """The curve's name, with the model's."""
         return f"{self.curve.name} ({self.model})" if self.model else self.curve.name
 
-    @property
-    def level(self) -> bool:
-        """Whether it is a level, drawn across the figure."""
-        return self.curve.oracle_calls == 1
-
 
 def measure(recipe: Recipe, size: str, out: str | Path = OUT) -> list[Measured]:
     """What the records of a recipe say; curves without any are left out."""

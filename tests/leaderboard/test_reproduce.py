@@ -192,7 +192,7 @@ def test_verdicts_come_from_the_records(own, tmp_path, capsys):
     assert steps.rows[1].mean == pytest.approx(np.mean(at_end))
     best = [min(line["score"] for line in recorded[5 * k : 5 * k + 5]) for k in range(3)]
     assert steps.rows[1].also == pytest.approx(np.mean(best))
-    assert (first.level, [r.verdict for r in first.rows]) == (True, ["nothing published"])
+    assert (first.curve.level, [r.verdict for r in first.rows]) == (True, ["nothing published"])
 
 
 def test_an_interrupted_one_goes_on(own, tmp_path, monkeypatch, capsys):

@@ -64,6 +64,11 @@ class Curve:
         if self.score not in SCORES:
             raise ValueError(f"{self.name}: expected a score of {SCORES}, got {self.score!r}")
 
+    @property
+    def level(self) -> bool:
+        """Whether it is a level, drawn across the figure."""
+        return self.oracle_calls == 1
+
     def sized(self, size: str) -> Curve:
         """The curve at ``smoke`` or ``paper`` size."""
         if size not in SIZES:
