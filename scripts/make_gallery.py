@@ -1,0 +1,24 @@
+"""Renews docs/gallery.md and its pictures, by running an environment of each family on this machine.
+
+python scripts/make_gallery.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opto_gym.leaderboard import gallery
+
+
+def main() -> None:
+    """Writes the page and the pictures."""
+    docs = Path(__file__).parent.parent / "docs"
+    made = list(gallery.cards())
+    gallery.pictures(docs / "gallery", made)
+    (docs / "gallery.md").write_text(gallery.render("gallery.md.j2", made, pictures="gallery/"))
+    for card in made:
+        print(f"{card.name:30} {card.failed or card.time}")
+
+
+if __name__ == "__main__":
+    main()
