@@ -89,10 +89,12 @@ class Card:
 
 
 def families() -> dict[str, list[str]]:
-    """The registered environments by the first of each family: those that one class makes."""
+    """The environments by the first of each family, in the order of their registration; one class makes a family."""
+    registration.load_plugins()
     found: dict[Any, list[str]] = {}
-    for name in registration.registered_envs():
-        found.setdefault(registration.spec(name).entry_point, []).append(name)
+    for full, spec in registration.registry.items():
+        if full.startswith(f"{registration.NAMESPACE}/"):
+            found.setdefault(spec.entry_point, []).append(full.removeprefix(f"{registration.NAMESPACE}/"))
     return {names[0]: names[1:] for names in found.values()}
 
 
