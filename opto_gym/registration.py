@@ -181,6 +181,10 @@ register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")
 register("NumericalOptimization-v0", "opto_gym.envs.numerical:NumericalOptimization")
 register("LinearRegression-v0", "opto_gym.envs.opro:LinearRegression")
 register("TSP-v0", "opto_gym.envs.opro:TSP")
+register("Greeting-v0", "opto_gym.envs.tutorials:Greeting")
+register("StrangeSortList-v0", "opto_gym.envs.tutorials:StrangeSortList")
+register("BatchRegression-v0", "opto_gym.envs.tutorials:BatchRegression")
+register("Negotiation-v0", "opto_gym.envs.negotiation:Negotiation")
 
 for _name, _path in {
     "OptoPrime": "opto_gym.agents.optoprime:OptoPrime",

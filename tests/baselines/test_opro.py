@@ -48,3 +48,13 @@ def test_a_specialist_refuses_other_problems(name):
     for other in ("Battleship-v0", "NumericalOptimization-v0"):
         with pytest.raises(OptoGymError, match=other):
             agent.reset(opto_gym.make(other).unwrapped.problem)
+
+
+def test_least_squares_learns_from_batches():
+    """Three points determine two weights and an intercept; smaller batches add up over the calls."""
+    env = opto_gym.make("BatchRegression-v0", problem=3)
+    assert drive(opto_gym.make_agent("LeastSquares"), env, 1)[0] == pytest.approx(0.0, abs=1e-9)
+    one_by_one = opto_gym.make("BatchRegression-v0", problem=3, batch=1)
+    agent = opto_gym.make_agent("LeastSquares")
+    assert drive(agent, one_by_one, 4)[-1] == pytest.approx(0.0, abs=1e-9)
+    assert agent.values == pytest.approx(env.unwrapped.reference_solution())

@@ -28,6 +28,12 @@ CASES = [
     ("LinearRegression-v0", {"w": 36, "b": -1, "repetition": 4, "integer": False}),
     ("TSP-v0", {}),
     ("TSP-v0", {"n": 50, "problem": 3}),
+    ("Greeting-v0", {}),
+    ("StrangeSortList-v0", {"batch": 2}),
+    ("BatchRegression-v0", {}),
+    ("BatchRegression-v0", {"problem": 7, "features": 8, "batch": 1}),
+    ("Negotiation-v0", {}),
+    ("Negotiation-v0", {"problem": 42}),
 ]
 
 
