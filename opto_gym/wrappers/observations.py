@@ -82,8 +82,8 @@ class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
         score = OperatorInfo("score", "operator", "The score of the parameters.")
         output = GraphNode(n, tuple(range(n)), feedback.score)
         nodes = (*(GraphNode(k, (), q.shown) for k, q in enumerate(parameters)), output)
-        hidden = TraceGraph((*operators, score), nodes, tuple(range(n)), n, graph.hidden)
-        return TraceFeedback(hidden, dataclasses.replace(feedback, parts=()))
+        black_box = TraceGraph((*operators, score), nodes, tuple(range(n)), n)
+        return TraceFeedback(black_box, dataclasses.replace(feedback, parts=()))
 
 
 def _known(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

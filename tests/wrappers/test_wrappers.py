@@ -78,6 +78,16 @@ def test_only_the_score():
     assert str(feedback) == ""
 
 
+@pytest.mark.parametrize("order", [(MAKES["mask"], ScalarOnly), (ScalarOnly, MAKES["mask"])])
+def test_wrappers_on_top_of_each_other(order):
+    env = opto_gym.make(NAME)
+    for wrap in (*order, MAKES["noisy"], MAKES["delayed"]):
+        env = wrap(env)
+    for observation in (env.reset(seed=0)[0], env.step({"x0": 2.0})[0]):
+        assert "score0=" in observation.graph.to_pseudocode()
+        assert "mul0" not in observation.graph.to_pseudocode()
+
+
 def test_noise_is_what_was_said_before():
     plain = words(said(lambda env: env, 30))
     noisy = words(said(MAKES["noisy"], 30))
