@@ -94,6 +94,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
         instance: Whether θ answers one fixed case (else it must generalize).
         uses_model: Whether the task itself calls a language model, as ``self.llm``.
+        data_files: SHA-256 of the files that the examples come from, by name; trials record it.
 
     Args:
         oracle_calls: After how many steps an episode is truncated; None for never.
@@ -114,6 +115,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     nondeterministic: bool = False
     instance: bool = False
     uses_model: bool = False
+    data_files: Mapping[str, str] = {}
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
     _kept: tuple[str, ...] | None = None
 
@@ -204,6 +206,10 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     @llm.setter
     def llm(self, client: Client) -> None:
         self._llm = client
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy makes a client of its own: connections can't be copied."""
+        return {**vars(self), "_llm": None}
 
     @property
     def problem(self) -> Problem:

@@ -179,6 +179,21 @@ def _own_spec(path: str) -> EnvSpec:
 register("Battleship-v0", "opto_gym.envs.battleship:Battleship")
 register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")
 register("NumericalOptimization-v0", "opto_gym.envs.numerical:NumericalOptimization")
+register("GSM8K-v0", "opto_gym.envs.questions:GSM8K", nondeterministic=True)
+for _subject in ("college_physics", "machine_learning"):
+    _settings = {"subject": _subject}
+    register(f"MMLU-{_subject}-v0", "opto_gym.envs.questions:MMLU", kwargs=_settings, nondeterministic=True)
+for _task in (
+    *("boolean_expressions", "causal_judgement", "date_understanding", "disambiguation_qa", "dyck_languages"),
+    *("formal_fallacies", "geometric_shapes", "hyperbaton", "logical_deduction_five_objects"),
+    *("logical_deduction_seven_objects", "logical_deduction_three_objects", "movie_recommendation"),
+    *("multistep_arithmetic_two", "navigate", "object_counting", "penguins_in_a_table"),
+    *("reasoning_about_colored_objects", "ruin_names", "salient_translation_error_detection", "snarks"),
+    *("sports_understanding", "temporal_sequences", "tracking_shuffled_objects_five_objects"),
+    *("tracking_shuffled_objects_seven_objects", "tracking_shuffled_objects_three_objects", "web_of_lies"),
+    "word_sorting",
+):
+    register(f"BBH-{_task}-v0", "opto_gym.envs.bbh:BBH", kwargs={"task": _task}, nondeterministic=True)
 register("LinearRegression-v0", "opto_gym.envs.opro:LinearRegression")
 register("TSP-v0", "opto_gym.envs.opro:TSP")
 register("Greeting-v0", "opto_gym.envs.tutorials:Greeting")
@@ -199,5 +214,8 @@ for _name, _path in {
     "NearestInsertion": "opto_gym.baselines.opro:NearestInsertion",
     "FarthestInsertion": "opto_gym.baselines.opro:FarthestInsertion",
     "ExactTour": "opto_gym.baselines.opro:ExactTour",
+    "ModelAlone": "opto_gym.baselines.prompting:ModelAlone",
+    "ChainOfThought": "opto_gym.baselines.prompting:ChainOfThought",
+    "FewShot": "opto_gym.baselines.prompting:FewShot",
 }.items():
     register_agent(_name, _path)

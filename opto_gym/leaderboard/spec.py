@@ -114,19 +114,20 @@ class Spec:
     def identity(self) -> dict[str, Any]:
         """What ran, in full: spec with wrappers, problem, agent with its source, models, seed."""
         env = self.make_env()
-        problem = unwrapped(env).problem
+        inner = unwrapped(env)
         spec = env.spec
         assert spec is not None
         source = source_hash(registration.agent_class(self.agent))
         return {
             "env": json.loads(spec.to_json()),
-            "problem": problem.content_hash,
+            "problem": inner.problem.content_hash,
             "agent": {"name": self.agent, "settings": dict(self.settings), "source": source},
             "models": {
                 role: model and [model, "local" if model == "local" else self.base_url]
                 for role, model in (("optimizer", self.optimizer_model), ("task", self.task_model))
             },
             "seed": self.seed,
+            **({"data": dict(inner.data_files)} if inner.data_files else {}),
         }
 
     def trial_id(self) -> str:

@@ -6,6 +6,7 @@ import email.utils
 import os
 import re
 import time
+import weakref
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -110,6 +111,7 @@ class Endpoint:
                 # trust_env: no proxy of the environment may catch what is for this very machine
                 settings["http_client"] = openai.DefaultHttpxClient(trust_env=not loopback, auth=login)
             self._openai = openai.OpenAI(**settings, max_retries=0)  # the client's loop enters every attempt
+            weakref.finalize(self, self._openai.close)  # or its sockets would be closed with a warning, some time
         return self._openai
 
     def scrub(self, text: str) -> str:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
 import opto_gym
 from opto_gym import Number
 from opto_gym.baselines.battleship import Enumeration
+from opto_gym.baselines.prompting import ChainOfThought
+
+from ..openai_server import OpenAIServer
+from .conftest import scripted
 
 FILE = Path(__file__).with_name("golden.json")
 CASES = [
@@ -24,6 +29,10 @@ CASES = [
     ("NumericalOptimization-v0", {"problem": 1, "n_parameters": 20}),
     ("NumericalOptimization-v0", {"sampler": "paper"}),
     ("NumericalOptimization-v0", {"problem": 29, "sampler": "paper"}),
+    ("GSM8K-v0", {"data": "sample"}),
+    ("GSM8K-v0", {"data": "sample", "partition": "textgrad"}),
+    *((name, {"data": "sample"}) for name in opto_gym.registered_envs() if name.startswith(("BBH-", "MMLU-"))),
+    ("BBH-object_counting-v0", {"data": "sample", "partition": "trace-paper", "rule": "strict"}),
     ("LinearRegression-v0", {}),
     ("LinearRegression-v0", {"w": 36, "b": -1, "repetition": 4, "integer": False}),
     ("TSP-v0", {}),
@@ -41,6 +50,8 @@ def other_values(env):
     """A third set of parameters, neither start nor reference."""
     if "reason" in env.problem.start:
         return Enumeration.policy
+    if ChainOfThought.why_not(env.problem) is None:
+        return ChainOfThought.values(env.problem)
     return {p.name: between(p, k) for k, p in enumerate(env.parameters)}
 
 
@@ -81,4 +92,7 @@ def main(names=()):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with OpenAIServer(scripted) as server:  # as in the tests: models inside environments
+        os.environ.update(OPENAI_BASE_URL=server.url, OPENAI_API_KEY="none", OPTO_GYM_MODEL="scripted")
+        status = main(sys.argv[1:])
+    sys.exit(status)

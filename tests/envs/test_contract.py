@@ -42,6 +42,11 @@ def best(env):
     return env.reference_solution() or env.problem.start
 
 
+def code_of(env):
+    """The parameters of kind code."""
+    return [p for p in env.parameters if isinstance(p.space, Code)]
+
+
 # ------------------------------------------------------------------ Gymnasium
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("make", MAKES, ids=["opto_gym", "gymnasium"])
@@ -236,7 +241,7 @@ BAD_CODE = {
 def test_bad_code_is_feedback(name, case):
     env = opto_gym.make(name).unwrapped
     source, error, line = BAD_CODE[case]
-    p = env.parameters[0]
+    p = code_of(env)[0]
     arguments = re.search(r"\((.*)\)", p.space.signature).group(1)
     e = env.evaluate({**env.problem.start, p.name: source.format(s=p.space.signature, f=p.space.function, a=arguments)})
     assert e.score == env.scores[0]
@@ -250,7 +255,7 @@ def test_bad_code_is_feedback(name, case):
 @pytest.mark.parametrize("name", CODE)
 def test_an_endless_loop_is_stopped(name):
     env = opto_gym.make(name).unwrapped
-    p = env.parameters[-1]
+    p = code_of(env)[-1]
     e = env.evaluate({**env.problem.start, p.name: f"def {p.space.signature}:\n    {LOOP}\n"})
     assert "(TimeLimit) stopped: time limit 2" in e.error
     assert e.score == env.scores[0]

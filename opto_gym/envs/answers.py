@@ -1,0 +1,140 @@
+"""Answers in a language model's own words: which one it is, and whether it is right.
+
+One reader for each kind of answer, all built alike: the part of the text that announces the answer is looked at first
+("The answer is ...", "Answer: ...", else the last line), and what stands there is brought into one form. No answer is
+an outcome of its own (None), never a number or a letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+RULES = ("lenient", "strict")
+
+_LEAD = re.compile(r"(?:answer|result)\s*(?:is|:|=)+(?:\s*(?:is|:|=))*", re.I)
+_MARKUP = str.maketrans({"*": "", "`": "", "$": "", "\u2212": "-", "\u2019": "'", "\u00a0": " "})
+_NUMBERS = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+]
+
+
+def text_of(answer: Any) -> str | None:
+    """A program's answer as text: a text, a number, a truth value or a list of texts; None for anything else."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, bool | int | float):
+        return str(answer)
+    if isinstance(answer, list) and answer and all(isinstance(word, str) for word in answer):
+        return " ".join(answer)
+    return None
+
+
+def right(rule: str, kind: str, answer: Any, target: str) -> bool:
+    """Whether a program's answer is the target.
+
+    Args:
+        rule: ``"lenient"`` reads the answer; ``"strict"`` is the Trace paper's: the last "(X)" where the target is an
+            option, otherwise the same characters.
+        kind: Of `KINDS`.
+        answer: Plain data.
+        target: As the data set has it.
+    """
+    if rule == "lenient":
+        text = text_of(answer)
+        return text is not None and read(kind, text) == read(kind, target)
+    if not isinstance(answer, str):
+        return False
+    if re.search(r"\([A-Z]\)", target):
+        options = re.findall(r"\([A-Z]\)", answer)
+        return bool(options) and options[-1] == target
+    return answer == target
+
+
+def read(kind: str, text: str) -> str | None:
+    """The answer that a text gives, in one form; None where it gives none."""
+    text = text.translate(_MARKUP)
+    parts = _LEAD.split(text)
+    announced = len(parts) > 1 and bool(parts[-1].strip())
+    lines = [line.strip() for line in (parts[-1] if announced else text).splitlines() if line.strip()]
+    if not lines:
+        return None
+    return _READERS[kind](lines[0] if announced else lines[-1], text, announced)
+
+
+# Each reader gets the announcing part, the whole text, and whether the part was announced: then the answer comes first
+# in it and reasons may follow; in a mere last line the answer comes last.
+def _pick(found: list[str], first: bool) -> str | None:
+    return found[0 if first else -1] if found else None
+
+
+def _choice(part: str, text: str, announced: bool) -> str | None:
+    naked = re.match(r"(?:option |choice )?([A-Za-z])(?=[).:,]|$)", part, re.I)
+    bracketed = _pick(re.findall(r"(?<!\w)\(([A-Za-z])\)", part), announced)
+    last = _pick(re.findall(r"(?<!\w)\(([A-Z])\)", text), False)
+    letter = bracketed or (naked.group(1) if naked else last)
+    return f"({letter.upper()})" if letter else None
+
+
+def _one_of(yes: str, no: str) -> Callable[[str, str, bool], str | None]:
+    """One of two words, which "not" turns around."""
+    word = re.compile(rf"\b(not\s+)?({no}|{yes})\b", re.I)
+
+    def reader(part: str, text: str, announced: bool) -> str | None:
+        found = word.findall(part)
+        first = announced or word.match(part) is not None  # "No, it does not: ..."
+        negated, answer = found[0 if first else -1] if found else (word.findall(text) or [("", "")])[-1]
+        if negated:
+            return no if answer.lower() == yes else yes
+        return answer.lower() or None
+
+    return reader
+
+
+def _integer(part: str, text: str, announced: bool) -> str | None:
+    """A number, with its sign; behind the last = where there is one. 8 and 8.0 are equal."""
+    tail = part.rpartition("=")[2]
+    part = tail if re.search(r"\d", tail) else part
+    numbers = re.findall(r"(?<![\w.)])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", part)
+    number = _pick(numbers, announced)
+    if number is not None:
+        whole, _, rest = number.replace(",", "").partition(".")
+        return f"{int(whole)}.{rest}" if rest.strip("0") else str(int(whole))
+    word = _pick(re.findall(rf"\b({'|'.join(_NUMBERS)})\b", part.lower()), announced)
+    return None if word is None else str(_NUMBERS.index(word))
+
+
+def _words(part: str, text: str, announced: bool) -> str | None:
+    """Words in their order; commas and what comes before a colon do not count."""
+    tokens = re.split(r"[\s,;]+", part.rpartition(":")[2].lower())
+    return " ".join(word for token in tokens if (word := token.strip("\"'.[]"))) or None
+
+
+def _brackets(part: str, text: str, announced: bool) -> str | None:
+    runs = re.findall(r"[()\[\]{}<>][()\[\]{}<>\s\"',]*", part)
+    run = _pick(runs, announced)
+    return " ".join(re.sub(r"[\s\"',]", "", run)) if run else None
+
+
+_READERS: dict[str, Callable[[str, str, bool], str | None]] = {
+    "choice": _choice,
+    "yes or no": _one_of("yes", "no"),
+    "true or false": _one_of("true", "false"),
+    "valid or invalid": _one_of("valid", "invalid"),
+    "integer": _integer,
+    "words": _words,
+    "brackets": _brackets,
+}
+KINDS = tuple(_READERS)
+EXPECTED = {
+    "choice": "an option such as (B)",
+    "yes or no": "yes or no",
+    "true or false": "True or False",
+    "valid or invalid": "valid or invalid",
+    "integer": "a whole number",
+    "words": "words, parted by spaces",
+    "brackets": "brackets, parted by spaces",
+}
+"""What to ask for, in words."""
