@@ -41,7 +41,13 @@ def shortest(cities: tuple[City, ...]) -> tuple[int, ...]:
     cost = [math.dist(cities[i], cities[j]) for i, j in zip(a, b, strict=True)]
     rules: list[Any] = [LinearConstraint(ends, 2, 2)]
     while True:
-        found = milp(cost, integrality=np.ones(len(a), dtype=int), bounds=Bounds(0, 1), constraints=rules, options={"mip_rel_gap": 0.0})
+        found = milp(
+            cost,
+            integrality=np.ones(len(a), dtype=int),
+            bounds=Bounds(0, 1),
+            constraints=rules,
+            options={"mip_rel_gap": 0.0},
+        )
         if found.x is None:
             raise RuntimeError(f"HiGHS found no tour through {n} cities: {found.message}")
         chosen = found.x > 0.5

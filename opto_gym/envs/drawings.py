@@ -1,4 +1,4 @@
-"""Pictures of tours, of lines through points, and of tables with right and wrong rows."""
+"""Pictures of tours, of lines through points, of predictions, and of tables with right and wrong rows."""
 
 from __future__ import annotations
 
@@ -47,6 +47,21 @@ def line(
     if proposed:
         axes.plot(x, proposed, color=RED, lw=2, label="proposed")
     axes.set(xlabel="x", ylabel="y", title=title)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return to_array(figure)
+
+
+def predictions(y: Sequence[float], predicted: Sequence[float], title: str) -> Picture:
+    """Predictions over the right values, which are the dashed diagonal."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    ends = [min(y), max(y)]
+    axes.plot(ends, ends, color=GREEN, ls="--", lw=1.5, label="right")
+    axes.plot(y, predicted, "o", color=RED, ms=5, label="predicted")
+    axes.set(xlabel="y", ylabel="prediction", title=title)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return to_array(figure)

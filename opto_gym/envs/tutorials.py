@@ -175,7 +175,7 @@ class Greeting(OptoEnv):
             said.append(Part("hindsight_positive", good) if right else Part("hindsight_negative", bad))
         if score < 1:
             said.append(Part("future_positive", f"The greeting should be: {word}, {example['name']}!"))
-        return Feedback(score, tuple(said), score == 1.0, metrics={"query": example["query"], "greeting": output})
+        return Feedback(score, tuple(said), score == 1.0)
 
     def reference_solution(self) -> dict[str, Any]:
         """Code that knows the phrases of both languages."""
@@ -183,12 +183,18 @@ class Greeting(OptoEnv):
         return {"decide_language": LANGUAGE, **texts, "extract_name": NAME}
 
     def render(self) -> Any:
-        """The last batch's last greeting, as a picture or as text."""
+        """The last batch's greetings, as a picture or as text."""
         if self.last is None or self.render_mode is None:
             return None
-        example = self.splits["train"][self.last.per_example[-1].example]
-        greeting = str(self.last.metrics.get("greeting", "no greeting"))
-        return _shown(self, [(example["query"], greeting, self.last.per_example[-1].feedback.success)])
+        graph, results = self.last.graph, self.last.per_example
+        queries, greetings = (
+            [str(n.value) for n in graph.nodes if graph.operators[n.operator].name == name]
+            for name in ("query", "fill")
+        )
+        if len(greetings) < len(results):  # some code raised
+            return _shown(self, [])
+        right = [r.feedback.success for r in results]
+        return _shown(self, list(zip(queries, greetings, right, strict=True)))
 
 
 # ------------------------------------------------------------------ the strange order
@@ -417,30 +423,33 @@ class BatchRegression(OptoEnv):
             """The squared difference between prediction and y."""
             return float((prediction - y) ** 2)
 
-        x = [int(v) for v in np.random.default_rng([20240706, example]).integers(-10, 11, size=self.features)]
-        *weights, b = self.hidden
-        y = b + sum(w * v for w, v in zip(weights, x, strict=True))
+        x, y = self.point(example)
         *proposed, intercept = p.values()
         prediction = predict(node(x, "x"), intercept, *proposed)
         output = squared_error(prediction, node(y, "y"))
         return output, self._said(prediction.data, y, output.data)
 
+    def point(self, example: int) -> tuple[list[int], float]:
+        """The features x of an example, and y."""
+        x = [int(v) for v in np.random.default_rng([20240706, example]).integers(-10, 11, size=self.features)]
+        *weights, b = self.hidden
+        return x, b + sum(w * v for w, v in zip(weights, x, strict=True))
+
     def _said(self, prediction: float, y: float, error: float) -> Feedback:
         reward = Part("reward", f"Squared error {error:g}.")
-        shown = {"prediction": prediction, "y": y}
         if error < 1e-12:
             right = Part("hindsight_positive", f"The prediction {prediction:g} is right.")
-            return Feedback(error, (reward, right), True, metrics=shown)
+            return Feedback(error, (reward, right), True)
         way = "low" if prediction < y else "high"
         off = f"The prediction {prediction:g} is {abs(prediction - y):g} too {way}."
-        return Feedback(error, (reward, Part("hindsight_negative", off)), metrics=shown)
+        return Feedback(error, (reward, Part("hindsight_negative", off)))
 
     def reference_solution(self) -> dict[str, Any]:
         """The hidden numbers."""
         return dict(zip((p.name for p in self.parameters), self.hidden, strict=True))
 
     def render(self) -> Any:
-        """The last call: the proposed numbers as a picture, or a line of text."""
+        """The last proposal: its predictions for 60 points of train as a picture, or a line of text."""
         if self.last is None or self.render_mode is None:
             return None
         graph = self.last.graph
@@ -449,9 +458,12 @@ class BatchRegression(OptoEnv):
         names = [p.name for p in self.parameters]
         if self.render_mode == "ansi":
             return f"{', '.join(f'{n} = {v!r:.40}' for n, v in zip(names, values, strict=True))}: {title}\n"
-        from .pictures import bars
+        from .drawings import predictions
 
-        return bars(names, values if self.last.error is None else [0.0] * len(names), title)
+        points = [self.point(k) for k in range(60)]
+        *weights, b = values if self.last.error is None else [0.0] * len(names)
+        proposed = [b + sum(w * v for w, v in zip(weights, x, strict=True)) for x, _ in points]
+        return predictions([y for _, y in points], proposed, title)
 
 
 def _at_least_one(name: str, batch: int) -> int:
