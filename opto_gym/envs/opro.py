@@ -188,7 +188,8 @@ class TSP(OptoEnv):
 
     ## Observation
     The graph (the cities, the legs of the tour, its length), and the feedback. The objective names the cities too, as
-    the paper's prompt does.
+    the paper's prompt does. The paper's optimizer sees past tours with their lengths and no graph: mask all of the graph
+    and keep `feedback=["reward"]`, for that.
 
     ## Reward
     Minus the score; the score is the gap: by how many percent the tour is longer than a shortest one, at most 1,000.
@@ -215,6 +216,8 @@ class TSP(OptoEnv):
     | 15 | 136.5 | 16.2 | 12.8 | 2.7 | 9.4, 1.2, 0.2 |
     | 20 | 178.8 | 15.3 | 14.5 | 3.8 | 16.0, 0.2, 1.4 |
     | 50 | 346.9 | 21.7 | 17.2 | 6.6 | 19.7, 9.8, 11.0 |
+
+    `RandomSearch` comes to 0.8 to 7.6 on problem 0 of 10 cities in 200 calls, to 20 to 32 of 20 cities (three seeds).
 
     ## Arguments
     * `n`: cities, 5 to 50, 10; the paper's are 10, 15, 20 and 50.
