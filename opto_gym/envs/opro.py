@@ -188,8 +188,8 @@ class TSP(OptoEnv):
 
     ## Observation
     The graph (the cities, the legs of the tour, its length), and the feedback. The objective names the cities too, as
-    the paper's prompt does. The paper's optimizer sees past tours with their lengths and no graph: mask all of the graph
-    and keep `feedback=["reward"]`, for that.
+    the paper's prompt does. The paper's optimizer sees past tours with their lengths and no graph: for that, mask all
+    of the graph and keep `feedback=["reward"]`.
 
     ## Reward
     Minus the score; the score is the gap: by how many percent the tour is longer than a shortest one, at most 1,000.
