@@ -215,7 +215,7 @@ def _listing(options: argparse.Namespace) -> int:
             else:
                 table.add_row(name, "yes" if cls.uses_model else "", first)
         except (DataNotFound, MissingExtra) as e:
-            table.add_row(name, "", "", str(e))
+            table.add_row(name, "", "", f"not usable here: {str(e).partition(':')[0]}")  # all of it when it is made
         except Exception as e:  # a plug-in that is broken hides nothing else
             table.add_row(name, f"[red]broken: {e}[/red]")
     console.print(table)
