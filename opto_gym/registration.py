@@ -179,6 +179,9 @@ def _own_spec(path: str) -> EnvSpec:
 register("Battleship-v0", "opto_gym.envs.battleship:Battleship")
 register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")
 register("NumericalOptimization-v0", "opto_gym.envs.numerical:NumericalOptimization")
+register("BinaryLock-v0", "opto_gym.envs.lock:BinaryLock")
+register("BlameAssign-v0", "opto_gym.envs.blame:BlameAssign")
+register("LongTrace-v0", "opto_gym.envs.long_trace:LongTrace")
 register("GSM8K-v0", "opto_gym.envs.questions:GSM8K", nondeterministic=True)
 for _subject in ("college_physics", "machine_learning"):
     _settings = {"subject": _subject}
@@ -207,8 +210,19 @@ for _name, _path in {
     "OPRO": "opto_gym.agents.opro_trace:OPROTrace",  # until the original joins
     "RandomSearch": "opto_gym.agents.random_search:RandomSearch",
     "Enumeration": "opto_gym.baselines.battleship:Enumeration",
+    "EnumerationPublished": "opto_gym.baselines.battleship:EnumerationPublished",
+    "Parity": "opto_gym.baselines.battleship:Parity",
     "HuntTarget": "opto_gym.baselines.battleship:HuntTarget",
+    "Density": "opto_gym.baselines.battleship:Density",
     "Adam": "opto_gym.baselines.adam:Adam",
+    "AdamBare": "opto_gym.baselines.numerical:AdamBare",
+    "LBFGS": "opto_gym.baselines.numerical:LBFGS",
+    "NelderMead": "opto_gym.baselines.numerical:NelderMead",
+    "Bisection": "opto_gym.baselines.numerical:Bisection",
+    "LockGraph": "opto_gym.baselines.locks:LockGraph",
+    "LockBlind": "opto_gym.baselines.locks:LockBlind",
+    "BlameGraph": "opto_gym.baselines.blame:BlameGraph",
+    "BlameBlind": "opto_gym.baselines.blame:BlameBlind",
     "LeastSquares": "opto_gym.baselines.opro:LeastSquares",
     "NearestNeighbour": "opto_gym.baselines.opro:NearestNeighbour",
     "NearestInsertion": "opto_gym.baselines.opro:NearestInsertion",

@@ -8,7 +8,7 @@ reverse, as back-propagation does; the direction in which the output has to chan
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..agents.base import Agent, Values
@@ -77,6 +77,27 @@ def direction(feedback: Feedback) -> int:
     return ("larger" in text) - ("smaller" in text)
 
 
+class Moments:
+    """Adam's running means of the gradient and of its square, and the steps that follow from them."""
+
+    def __init__(self, names: Sequence[str], learning_rate: float, beta1: float, beta2: float) -> None:
+        self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
+        self.mean, self.square = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+        self.count = 0
+
+    def steps(self, slopes: Mapping[str, float]) -> dict[str, float]:
+        """How far each parameter moves, given the slope of the error."""
+        self.count += 1
+        moves = {}
+        for name, g in slopes.items():
+            self.mean[name] = self.beta1 * self.mean[name] + (1 - self.beta1) * g
+            self.square[name] = self.beta2 * self.square[name] + (1 - self.beta2) * g * g
+            mean = self.mean[name] / (1 - self.beta1**self.count)
+            root = math.sqrt(self.square[name] / (1 - self.beta2**self.count))
+            moves[name] = -self.learning_rate * mean / (root + 1e-8)
+        return moves
+
+
 class Adam(Agent):
     """Adam over the graph's gradient (see the module's docstring).
 
@@ -104,8 +125,7 @@ class Adam(Agent):
         """Begins a new problem."""
         super().reset(problem, seed=seed)
         self.values: Values = problem.start
-        self.mean, self.square = dict.fromkeys(self.values, 0.0), dict.fromkeys(self.values, 0.0)
-        self.steps = 0
+        self.moments = Moments(list(self.values), self.learning_rate, self.beta1, self.beta2)
 
     def propose(self, observation: TraceFeedback) -> Values:
         """One step against the gradient of the error."""
@@ -116,14 +136,8 @@ class Adam(Agent):
         output = graph.nodes[graph.output].value
         if way == 0 and graph.error is None and output == output:  # errors and NaN have no direction
             raise OptoGymError('Adam needs feedback that says "larger" or "smaller" (kind future_positive)')
-        self.steps += 1
+        steps = self.moments.steps({name: -way * g for name, g in slope.items()})
         for p in self.problem.parameters:
             assert isinstance(p.space, Number)
-            g = -way * slope[p.name]
-            self.mean[p.name] = self.beta1 * self.mean[p.name] + (1 - self.beta1) * g
-            self.square[p.name] = self.beta2 * self.square[p.name] + (1 - self.beta2) * g * g
-            mean = self.mean[p.name] / (1 - self.beta1**self.steps)
-            root = math.sqrt(self.square[p.name] / (1 - self.beta2**self.steps))
-            x = self.values[p.name] - self.learning_rate * mean / (root + 1e-8)
-            self.values[p.name] = min(max(x, p.space.low), p.space.high)
+            self.values[p.name] = min(max(self.values[p.name] + steps[p.name], p.space.low), p.space.high)
         return dict(self.values)

@@ -85,3 +85,20 @@ def bars(names: Sequence[str], values: Sequence[float], title: str) -> np.ndarra
     axes.set(ylabel="value", title=title)
     axes.spines[["top", "right"]].set_visible(False)
     return to_array(figure)
+
+
+def lights(names: Sequence[str], states: Sequence[bool | None], title: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A row of boxes: green where True, red where False, grey where None."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import FancyBboxPatch
+
+    figure = Figure(figsize=(max(4.0, 0.7 * len(names)), 1.8), dpi=110, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(-0.6, 0.6), aspect="equal", title=title)
+    axes.axis("off")
+    colors = {True: "#5a9e6f", False: "#d1495b", None: "#aab4c0"}
+    for k, (name, state) in enumerate(zip(names, states, strict=True)):
+        box = FancyBboxPatch((k - 0.36, -0.36), 0.72, 0.72, boxstyle="round,pad=0.04", lw=0, fc=colors[state])
+        axes.add_patch(box)
+        axes.text(k, 0, name, ha="center", va="center", color="white", fontsize=12, weight="bold")
+    return to_array(figure)

@@ -10,6 +10,8 @@ import pytest
 import opto_gym
 from opto_gym.agents.base import Agent
 from opto_gym.baselines.adam import Adam
+from opto_gym.baselines.blame import BlameGraph
+from opto_gym.baselines.locks import LockGraph
 from opto_gym.baselines.opro import LeastSquares, Tour
 from opto_gym.core import TraceFeedback
 from opto_gym.errors import BudgetSpent, OptoGymError
@@ -19,7 +21,13 @@ from tests.openai_server import OpenAIServer
 from tests.tasks import Mixed, Valley
 
 AGENTS = opto_gym.registered_agents()
-TASKS = ["NumericalOptimization-v0", "Battleship-v0", "LinearRegression-v0", "TSP-v0"]
+TASKS = [
+    "NumericalOptimization-v0",
+    "Battleship-v0",
+    "LinearRegression-v0",
+    "TSP-v0",
+    *("BinaryLock-v0", "LongTrace-v0"),
+]
 
 
 class Oracle:
@@ -116,7 +124,7 @@ def test_masked_graphs_are_survived_or_refused_plainly(made):
             observation.graph.masked(["code", "documentation", "inputs", "others"]), observation.feedback
         )
 
-    if isinstance(make(), Adam | LeastSquares | Tour):
+    if isinstance(make(), Adam | LeastSquares | Tour | LockGraph | BlameGraph):
         with pytest.raises(OptoGymError, match="masked"):
             rollout(make(), env, 2, change=masked)
     else:

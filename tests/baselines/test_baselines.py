@@ -24,7 +24,10 @@ def drive(agent, env, calls, seed=0):
 
 
 # ------------------------------------------------------------------ Battleship
-@pytest.mark.parametrize(("name", "low", "high"), [("Enumeration", 0.35, 0.7), ("HuntTarget", 0.75, 1.0)])
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("Enumeration", 0.35, 0.7), ("Parity", 0.65, 0.9), ("HuntTarget", 0.75, 1.0), ("Density", 0.85, 1.0)],
+)
 @pytest.mark.parametrize("env", ["Battleship-v0", "BattleshipOnline-v0"])
 def test_policies_play_both_battleships(name, low, high, env):
     agent, env = opto_gym.make_agent(name), opto_gym.make(env)
@@ -43,7 +46,22 @@ def test_enumeration_scans_the_rows():
     assert shots == [[r, c] for r in range(3) for c in range(4)][: len(shots)]
 
 
-@pytest.mark.parametrize("name", ["Enumeration", "HuntTarget", "Adam"])
+def test_the_published_enumeration_leaves_the_board_in_each_column():
+    agent = opto_gym.make_agent("EnumerationPublished")
+    env = opto_gym.make("Battleship-v0", width=4, height=3, fleet=[2, 2, 2], turns=9)
+    drive(agent, env, 1)
+    shots = env.unwrapped.last.metrics["shots"]
+    assert shots == [[r, c] for c in range(4) for r in (1, 2)][: len(shots)]
+    assert "[3, 0] (outside the map" in str(env.unwrapped.last.feedback)
+
+
+def test_density_plays_with_the_fleet_at_hand():
+    agent, env = opto_gym.make_agent("Density"), opto_gym.make("Battleship-v0", fleet=[3, 3])
+    drive(agent, env, 1)
+    assert agent.propose(env.unwrapped.last.observation) == env.unwrapped.reference_solution()
+
+
+@pytest.mark.parametrize("name", ["Enumeration", "EnumerationPublished", "Parity", "HuntTarget", "Density", "Adam"])
 def test_a_specialist_refuses_other_problems(name):
     other = "Battleship-v0" if name == "Adam" else "NumericalOptimization-v0"
     problem = opto_gym.make(other).unwrapped.problem
