@@ -87,7 +87,8 @@ class Asking(OptoEnv):
         target = example["target"]
         if answers.right(self.rule, self.kind, output, target):
             return Feedback(1.0, (Part("reward", f"The answer is right: {target}"),), True)
-        parts = [Part("reward", f"The answer is wrong: {textwrap.shorten(repr(output), 200)}")]
+        said = repr(output)
+        parts = [Part("reward", f"The answer is wrong: {said if len(said) <= 200 else said[:197] + '...'}")]
         text = answers.text_of(output)
         if text is None or answers.read(self.kind, text) is None:
             parts.append(Part("hindsight_negative", f"No answer was found in it, which must be {self.expected}."))

@@ -15,7 +15,7 @@ from opto_gym.baselines.locks import LockGraph
 from opto_gym.baselines.opro import LeastSquares, Tour
 from opto_gym.core import TraceFeedback
 from opto_gym.errors import BudgetSpent, OptoGymError
-from opto_gym.llm import Budget
+from opto_gym.llm import Budget, Client
 from opto_gym.registration import agent_class
 from tests.openai_server import OpenAIServer
 from tests.tasks import Mixed, Valley
@@ -60,12 +60,19 @@ def server():
         yield s
 
 
+def questions(server):
+    """A task with a model inside."""
+    env = opto_gym.make("GSM8K-v0", data="sample").unwrapped
+    env.llm = Client("fake", base_url=server.url, role="task")
+    return env
+
+
 @pytest.fixture(params=AGENTS)
 def made(request, server):
     """(a way to make the agent, an environment that it can work on)."""
     cls = agent_class(request.param)
     keywords = {"model": "fake", "base_url": server.url} if cls.uses_model else {}
-    tasks = [Mixed(), *(opto_gym.make(name).unwrapped for name in TASKS)]
+    tasks = [Mixed(), *(opto_gym.make(name).unwrapped for name in TASKS), questions(server)]
     env = next(t for t in tasks if cls.why_not(t.problem) is None)
     server.script.clear()
     server.requests.clear()
