@@ -204,6 +204,17 @@ register("StrangeSortList-v0", "opto_gym.envs.tutorials:StrangeSortList")
 register("BatchRegression-v0", "opto_gym.envs.tutorials:BatchRegression")
 register("Negotiation-v0", "opto_gym.envs.negotiation:Negotiation")
 
+for _task in (
+    *("reach", "push", "pick-place"),  # the paper's
+    *("assembly", "button-press", "button-press-topdown", "button-press-topdown-wall", "coffee-button"),
+    *("coffee-push", "dial-turn", "door-close", "door-lock", "door-open", "door-unlock", "drawer-close"),
+    *("drawer-open", "faucet-close", "faucet-open", "hand-insert", "handle-press-side", "handle-press"),
+    *("plate-slide-back-side", "plate-slide-back", "plate-slide", "push-wall", "reach-wall"),
+    *("sweep-into", "window-close", "window-open"),
+):
+    _name = "".join(map(str.capitalize, _task.split("-")))
+    register(f"MetaWorld-{_name}-v0", "opto_gym.envs.metaworld:MetaWorld", kwargs={"task": f"{_task}-v3"})
+
 for _name, _path in {
     "OptoPrime": "opto_gym.agents.optoprime:OptoPrime",
     "OPRO-Trace": "opto_gym.agents.opro_trace:OPROTrace",
@@ -231,5 +242,6 @@ for _name, _path in {
     "ModelAlone": "opto_gym.baselines.prompting:ModelAlone",
     "ChainOfThought": "opto_gym.baselines.prompting:ChainOfThought",
     "FewShot": "opto_gym.baselines.prompting:FewShot",
+    "ScriptedExpert": "opto_gym.baselines.metaworld:ScriptedExpert",
 }.items():
     register_agent(_name, _path)

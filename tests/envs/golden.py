@@ -39,6 +39,8 @@ CASES = [
     ("GSM8K-v0", {"data": "sample", "partition": "textgrad"}),
     *((name, {"data": "sample"}) for name in opto_gym.registered_envs() if name.startswith(("BBH-", "MMLU-"))),
     ("BBH-object_counting-v0", {"data": "sample", "partition": "trace-paper", "rule": "strict"}),
+    *((name, {}) for name in opto_gym.registered_envs() if name.startswith("MetaWorld-")),
+    ("MetaWorld-Reach-v0", {"relative": False, "success": "last", "stream": True, "step_feedback": "output"}),
     ("LinearRegression-v0", {}),
     ("LinearRegression-v0", {"w": 36, "b": -1, "repetition": 4, "integer": False}),
     ("TSP-v0", {}),

@@ -25,8 +25,10 @@ from opto_gym.errors import ProposalError
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
 ALL = registered_envs()
-# One environment a class is tested in full; the others of its family differ in arguments and get the essentials.
-ENVS = list({opto_gym.spec(name).entry_point: name for name in reversed(ALL)}.values())[::-1]
+# One environment a class is tested in full, the one registered first; the others of its family differ in arguments and
+# get the essentials.
+REGISTERED = [name.removeprefix("opto_gym/") for name in gym.registry if name.startswith("opto_gym/")]
+ENVS = list({opto_gym.spec(name).entry_point: name for name in reversed(REGISTERED)}.values())[::-1]
 SIBLINGS = [pytest.param(name, marks=() if name in ENVS else pytest.mark.slow) for name in ALL]
 MAKES = [opto_gym.make, lambda name, **keywords: gym.make(f"opto_gym/{name}", **keywords)]
 CODE = [name for name in ENVS if any(isinstance(p.space, Code) for p in opto_gym.make(name).unwrapped.parameters)]

@@ -6,11 +6,13 @@ import pytest
 
 from opto_gym import registered_envs
 from tests.envs import golden
+from tests.envs.test_contract import ENVS
 
 GOLDEN = json.loads(golden.FILE.read_text())
+CASES = [pytest.param(c, id=golden.key(*c), marks=() if c[0] in ENVS else pytest.mark.slow) for c in golden.CASES]
 
 
-@pytest.mark.parametrize("case", golden.CASES, ids=lambda case: golden.key(*case))
+@pytest.mark.parametrize("case", CASES)
 def test_nothing_changes_without_a_new_version(case):
     measured = golden.measure(*case)
     assert measured == GOLDEN[golden.key(*case)], "a stored result would change: raise the version number (-v1, ...)"

@@ -1,0 +1,61 @@
+"""What an oracle call on Meta-World costs beside the bare simulator: the same simulator steps, from the same reset.
+
+Aim: at least 95 % of the bare simulator's speed in full episodes, the sandbox, the trace and the feedback included.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import opto_gym
+from opto_gym.envs.metaworld_sim import Simulation
+
+# Wanders for all ten macro steps: 200 simulator steps.
+WANDER = """calls = []
+
+def controller(obs):
+    calls.append(obs)
+    return [0.2 * (-1) ** len(calls), -0.1, 0.05, 0.0]
+"""
+
+
+@pytest.mark.parametrize("env", ["MetaWorld-Reach-v0", "MetaWorld-Push-v0", "MetaWorld-PickPlace-v0"])
+def test_oracle_call_beside_the_bare_simulator(benchmark, env):
+    env = opto_gym.make(env).unwrapped
+    simulator, lows = env.simulation._env, []
+    step = simulator.step
+
+    def noted(low):
+        lows.append(np.array(low))
+        return step(low)
+
+    simulator.step = noted
+    env.evaluate({"controller": WANDER})
+    del simulator.step
+    assert len(lows) == 200
+
+    def bare():
+        begin = time.perf_counter()
+        simulator.reset()
+        for low in lows:
+            simulator.step(low)
+        return time.perf_counter() - begin
+
+    beside = []  # turn by turn with the oracle, so that both meet the same load
+    benchmark.pedantic(env.evaluate, ({"controller": WANDER},), setup=lambda: beside.append(bare()), rounds=20)
+    oracle = np.array(benchmark.stats.stats.data)
+    benchmark.extra_info["bare ms"] = 1e3 * float(np.median(beside))
+    benchmark.extra_info["share of the bare speed"] = float(np.median(np.array(beside[-len(oracle) :]) / oracle))
+
+
+def test_scripted_expert_on_a_test_condition(benchmark):
+    env = opto_gym.make("MetaWorld-Reach-v0").unwrapped
+    best = env.reference_solution()
+    assert benchmark.pedantic(env.evaluate, (best,), {"split": "test", "examples": [0]}, rounds=20).score == 1.0
+
+
+def test_simulator_made(benchmark):
+    benchmark.pedantic(Simulation, ("reach-v3",), rounds=5, warmup_rounds=1)
