@@ -93,8 +93,10 @@ class FewShot(PromptAgent):
 
 
 def examples_in(observation: TraceFeedback) -> dict[str, str]:
-    """The questions of an observation with the right answers that its feedback tells."""
+    """The questions of an observation with the right answers that its feedback tells; none where they are masked."""
     graph, feedback = observation
-    questions = [n.value for n in graph.nodes if graph.operators[n.operator].name == "question"]
+    if "inputs" in graph.hidden:
+        return {}
+    questions = [str(n.value) for n in graph.nodes if graph.operators[n.operator].name == "question"]
     told = {part.example or 0: m[1] for part in feedback.parts if (m := _TARGET.match(part.content))}
-    return {q: told[k] for k, q in enumerate(questions) if k in told and isinstance(q, str)}
+    return {q: told[k] for k, q in enumerate(questions) if k in told}

@@ -5,6 +5,7 @@ import pytest
 import opto_gym
 from opto_gym.baselines.prompting import STEP_BY_STEP, examples_in
 from opto_gym.errors import OptoGymError
+from opto_gym.wrappers import MaskGraph
 
 from ..openai_server import OpenAIServer
 
@@ -60,6 +61,11 @@ def test_few_shot_learns_right_answers_from_train_alone(name, batch):
     assert not any(e["input"] in last for e in splits["test"])
     few = prompt_of(proposals(opto_gym.make_agent("FewShot", shots=1), env, 6)[-1])
     assert few.count("\nAnswer: ") == 1
+
+
+def test_few_shot_learns_nothing_of_masked_questions():
+    env = MaskGraph(opto_gym.make(NAMES[0], data="sample"), ["inputs"])
+    assert proposals(opto_gym.make_agent("FewShot"), env, 2) == [env.unwrapped.problem.start] * 2
 
 
 def test_few_shot_needs_the_feedback_that_tells_answers():
