@@ -12,7 +12,7 @@ import numpy as np
 
 from ..baselines import recipes
 from ..baselines.recipes import Recipe
-from .report import COLORS, number, sandboxes, svg
+from .report import COLORS, notes, number, sandboxes, svg
 from .reproduce import Measured, Row, measure, needs_model, standard_error
 
 RULE = """\
@@ -131,7 +131,10 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, Path]:
     for row in rows:
         shown.add_row(*row)
     console = Console()
-    (console if console.is_terminal else Console(width=160)).print(shown)  # nothing is cut off in a file
+    console = console if console.is_terminal else Console(width=160)  # nothing is cut off in a file
+    console.print(shown)
+    for note in notes([t for m in found for t in m.trials]):
+        console.print(note, highlight=False)
     folder = out / recipe.name / size
     folder.mkdir(parents=True, exist_ok=True)  # all of its curves may have been skipped
     picture, text = folder / "figure.svg", folder / "table.md"
@@ -178,7 +181,7 @@ def _section(recipe: Recipe, out: Path, page: Path) -> str:
         folder.mkdir(exist_ok=True)
         (folder / f"{recipe.name}.svg").write_text(figure(found, recipe))
         parts += [f"![{recipe.title}]({folder.name}/{recipe.name}.svg)", markdown(*table(found, recipe)).rstrip()]
-        parts += [_facts(found)]
+        parts += [_facts(found), *notes([t for m in found for t in m.trials])]
     shown = {m.curve.name for m in found}
     for with_model, option in ((False, ""), (True, " --model NAME")):
         missing = [c.name for c in recipe.curves if c.name not in shown and needs_model(c) == with_model]
