@@ -14,6 +14,7 @@ import opto_gym
 from opto_gym import data
 from opto_gym.cli import main
 from opto_gym.errors import DataNotFound
+from opto_gym.leaderboard import plan
 
 
 @pytest.fixture
@@ -78,6 +79,16 @@ def test_own_files_are_taken_by_form_and_number(folder):
     put(folder, "bbh/navigate.json", own[:-1])
     with pytest.raises(DataNotFound, match="250 examples, got 249"):
         opto_gym.make("BBH-navigate-v0")
+
+
+def test_trials_on_other_files_have_other_ids(folder, monkeypatch):
+    monkeypatch.setenv("OPTO_GYM_MODEL", "local")
+
+    def trial(target):
+        put(folder, "bbh/navigate.json", [{"input": f"Q{k}", "target": target} for k in range(250)])
+        return list(plan([("BBH-navigate-v0", {})], [("ModelAlone", {})], seeds=1, limits={"oracle_calls": 1}).specs)
+
+    assert trial("Yes") == trial("Yes") != trial("No")
 
 
 @pytest.mark.parametrize(
