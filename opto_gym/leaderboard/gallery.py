@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import statistics
 import sys
 import time
@@ -116,6 +117,14 @@ def cards(*, progress: bool = True) -> Iterator[Card]:
 
 def _run(card: Card) -> Card:
     inner = unwrapped(registration.make(card.name, disable_env_checker=True))
+    card = dataclasses.replace(
+        card,
+        about=(inspect.getdoc(type(inner)) or "").split("\n")[0],
+        facts=_facts(inner),
+        anchors=inner.anchors,
+    )
+    if inner.uses_model and not os.environ.get("OPENAI_BASE_URL"):  # the embedded model's figures would say little
+        return dataclasses.replace(card, failed="A language model answers inside it: OPENAI_BASE_URL is not set.")
     start, reference = inner.problem.start, inner.reference_solution()
     best = start if reference is None else reference
     first = inner.evaluate(start)
@@ -137,10 +146,7 @@ def _run(card: Card) -> Card:
         picture = np.asarray(shown.render())
     return dataclasses.replace(
         card,
-        about=(inspect.getdoc(type(inner)) or "").split("\n")[0],
-        facts=_facts(inner),
         scores=Scores(floor, scored, len(some), total),
-        anchors=inner.anchors,
         feedback=tuple((kind, _cut(said[kind])) for kind in inner.feedback_kinds if said.get(kind)),
         seconds=statistics.median(times),
         picture=picture,
@@ -157,7 +163,7 @@ def _facts(inner: OptoEnv) -> dict[str, str]:
         "Score": f"from {inner.scores[0]:g} (worst) to {inner.scores[1]:g} (best)",
     }
     if inner.uses_model:
-        facts["Model inside"] = f"{inner.llm.model}, for these figures"
+        facts["Model inside"] = os.environ.get("OPTO_GYM_MODEL") or "any"
     return facts
 
 

@@ -34,6 +34,12 @@ class Broken(Valley):
         raise opto_gym.errors.MissingExtra("uxsim is not installed: pip install 'opto-gym[traffic]'")
 
 
+class Modelled(Valley):
+    """A task that asks a model."""
+
+    uses_model = True
+
+
 class Bug(Valley):
     def forward(self, p, example):
         raise NameError("undefined_name")
@@ -47,6 +53,7 @@ def few(monkeypatch):
         f"{HERE}:Hostile": [],
         f"{HERE}:Broken": [],
         f"{HERE}:Bug": [],
+        f"{HERE}:Modelled": [],
     }
     monkeypatch.setattr(gallery, "families", lambda: names)
 
@@ -58,8 +65,9 @@ def test_a_card_a_family():
     assert len({opto_gym.spec(name).entry_point for name in found}) == len(found)
 
 
-def test_what_the_cards_say(few):
-    program, adder, hostile, broken, bug = gallery.cards(progress=False)
+def test_what_the_cards_say(few, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    program, adder, hostile, broken, bug, modelled = gallery.cards(progress=False)
     assert program.others == ("Another-v0",)
     assert (program.scores.reference, program.scores.examples, program.scores.of) == (0.0, 1, 1)
     assert program.scores.floor > 0
@@ -74,6 +82,9 @@ def test_what_the_cards_say(few):
     assert text.endswith("characters more)")
     assert broken.failed == "uxsim is not installed: pip install 'opto-gym[traffic]'"
     assert bug.failed == "NameError: undefined_name"
+    assert "OPENAI_BASE_URL is not set" in modelled.failed
+    assert modelled.about == "A task that asks a model."
+    assert modelled.scores is None
 
 
 def test_the_page(few, tmp_path, capsys):
@@ -81,7 +92,7 @@ def test_the_page(few, tmp_path, capsys):
     page = tmp_path / "a" / "b" / "index.html"
     assert capsys.readouterr().out.strip() == str(page)
     text = page.read_text()
-    assert text.count("<article") == 5
+    assert text.count("<article") == 6
     assert "<script" not in text
     assert "<img src=x" not in text
     assert "pip install &#39;opto-gym[traffic]&#39;" in text
