@@ -67,7 +67,8 @@ def figure(found: Sequence[Measured], recipe: Recipe) -> str:
     picture = Figure(figsize=(7.2, 4.4), layout="constrained")
     ax = picture.subplots()
     lines = [c for c in recipe.curves if not c.level]
-    end = max([m.curve.oracle_calls for m in found if not m.curve.level] + [p[0] for c in lines for p in c.published])
+    ends = [m.curve.oracle_calls for m in found if not m.curve.level] + [p[0] for c in lines for p in c.published]
+    end = max(ends, default=1)
     colors, handles = iter(itertools.cycle(COLORS)), list[Any]()
 
     def named(label: str, color: str = "#555555", **style: Any) -> None:

@@ -21,8 +21,7 @@ import numpy as np
 
 from .. import registration
 from ..baselines.recipes import Curve, Recipe
-from ..errors import RecordError
-from .records import digest
+from .records import RunFolder, digest
 from .report import TrialData, load
 from .run import Plan, execute, plan
 from .stats import Array, interval, mean
@@ -206,10 +205,7 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
         for seed in range(curve.seeds)
     }
     latest: dict[str, TrialData] = {}
-    try:
-        recorded = load(folder)
-    except RecordError:  # interrupted before its first trial
-        return
+    recorded = load(folder) if RunFolder(folder).trials() else []  # it may have been interrupted before its first trial
     for trial in sorted(recorded, key=lambda t: t.data["started"]):  # an agent whose source changed has newer ones
         spec = trial.data["spec"]
         key = digest([spec[k] for k in ("env", "env_arguments", "mask", "agent", "settings", "seed")])
