@@ -77,6 +77,12 @@ def direction(feedback: Feedback) -> int:
     return ("larger" in text) - ("smaller" in text)
 
 
+def no_real_numbers(cls: type[Agent], problem: Problem) -> str | None:
+    """Why an agent that moves real numbers can't work on the problem, or None."""
+    numbers = all(isinstance(p.space, Number) and not p.space.integer for p in problem.parameters)
+    return None if numbers else f"{cls.__name__} moves real numbers, and other kinds of parameters are among these"
+
+
 class Moments:
     """Adam's running means of the gradient and of its square, and the steps that follow from them."""
 
@@ -118,8 +124,7 @@ class Adam(Agent):
     @classmethod
     def why_not(cls, problem: Problem) -> str | None:
         """Why not: all parameters must be numbers."""
-        numbers = all(isinstance(p.space, Number) and not p.space.integer for p in problem.parameters)
-        return None if numbers else "Adam moves real numbers, and other kinds of parameters are among these"
+        return no_real_numbers(cls, problem)
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
         """Begins a new problem."""

@@ -15,7 +15,7 @@ import numpy as np
 from ..agents.base import Agent, Oracle, Run, Values
 from ..core import Problem, TraceFeedback
 from ..spaces import Number
-from .adam import Moments, direction
+from .adam import Moments, direction, no_real_numbers
 
 _Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -26,8 +26,7 @@ class _Numbers(Agent):
     @classmethod
     def why_not(cls, problem: Problem) -> str | None:
         """Why not: all parameters must be real numbers."""
-        numbers = all(isinstance(p.space, Number) and not p.space.integer for p in problem.parameters)
-        return None if numbers else f"{cls.__name__} moves real numbers, and other kinds of parameters are among these"
+        return no_real_numbers(cls, problem)
 
     def bounds(self) -> list[tuple[float, float]]:
         """Lowest and highest values, by parameter."""
