@@ -63,9 +63,9 @@ class BlameAssign(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (lists of 12 numbers from 0 to 20). An oracle call takes 30 to 50 ms, the test split 0.3 to
-    0.6 s; no language model, no data set. Source: our own; that blame is what a trace assigns is the thesis of the Trace paper (Cheng, Nie
-    and Swaminathan, NeurIPS 2024).
+    A distribution (lists of 12 numbers from 0 to 20). An oracle call takes 30 to 50 ms, the test split 0.3 to 0.6 s; no
+    language model, no data set. Source: our own; that blame is what a trace assigns is the thesis of the Trace paper
+    (Cheng, Nie and Swaminathan, NeurIPS 2024).
 
     ## Version history
     * v0: first version.
