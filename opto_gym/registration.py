@@ -182,6 +182,9 @@ register("NumericalOptimization-v0", "opto_gym.envs.numerical:NumericalOptimizat
 register("BinaryLock-v0", "opto_gym.envs.lock:BinaryLock")
 register("BlameAssign-v0", "opto_gym.envs.blame:BlameAssign")
 register("LongTrace-v0", "opto_gym.envs.long_trace:LongTrace")
+register("Traffic-v0", "opto_gym.envs.traffic:Traffic")
+register("TrafficPaper-v0", "opto_gym.envs.traffic:TrafficPaper")
+register("TrafficGrid-v0", "opto_gym.envs.traffic:TrafficGrid")
 register("GSM8K-v0", "opto_gym.envs.questions:GSM8K", nondeterministic=True)
 for _subject in ("college_physics", "machine_learning"):
     _settings = {"subject": _subject}
@@ -226,6 +229,12 @@ for _name, _path in {
     "HuntTarget": "opto_gym.baselines.battleship:HuntTarget",
     "Density": "opto_gym.baselines.battleship:Density",
     "Adam": "opto_gym.baselines.adam:Adam",
+    "SCATS": "opto_gym.baselines.traffic:SCATS",
+    "GaussianProcess": "opto_gym.baselines.search:GaussianProcess",
+    "PSO": "opto_gym.baselines.search:PSO",
+    "CMA-ES": "opto_gym.baselines.search:CMAES",
+    "TPE": "opto_gym.baselines.search:TPE",
+    "Grid": "opto_gym.baselines.search:Grid",
     "AdamBare": "opto_gym.baselines.numerical:AdamBare",
     "LBFGS": "opto_gym.baselines.numerical:LBFGS",
     "NelderMead": "opto_gym.baselines.numerical:NelderMead",
@@ -239,9 +248,9 @@ for _name, _path in {
     "NearestInsertion": "opto_gym.baselines.opro:NearestInsertion",
     "FarthestInsertion": "opto_gym.baselines.opro:FarthestInsertion",
     "ExactTour": "opto_gym.baselines.opro:ExactTour",
+    "ScriptedExpert": "opto_gym.baselines.metaworld:ScriptedExpert",
     "ModelAlone": "opto_gym.baselines.prompting:ModelAlone",
     "ChainOfThought": "opto_gym.baselines.prompting:ChainOfThought",
     "FewShot": "opto_gym.baselines.prompting:FewShot",
-    "ScriptedExpert": "opto_gym.baselines.metaworld:ScriptedExpert",
 }.items():
     register_agent(_name, _path)

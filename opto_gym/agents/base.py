@@ -152,15 +152,18 @@ def at_least(least: int, **settings: Any) -> None:
 def _one_by_one(loop: Run) -> Run:
     """A generator that may yield lists, as one that yields single proposals."""
     next(loop)
-    wanted = loop.send((yield))
-    while True:
-        if isinstance(wanted, list):
-            observations = []
-            for values in wanted:
-                observations.append((yield values))
-            wanted = loop.send(observations)
-        else:
-            wanted = loop.send((yield wanted))
+    try:
+        wanted = loop.send((yield))
+        while True:
+            if isinstance(wanted, list):
+                observations = []
+                for values in wanted:
+                    observations.append((yield values))
+                wanted = loop.send(observations)
+            else:
+                wanted = loop.send((yield wanted))
+    except StopIteration:  # it has no more to propose
+        return
 
 
 def _from_optimize(agent: Agent) -> Run:

@@ -102,3 +102,43 @@ def lights(names: Sequence[str], states: Sequence[bool | None], title: str) -> n
         axes.add_patch(box)
         axes.text(k, 0, name, ha="center", va="center", color="white", fontsize=12, weight="bold")
     return to_array(figure)
+
+
+def streets(
+    places: Mapping[str, tuple[float, float]],
+    links: Sequence[tuple[str, str, int]],
+    queues: Mapping[tuple[str, str], float],
+    labels: Mapping[str, str],
+    title: str,
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A street network; traffic keeps right, and a link that ends at a signal grows red and wide with its queue."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 7), dpi=100, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    axes.set(aspect="equal")
+    axes.set_title(title, fontsize=13, color="#223", pad=14)
+    axes.axis("off")
+    shade = LinearSegmentedColormap.from_list("queue", ["#b9c6d3", "#e9a23b", "#d1495b"])
+    most = max(5.0, *queues.values()) if queues else 5.0
+    for a, b, _ in links:
+        (x, y), (u, v) = places[a], places[b]
+        dx, dy, aside = u - x, v - y, 0.07
+        x, u, y, v = x + aside * dy, u + aside * dy, y - aside * dx, v - aside * dx
+        queue = queues.get((a, b))
+        share = min((queue or 0.0) / most, 1.0)
+        axes.plot([x, u], [y, v], color=shade(share), lw=2 + 8 * share, solid_capstyle="butt", zorder=1 + share)
+        if queue is not None:
+            at = (x + 0.55 * (u - x) + 0.1 * dy, y + 0.55 * (v - y) - 0.1 * dx)
+            axes.text(*at, f"{queue:.0f}", ha="center", va="center", fontsize=9, color="#556", zorder=4)
+    for name, place in places.items():
+        if name in labels:
+            box = {"boxstyle": "round,pad=0.35", "fc": "#2c6e9b", "lw": 0}
+            axes.text(*place, labels[name], ha="center", va="center", fontsize=9, color="white", bbox=box, zorder=5)
+        else:
+            box = {"boxstyle": "circle,pad=0.3", "fc": "white", "ec": "#7a8"}
+            axes.text(*place, name, ha="center", va="center", fontsize=9, color="#445", bbox=box, zorder=5)
+    xs, ys = zip(*places.values(), strict=True)
+    axes.set(xlim=(min(xs) - 0.3, max(xs) + 0.3), ylim=(min(ys) - 0.3, max(ys) + 0.3))
+    return to_array(figure)

@@ -13,6 +13,7 @@ from opto_gym.baselines.adam import Adam
 from opto_gym.baselines.blame import BlameGraph
 from opto_gym.baselines.locks import LockGraph
 from opto_gym.baselines.opro import LeastSquares, Tour
+from opto_gym.baselines.traffic import SCATS
 from opto_gym.core import TraceFeedback
 from opto_gym.errors import BudgetSpent, OptoGymError
 from opto_gym.llm import Budget, Client
@@ -26,6 +27,7 @@ TASKS = [
     "Battleship-v0",
     "LinearRegression-v0",
     "TSP-v0",
+    "Traffic-v0",
     *("BinaryLock-v0", "LongTrace-v0"),
 ]
 
@@ -131,7 +133,7 @@ def test_masked_graphs_are_survived_or_refused_plainly(made):
             observation.graph.masked(["code", "documentation", "inputs", "others"]), observation.feedback
         )
 
-    if isinstance(make(), Adam | LeastSquares | Tour | LockGraph | BlameGraph):
+    if isinstance(make(), Adam | LeastSquares | SCATS | Tour | LockGraph | BlameGraph):
         with pytest.raises(OptoGymError, match="masked"):
             rollout(make(), env, 2, change=masked)
     else:

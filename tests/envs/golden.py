@@ -41,6 +41,11 @@ CASES = [
     ("BBH-object_counting-v0", {"data": "sample", "partition": "trace-paper", "rule": "strict"}),
     *((name, {}) for name in opto_gym.registered_envs() if name.startswith("MetaWorld-")),
     ("MetaWorld-Reach-v0", {"relative": False, "success": "last", "stream": True, "step_feedback": "output"}),
+    ("Traffic-v0", {}),
+    ("Traffic-v0", {"batch": 2, "feedback": ["reward"]}),
+    ("TrafficPaper-v0", {}),
+    ("TrafficGrid-v0", {}),
+    ("TrafficGrid-v0", {"n": 1}),
     ("LinearRegression-v0", {}),
     ("LinearRegression-v0", {"w": 36, "b": -1, "repetition": 4, "integer": False}),
     ("TSP-v0", {}),
@@ -59,7 +64,7 @@ def other_values(env):
     if "reason" in env.problem.start:
         return Enumeration.policy
     if ChainOfThought.why_not(env.problem) is None:
-        return ChainOfThought.values(env.problem)
+        return {**env.problem.start, **ChainOfThought.values(env.problem)}
     return {p.name: between(p, k) for k, p in enumerate(env.parameters)}
 
 
