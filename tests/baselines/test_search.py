@@ -53,10 +53,10 @@ class Wide(Bowl):
 
 @pytest.mark.parametrize("name", [pytest.param(SEARCHERS[0], marks=pytest.mark.slow), *SEARCHERS[1:]])
 def test_searchers_improve_on_the_start(name):
-    env = Bowl(oracle_calls=16)
+    env = Bowl(oracle_calls=12)
     env.reset(seed=0)
     start = env.last.score
-    scores = drive(opto_gym.make_agent(name), env, 16, seed=3)
+    scores = drive(opto_gym.make_agent(name), env, 12, seed=3)
     assert min(scores) < start / 2
 
 
@@ -74,12 +74,12 @@ def test_proposals_are_in_their_spaces(name):
 
 @pytest.mark.parametrize("name", [pytest.param("GaussianProcess", marks=pytest.mark.slow), "TPE", "Grid"])
 def test_choices_are_searched_where_the_library_can(name):
-    env = Menu(oracle_calls=12)
+    env = Menu(oracle_calls=8)
     agent = opto_gym.make_agent(name)
     agent.reset(env.problem, seed=0)
     observation, _ = env.reset(seed=0)
     moods = set()
-    for _ in range(12):
+    for _ in range(8):
         values = agent.propose(observation)
         observation, *_ = env.step(values)
         moods.add(values["mood"])

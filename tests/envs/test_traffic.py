@@ -200,7 +200,7 @@ def test_the_papers_start_and_scats():
     start = [env.evaluate(START, examples=[k]).metrics for k in range(20)]
     plans, results = zip(*(scats(env, k) for k in range(20)), strict=True)
     assert np.mean([m["paper"] for m in start]) == pytest.approx(109.63, abs=0.01)
-    assert np.mean([m["corrected"] for m in start]) == pytest.approx(35.0, abs=0.1)
+    assert np.mean([m["corrected"] for m in start]) == pytest.approx(34.87, abs=0.01)
     assert np.mean([e.score for e in results]) == pytest.approx(43.26, abs=0.01)
     assert {p["EW_time"] for p in plans} == {20, 21}
     assert {p["NS_time"] for p in plans} == {15, 16}
