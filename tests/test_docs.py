@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opto_gym.leaderboard import run
+from opto_gym.leaderboard.gallery import families
 from tests.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
@@ -40,3 +41,13 @@ def test_examples_run(path, monkeypatch, capsys, tmp_path):
         module = tmp_path / "example.py"
         module.write_text("\n".join(found).replace('model="local"', 'model="fake"'))
         exec(compile(module.read_text(), str(module), "exec"), {"__name__": "example"})
+
+
+def test_the_gallery_shows_every_family():
+    page = (ROOT / "docs" / "gallery.md").read_text()
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == list(families()), "run scripts/make_gallery.py"
+    shown = {path.name for path in (ROOT / "docs" / "gallery").iterdir()}
+    assert set(re.findall(r"^!\[.+\]\(gallery/(.+)\)$", page, re.MULTILINE)) == shown
+    for card in page.split("\n## ")[1:]:
+        assert "* Parameters: " in card
+        assert "| floor | reference |" in card or "A language model answers inside it" in card
