@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import opto_gym
-from opto_gym import OptoEnv
+from opto_gym import OptoEnv, registration
 from opto_gym.cli import main
 from opto_gym.errors import DataNotFound, MissingExtra
-from opto_gym.leaderboard import RunFolder, TrialFolder
+from opto_gym.leaderboard import RunFolder, TrialFolder, gallery
 from opto_gym.leaderboard.report import html
 from opto_gym.leaderboard.report import load as load_trials
 from opto_gym.leaderboard.suites import load, names, suite_plan
@@ -173,3 +173,10 @@ def test_every_name_in_it_is_registered(name):
         assert task.env in opto_gym.registered_envs()
         for agent in task.agents:
             assert (agent if isinstance(agent, str) else agent[0]) in opto_gym.registered_agents()
+
+
+def test_smoke_has_every_family():
+    families = {type(opto_gym.make(t.env, **t.arguments).unwrapped) for t in load("smoke").tasks}
+    for name in gallery.families():
+        cls = registration._load(opto_gym.spec(name).entry_point)
+        assert any(issubclass(cls, family) for family in families), name  # a variant belongs to its family
