@@ -28,7 +28,7 @@ TASKS = [
     "LinearRegression-v0",
     "TSP-v0",
     "Traffic-v0",
-    *("BinaryLock-v0", "LongTrace-v0"),
+    *("BinaryLock-v0", "LongTrace-v0", "MetaWorld-Reach-v0"),
 ]
 
 
