@@ -175,7 +175,7 @@ An interrupted one goes on by the same command. Curves of a language model run w
 
 
 def _section(recipe: Recipe, out: Path, page: Path) -> str:
-    found = measure(recipe, "paper", out)
+    found = [m for m in measure(recipe, "paper", out) if len(m.trials) == m.wanted]
     parts = [f"## {recipe.title}", f"Source: {recipe.source}. {recipe.reading}"]
     if found:
         folder = page.with_suffix("")

@@ -84,18 +84,27 @@ def jobs(
         if needs_model(curve) and model is None:
             made.append(Job(curve, folder, None, f"{curve.agent} asks a language model: give one by --model"))
             continue
-        planned = plan(
-            curve.envs(),
+        made.append(Job(curve, folder, _plan(curve, model, base_url)))
+    return made
+
+
+def _plan(curve: Curve, model: str | None, base_url: str | None) -> Plan:
+    plans = [
+        plan(
+            [(curve.env, arguments)],
             [(curve.agent, curve.settings)],
-            seeds=curve.seeds,
+            seeds=seeds,
             limits={"oracle_calls": curve.oracle_calls},
             model=model,
             base_url=base_url,
             mask=curve.mask,
             test_scores="each" if curve.score == "test" else "never",
         )
-        made.append(Job(curve, folder, planned))
-    return made
+        for arguments, seeds in curve.trials()
+    ]
+    specs = {trial: spec for p in plans for trial, spec in p.specs.items()}
+    limits = {trial: budget for p in plans for trial, budget in p.limits.items()}
+    return dataclasses.replace(plans[0], specs=specs, limits=limits)
 
 
 def needs_model(curve: Curve) -> bool:
@@ -199,11 +208,11 @@ def measure(recipe: Recipe, size: str, out: str | Path = OUT) -> list[Measured]:
 
 
 def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator[Measured]:
-    wanted = {
-        digest([env, arguments, curve.mask, curve.agent, curve.settings, seed])
-        for env, arguments in curve.envs()
-        for seed in range(curve.seeds)
-    }
+    wanted = [
+        digest([curve.env, arguments, curve.mask, curve.agent, curve.settings, seed])
+        for arguments, seeds in curve.trials()
+        for seed in seeds
+    ]
     latest: dict[str, TrialData] = {}
     recorded = load(folder) if RunFolder(folder).trials() else []  # it may have been interrupted before its first trial
     for trial in sorted(recorded, key=lambda t: t.data["started"]):  # an agent whose source changed has newer ones
@@ -213,7 +222,7 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
             latest[key] = trial
     if not latest:
         return
-    trials = [latest[key] for key in sorted(latest, key=lambda k: latest[k].name)]
+    trials = [latest[key] for key in wanted if key in latest]
     x = np.arange(curve.oracle_calls + 1, dtype=np.float64)
     values = np.array([_values(t, curve) for t in trials])
     also = None if recipe.also is None else _also(recipe.also, values, trials)

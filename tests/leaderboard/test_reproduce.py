@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -75,15 +76,15 @@ def test_a_recipe_is_valid(name):
         assert curve.seconds > 0
         for size in recipes.SIZES:
             at_size = curve.sized(size)
-            env, arguments = at_size.envs()[-1]
-            problem = opto_gym.make(env, **arguments).unwrapped.problem
+            arguments, _ = at_size.trials()[-1]
+            problem = opto_gym.make(curve.env, **arguments).unwrapped.problem
             assert opto_gym.make_agent(curve.agent, **curve.settings).why_not(problem) is None
         calls = [call for call, _, _ in curve.published]
         assert calls == sorted(set(calls))
         assert all(0 <= call <= curve.oracle_calls for call in calls)
         assert all(se is None or se > 0 for _, _, se in curve.published)
         small = curve.sized("smoke")
-        assert len(small.envs()) * small.seeds * small.oracle_calls <= 20
+        assert len(small.trials()) * small.seeds * small.oracle_calls <= 20
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -92,8 +93,25 @@ def test_curves_that_share_records_are_of_the_same_trials(name):
     for curve in recipes.load(name).curves:
         groups.setdefault(curve.records or curve.name, []).append(curve)
     for curves in groups.values():
-        trials = [(c.agent, c.settings, c.envs(), c.seeds, c.oracle_calls, c.mask, c.score == "test") for c in curves]
+        trials = [(c.agent, c.settings, c.env, c.trials(), c.oracle_calls, c.mask, c.score == "test") for c in curves]
         assert all(t == trials[0] for t in trials)
+
+
+def test_no_two_trials_of_a_curve_share_a_seed(tmp_path):
+    text = OWN.replace('"tests.tasks:Valley"', '"NumericalOptimization-v0"\nover = { problem = [4, 7] }')
+    recipe = recipes.parse("x", text.replace("seeds = 3", "seeds = 2"))
+    specs = list(reproduce.jobs(recipe, "paper", tmp_path)[0].plan.specs.values())
+    assert [(s.env_arguments["problem"], s.seed) for s in specs] == [(4, 0), (4, 1), (5, 2), (5, 3), (6, 4), (6, 5)]
+
+
+@pytest.mark.slow
+def test_random_agents_begin_differently_in_each_trial(tmp_path):
+    recipe = recipes.load("figure-5b")
+    recipe = dataclasses.replace(recipe, curves=tuple(c for c in recipe.curves if c.name == "Particle swarm"))
+    reproduce.run(reproduce.jobs(recipe, "smoke", tmp_path), progress=False)
+    (swarm,) = reproduce.measure(recipe, "smoke", tmp_path)
+    first = [json.dumps(t.steps[1]["parameters"]) for t in swarm.trials]
+    assert len(set(first)) == len(first) == 2
 
 
 def test_an_unknown_name_gives_the_nearest(capsys):
@@ -273,3 +291,6 @@ def test_the_docs_page_is_made_from_the_records(own, tmp_path, capsys):
     shutil.rmtree(page.parent / "reproduction")
     main(arguments)
     assert page.read_text() == said
+    shutil.rmtree(next((tmp_path / "figure-0" / "paper" / "random-steps" / "trials").iterdir()))
+    main(arguments)  # a curve whose trials are not all done is not shown
+    assert "(`opto-gym reproduce figure-0`): Random steps." in page.read_text()

@@ -75,11 +75,17 @@ class Curve:
             raise ValueError(f"expected a size of {SIZES}, got {size!r}")
         return dataclasses.replace(self, **self.smoke) if size == "smoke" else self
 
-    def envs(self) -> list[tuple[str, dict[str, Any]]]:
-        """The environments of its trials, with their arguments."""
+    def trials(self) -> list[tuple[dict[str, Any], list[int]]]:
+        """(the environment's arguments, the trials' seeds), one for each value of `over`.
+
+        No two trials have the same seed: an agent's random choices must not be those of the trial before.
+        """
         ranges = [range(first, end) for first, end in self.over.values()]
         varied = (dict(zip(self.over, values, strict=True)) for values in itertools.product(*ranges))
-        return [(self.env, {**self.arguments, **more}) for more in varied]
+        return [
+            ({**self.arguments, **more}, list(range(k * self.seeds, (k + 1) * self.seeds)))
+            for k, more in enumerate(varied)
+        ]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
