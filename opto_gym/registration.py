@@ -209,7 +209,7 @@ register("Negotiation-v0", "opto_gym.envs.negotiation:Negotiation")
 
 for _task in (
     *("reach", "push", "pick-place"),  # the paper's
-    *("assembly", "button-press", "button-press-topdown", "button-press-topdown-wall", "coffee-button"),
+    *("assembly", "box-close", "button-press", "button-press-topdown", "button-press-topdown-wall", "coffee-button"),
     *("coffee-push", "dial-turn", "door-close", "door-lock", "door-open", "door-unlock", "drawer-close"),
     *("drawer-open", "faucet-close", "faucet-open", "hand-insert", "handle-press-side", "handle-press"),
     *("plate-slide-back-side", "plate-slide-back", "plate-slide", "push-wall", "reach-wall"),

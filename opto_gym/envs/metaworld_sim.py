@@ -61,18 +61,23 @@ class Simulation:
         # With its goal in sight, as in the multi-task benchmarks: the meta-learning ones show zeros in its place.
         shown = pickle.dumps({"env_cls": kind, "rand_vec": None, "partially_observable": False})
         self._env.set_task(importlib.import_module("metaworld.types").Task(task, shown))
-        self._env._freeze_rand_vec = False  # each reset draws where things are, ...
-        self._env.seeded_rand_vec = True  # ... from the environment's own generator, not from NumPy's
+        self._env.seeded_rand_vec = True  # places are drawn from the environment's own generator, not from NumPy's
         self._env.max_path_length = math.inf
         self._reset = importlib.import_module("gymnasium.envs.mujoco").MujocoEnv.reset
         self._expert = _Expert(task)
         self._low = np.zeros(4, np.float32)
+        self._condition: int | None = None
         self.observation: NDArray[np.float64] = np.zeros(39)
 
     def reset(self, condition: int) -> None:
         """Puts hand, object and goal where this number says: equal numbers, equal places."""
-        self._env.np_random = np.random.default_rng(condition)
-        # Meta-World's own reset puts everything in its place, and then once more by its parent's, which is enough.
+        if condition != self._condition:
+            self._env.np_random = np.random.default_rng(condition)
+            self._env._freeze_rand_vec = False
+            self._reset(self._env)  # draws the places
+            self._env._freeze_rand_vec = True
+            self._condition = condition
+        # Some tasks move bodies too late for the same reset to see them: like Meta-World's own, this is the second one.
         now = self._reset(self._env)[0][:18]
         self._env._prev_obs = now.copy()
         self.observation = np.concatenate((now, now, self._env._get_pos_goal()))
