@@ -1,6 +1,6 @@
 """What an oracle call on Meta-World costs beside the bare simulator: the same simulator steps, from the same reset.
 
-Aim: at least 95 % of the bare simulator's speed in full episodes. Macro steps reach it; an oracle call 90 to 95 %,
+Aim: at least 95 % of the bare simulator's speed in full episodes. Macro steps reach it; an oracle call 80 to 91 %,
 since its candidate's process takes 8 to 14 ms an episode.
 """
 

@@ -164,10 +164,10 @@ class MetaWorld(OptoEnv):
     ## Kind, cost and source
     A distribution (places of objects and goal); an example is a condition's number. An oracle call takes 30 to 70 ms
     for the start values, 25 to 120 ms for the expert, 80 to 150 ms for 200 simulator steps, which the bare simulator
-    does in 9/10 of that; the test split 1.5 to 6 s on one core. The first call makes the simulator, 0.2 s, and imports
-    MuJoCo, 1 s. No language model, no data set. Source: the experiment of the Trace paper and LLF-Bench's wrapper,
-    re-made from their descriptions on the packages `metaworld` 3 (MIT licence) and `mujoco` 3 (Apache-2.0): other
-    versions of them, or other processors, may differ in the last digits.
+    does in 80 to 91 % of that; the test split 1.5 to 6 s on one core. The first call makes the simulator, 0.2 s, and
+    imports MuJoCo, 1 s. No language model, no data set. Source: the experiment of the Trace paper and LLF-Bench's
+    wrapper, re-made from their descriptions on the packages `metaworld` 3 (MIT licence) and `mujoco` 3 (Apache-2.0):
+    other versions of them, or other processors, may differ in the last digits.
 
     Which of Meta-World's 50 tasks are in is measured by `scripts/metaworld_tasks.py` (metaworld 3.1.1, mujoco 3.3.0).
     With `success="last"` the expert solves all 50 conditions of those, too, but for coffee-button (19) and
