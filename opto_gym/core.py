@@ -155,6 +155,10 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         """The best parameters known, or None."""
         return None
 
+    def measure(self, parameters: Mapping[str, Any]) -> Mapping[str, float | None]:
+        """What else is to be known of the parameters that a trial recommends, by name; nothing by default."""
+        return {}
+
     # ---------------------------------------------------------------- the rest is done
     def __init__(
         self,
@@ -258,14 +262,16 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
 
     def _evaluate(self, values: Mapping[str, Any], split: str, examples: Sequence[Any]) -> Evaluation:
         code = {q.space.function: values[q.name] for q in self.parameters if isinstance(q.space, Code)}
+        if not self.runs_code:
+            code = {}
         with Candidate(code, self.host()) as candidate:
             p = Parameters((q.name, self._traced(q, values[q.name], candidate)) for q in self.parameters)
             runs: list[tuple[Any, trace.Node, Feedback]] = []
             for which in examples:
-                candidate.restart()  # nothing is remembered from one example to the next
                 if len(runs) >= PATIENCE and all(_timed_out(node) for _, node, _ in runs[-PATIENCE:]):
                     runs.append((which, *runs[-1][1:]))  # a loop without end costs its limit a few times, not 200
                 else:
+                    candidate.restart()  # nothing is remembered from one example to the next
                     runs.append((which, *self._run(values, p, split, which)))
         return self._join(p, runs)
 

@@ -13,7 +13,7 @@ from .trace.parameters import Executor
 class Candidate:
     """The program made of a proposal's code parameters.
 
-    Its process starts at the first call of an example, and what it remembers ends with the example.
+    Its process starts with the example, and what it remembers ends with it.
 
     Args:
         sources: Python source by the name of the function that it defines.
@@ -29,10 +29,16 @@ class Candidate:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.restart()
+        self.close()
 
     def restart(self) -> None:
-        """Ends the process; the next call begins a new one."""
+        """Ends the process and begins a new one, which gets ready while the environment does."""
+        self.close()
+        if self._sources:
+            self._program = sandbox.shared().load(self._sources, host=self._host)
+
+    def close(self) -> None:
+        """Ends the process."""
         if self._program is not None:
             self._program.close()
             self._program = None
@@ -41,8 +47,7 @@ class Candidate:
         """Calls the function in the candidate's process; raises what it raises, as far as Python knows the type."""
 
         def run(source: str, args: tuple[Any, ...]) -> Any:
-            if self._program is None:
-                self._program = sandbox.shared().load(self._sources, host=self._host)
+            assert self._program is not None
             result = self._program.call(function, list(args))
             if result.error is not None:
                 raise as_exception(result.error)

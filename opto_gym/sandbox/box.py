@@ -185,8 +185,7 @@ class Sandbox:
             host: Functions for this program alone, beside the sandbox's own.
 
         Raises:
-            SandboxError: If the level can't be had, or no process be started. A source that does not compile is a
-                `Result` of its calls.
+            SandboxError: If the level can't be had. A source that does not compile is a `Result` of its calls.
         """
         self.check()
         return Program(self, dict(sources), {**self.host, **(host or {})})
@@ -222,6 +221,7 @@ class Sandbox:
             ``platform``, and ``missing``: what this machine does not grant, and why.
         """
         with Program(self, {}, {}) as program:
+            program._meet()
             report = self._living(None).report
             return report | {
                 "least": self.least,
@@ -266,25 +266,31 @@ class Program:
     def __init__(self, box: Sandbox, sources: dict[str, str], host: dict[str, Callable[..., Any]]) -> None:
         self._box, self._limits, self._host, self._sources = box, box.limits, host, sources
         self._calls, self._host_calls, self._host_seconds, self._seconds = 0, 0, 0.0, 0.0
-        self._number, self._pid, self._waits = 0, 0, -1
+        self._number, self._pid, self._waits, self.missing = 0, 0, -1, list[str]()
         self._dead: CandidateError | None = None
-        self._begin(None)
+        self._zygote = box._living(None)
+        with contextlib.suppress(OSError):  # `_meet` tries once more
+            self._start()
 
-    def _begin(self, broken: _Zygote | None) -> None:
-        """Starts the process, with one more attempt where the zygote has died or does not answer."""
-        limits = self._limits
+    def _start(self) -> None:
+        """Has the process forked. It locks itself in while the caller goes on; `_meet` waits for it."""
         first = {
             "sources": self._sources,
             "hosts": list(self._host),
-            "output": limits.output,
-            "limits": {"memory": limits.memory, "cpu": limits.cpu},
+            "output": self._limits.output,
+            "limits": {"memory": self._limits.memory, "cpu": self._limits.cpu},
         }
+        self._number, self._channel = self._zygote.spawn()
+        send(self._channel, first, Deadline(_PATIENCE))
+
+    def _meet(self) -> None:
+        """Waits for the process, with one more attempt where the zygote has died or does not answer."""
         for last in (False, True):
-            self._zygote = self._box._living(broken)
             try:
-                self._number, self._channel = self._zygote.spawn()
+                if not self._number:
+                    self._start()
                 deadline = Deadline(_PATIENCE)
-                send(self._channel, first, deadline)
+                self._channel.settimeout(_PATIENCE)
                 pid = self._sender()
                 hello = receive(self._channel, deadline, 1000)
             except (Ended, OSError) as e:
@@ -292,6 +298,7 @@ class Program:
                 if last:
                     raise SandboxError(f"no process can be started for a candidate's code: {e}") from e
                 broken = self._zygote if isinstance(e, TimeoutError) or self._zygote.dies(0.1) else None
+                self._zygote = self._box._living(broken)
                 continue
             if "failed" in hello:
                 self._let_go()
@@ -338,6 +345,7 @@ class Program:
             KeyError: If no source has that name.
             TypeError: If the arguments are not plain data.
             OptoGymError, BudgetSpent: What a host function raised.
+            SandboxError: If no process can be started.
         """
         if name not in self._sources:
             raise KeyError(f"expected one of {sorted(self._sources)}, got {name!r}")
@@ -346,6 +354,8 @@ class Program:
         if self._zygote.owner != os.getpid():
             raise SandboxError("a program belongs to the process that loaded it; load one after the fork")
         args = plain(list(args), f"the arguments of {name}")
+        if not self._pid:
+            self._meet()
         begin, self._host_seconds = time.monotonic(), 0.0
         try:
             try:
@@ -354,8 +364,9 @@ class Program:
                 # The zygote took its programs along. Nothing is lost before the first answer; else the state is.
                 if self._calls > 1 or self._host_calls or self._zygote.alive():
                     raise
-                self._channel.close()
-                self._begin(self._zygote)
+                self._let_go()
+                self._zygote = self._box._living(self._zygote)
+                self._meet()
                 answer = self._ask(name, args)
             value, error = answer.get("value"), None
             if "error" in answer:

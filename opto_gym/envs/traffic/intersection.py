@@ -125,10 +125,10 @@ class Traffic(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    A distribution (days). An oracle call takes 38 ms, 5 of them to give the world's memory back; a bare run of UXsim
-    takes 31 ms, and with the garbage collection that gives its memory back some 70 to 107. No language model, no data
-    set. UXsim: MIT licence. It drops what is left of a vehicle at the end of each slot of 6 seconds, so that of some
-    3,000 nominal vehicles about 1,460 come, as in the paper.
+    A distribution (days). An oracle call takes 35 ms, of which 4 give the world's memory back at once; a bare run of
+    UXsim takes 37, the garbage collector's work for it included. No language model, no data set. UXsim: MIT licence.
+    It drops what is left of a vehicle at the end of each slot of 6 seconds, so that of some 3,000 nominal vehicles about
+    1,460 come, as in the paper.
 
     ## Version history
     * v0: first version.
