@@ -54,6 +54,8 @@ LEFT_OUT = {
 """Examples of the published files, by place, that the partition of our own leaves out."""
 
 PARTITIONS = ("opto", "trace-paper")
+MEASURED = 20
+"""Test questions on which a trial's model dependence is measured."""
 SLOT = "{question}"
 START_TEMPLATE = f"Question: {SLOT}\nAnswer:"
 START_CREATE = '''def create_prompt(prompt_template, question):
@@ -119,7 +121,8 @@ class BBH(Asking):
     `model_dependence` tells the share of answers that change when another question's reply is put in: 0 for a program
     that answers by itself. Such programs score 1 on boolean_expressions, multistep_arithmetic_two, dyck_languages and
     word_sorting, where `reference_solution` is one: whoever compares prompts should leave these four out, or report the
-    dependence. The other 23 have no reference.
+    dependence, which a trial measures for its recommended parameters on 20 test questions, and the report shows. The
+    other 23 have no reference.
 
     ## Arguments
     * `task`: one of the 27; the ids `BBH-<task>-v0` set it.
@@ -208,6 +211,11 @@ class BBH(Asking):
             parts = (*parts, Part("hindsight_negative", "The prompt does not hold the question."))
         said = {"prompt": prompt.data, "reply": reply.data, "answer": answer.data}
         return answer, Feedback(judged.score, parts, judged.success, metrics=said)
+
+    def measure(self, parameters: Mapping[str, Any]) -> Mapping[str, float | None]:
+        """`model_dependence` on the first test questions."""
+        few = range(min(MEASURED, len(self.splits["test"])))
+        return {"model_dependence": self.model_dependence(parameters, split="test", examples=few)}
 
     def model_dependence(
         self, parameters: Mapping[str, Any], *, split: str = "val", examples: Sequence[int] | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,17 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 """The table's columns. Scores are of the recommended parameters on test; counts are sums over the trials."""
 
 
+def columns(made: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
+    """Those of one environment's table: also what it measures itself, as means over the trials."""
+
+    def cell(name: str, row: Row) -> str:
+        known = [x for t in row.trials if (x := t.summary.get("measures", {}).get(name)) is not None]
+        return number(statistics.fmean(known)) if known else "-"
+
+    names = sorted({name for r in made for t in r.trials for name in t.summary.get("measures", {})})
+    return COLUMNS | {name.replace("_", " "): functools.partial(cell, name) for name in names}
+
+
 def number(x: float | None) -> str:
     """A figure with three digits that count."""
     if x is None:
@@ -197,10 +210,11 @@ def _table(env: str, made: list[Row]) -> Any:
     from rich.text import Text
 
     table = Table("agent", title=Text(env), title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name in COLUMNS:
+    cells = columns(made)
+    for name in cells:
         table.add_column(name, justify="right", no_wrap=True)
     for row in made:
-        table.add_row(Text(row.agent), *(cell(row) for cell in COLUMNS.values()))
+        table.add_row(Text(row.agent), *(cell(row) for cell in cells.values()))
     return table
 
 
@@ -289,7 +303,8 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
     made = rows(trials)
     sections = []
     for env in dict.fromkeys(r.env for r in made):
-        mine = [t for t in trials if t.env == env]
+        mine, rows_here = [t for t in trials if t.env == env], [r for r in made if r.env == env]
+        cells = columns(rows_here)
         summary = next((t.summary for t in mine if t.summary), {})
         with_tokens = any(p[0] > 0 for t in mine for p in t.anytime("current", "tokens"))
         scored = any(t.anytime("current", "calls") for t in mine)
@@ -299,11 +314,12 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
                 "objective": summary.get("problem", {}).get("objective", ""),
                 "anchors": summary.get("anchors"),
                 "start": next((t.start for t in mine if t.start is not None), None),
-                "rows": [(r, [cell(r) for cell in COLUMNS.values()]) for r in made if r.env == env],
+                "columns": list(cells),
+                "rows": [(r, [cell(r) for cell in cells.values()]) for r in rows_here],
                 "curves": [svg(figure(trials, env, o)) for o in ("calls", "tokens")[: 1 + with_tokens]]
                 if scored
                 else [],
-                "best": _best([r for r in made if r.env == env]),
+                "best": _best(rows_here),
             }
         )
     first = trials[0].data
@@ -323,7 +339,6 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
     return template.render(
         title=title,
         sections=sections,
-        columns=list(COLUMNS),
         notes=notes(trials),
         facts=facts,
         number=number,

@@ -104,8 +104,10 @@ class Trial:
         self.budget = Budget(limits, parent=self.parent, seconds_before=seconds_before)
         record = CallRecord(self.folder.llm, trial=self.trial, mode="replay" if self.replay else "resume")
         self.tests = {line["parameters_hash"]: line for line in self.folder.tests()}
+        self._compared: set[str] = set()  # in a replay: the tests that were made again
         self.oracle: RecordedOracle | None = None
         self.current: Values | None = None
+        self._measures: dict[str, float | None] = {}
         self._best: dict[str, tuple[tuple[float, int], Values]] = {}
         self._recommendations: list[tuple[int, str]] = []
         self.differences: list[str] = []
@@ -211,7 +213,7 @@ class Trial:
     def _score(self, parameters: Values, call: int) -> None:
         """Scores parameters on test, once; in a replay, compares with the record."""
         key = digest(parameters)
-        if key in self.tests and not self.replay:
+        if key in (self._compared if self.replay else self.tests):
             return
         begin = time.monotonic()
         place = digest([self.spec.env, self.spec.env_arguments, key])
@@ -229,6 +231,7 @@ class Trial:
             if not self.test_env.uses_model:
                 self.known[place] = scored
         if self.replay:
+            self._compared.add(key)
             old = self.tests.get(key, {"call": call})
             said = f"test at call {old['call']}: {{}} was {{!r:.200}}, is {{!r:.200}}"
             differ = [said.format(k, old.get(k), v) for k, v in scored.items() if plain(v) != old.get(k)]
@@ -244,6 +247,7 @@ class Trial:
         for parameters in (self.oracle.lines[0]["parameters"], self.current, self.recommended()):
             if parameters is not None:
                 self._score(parameters, self.oracle.lines[-1]["call"])
+        self._measures = dict(self.test_env.measure(self.recommended()))
 
     def _compare_summary(self, recorded: Mapping[str, Any]) -> None:
         """In a replay: what the trial says of itself; time, prices and the recorder's own counts apart."""
@@ -299,6 +303,7 @@ class Trial:
             "current_score": tests["current"] and tests["current"]["score"],
             "recommended_score": tests["recommended"] and tests["recommended"]["score"],
             "recommended": plain(recommended),
+            "measures": self._measures,
             "recommendations": self._recommendations,
             "models": {"optimizer": self.agent.llm.describe() if self.agent.uses_model else None,
                        "task": env.llm.describe() if env.uses_model else None},

@@ -7,7 +7,7 @@ import pytest
 import opto_gym
 from opto_gym import data
 from opto_gym.envs.bbh import KINDS, LEFT_OUT, SOLVERS
-from opto_gym.leaderboard import run
+from opto_gym.leaderboard import replay, report, run
 
 from ..openai_server import OpenAIServer
 
@@ -158,3 +158,18 @@ def test_a_trial_records_the_data_s_hash(tmp_path):
     assert data.load("bbh/navigate.json", "sample")[1] in json.dumps(
         json.loads((trial.path / "trial.json").read_text())
     )
+
+
+def test_a_trial_measures_the_model_s_part_and_the_report_shows_it(tmp_path, answering, capsys):
+    answering(lambda messages: f"Answer: {sum(map(ord, messages[0]['content']))}")
+    result = run(
+        [("BBH-multistep_arithmetic_two-v0", {"data": "sample"})], ["ModelAlone"], out=tmp_path / "r", seeds=1,
+        oracle_calls=2, progress=False,
+    )  # fmt: skip
+    (trial,) = result.trials
+    assert json.loads((trial.path / "trial.json").read_text())["summary"]["measures"] == {"model_dependence": 1.0}
+    assert replay(trial.path).differences == []
+    page = report(tmp_path / "r").read_text()
+    assert '<th scope="col">model dependence</th>' in page
+    assert "<td>1.000</td>" in page
+    assert "model dependence" in capsys.readouterr().out
