@@ -191,15 +191,15 @@ def _listing(options: argparse.Namespace) -> int:
     from .errors import DataNotFound, MissingExtra
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)  # nothing is cut off in a file
     is_env = options.command == "envs"
     if is_env and options.gallery:
         return _gallery(options)
 
-    def load(name: str) -> Any:
-        return type(registration.make(name).unwrapped) if is_env else registration.agent_class(name)
-
+    load = registration.env_class if is_env else registration.agent_class
     if options.name:
-        console.print(inspect.getdoc(load(options.name)) or "no documentation", markup=False, highlight=False)
+        print(inspect.getdoc(load(options.name)) or "no documentation")
         return 0
     table = Table(
         "environment" if is_env else "agent", *(["parameters", "kind"] if is_env else ["model"]), "", box=None
@@ -209,13 +209,14 @@ def _listing(options: argparse.Namespace) -> int:
             cls = load(name)
             first = (inspect.getdoc(cls) or "").split("\n")[0]
             if is_env:
-                inner = registration.make(name).unwrapped
-                kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))  # type: ignore[attr-defined]
-                table.add_row(name, kinds, "instance" if cls.instance else "distribution", first)
+                inner: Any = registration.make(name).unwrapped
+                kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))
+                table.add_row(name, kinds, "instance" if inner.instance else "distribution", first)
             else:
                 table.add_row(name, "yes" if cls.uses_model else "", first)
-        except (DataNotFound, MissingExtra) as e:
-            table.add_row(name, "", "", f"not usable here: {str(e).partition(':')[0]}")  # all of it when it is made
+        except (DataNotFound, MissingExtra) as e:  # which says what to do, when it is made
+            lacks = "its data" if isinstance(e, DataNotFound) else "its extra"
+            table.add_row(name, "", "", f"{first} (not usable here: {lacks} is missing)")
         except Exception as e:  # a plug-in that is broken hides nothing else
             table.add_row(name, f"[red]broken: {e}[/red]")
     console.print(table)
@@ -393,7 +394,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     if options.docs:
         figures.docs(out, Path(options.docs))
         print(options.docs)
-    elif options.name in ([], ["list"]):
+    elif [name.lower() for name in options.name] in ([], ["list"]):
         for name in recipes.names():
             print(f"{name:12} {recipes.load(name).title}")
     else:

@@ -83,6 +83,12 @@ def spec(id: str) -> EnvSpec:
     return gym.spec(_full(id))
 
 
+def env_class(id: str) -> Any:
+    """The class of an environment, or the function that makes it; none is made, which may want data or an extra."""
+    point = spec(id).entry_point
+    return _load(point) if isinstance(point, str) else point
+
+
 def registered_envs() -> list[str]:
     """The ids of all registered environments, without the namespace."""
     load_plugins()

@@ -40,6 +40,12 @@ def test_lists(capsys):
     assert "OptoPrime" in call(capsys, "agents", "OptoPrime")[1]
 
 
+def test_a_page_needs_no_data(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OPTO_GYM_DATA", str(tmp_path))
+    assert "Version history" in call(capsys, "envs", "BBH-navigate-v0")[1]
+    assert "(not usable here: its data is missing)" in call(capsys, "envs")[1]
+
+
 def test_doctor_never_shows_a_key(capsys, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
     _, out, _ = call(capsys, "doctor")

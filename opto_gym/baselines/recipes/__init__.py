@@ -137,7 +137,7 @@ def load(name: str) -> Recipe:
     """
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1, 0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"no reproduction is called {name!r}{hint} There are: {', '.join(names())}")
     return parse(name, (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
 
