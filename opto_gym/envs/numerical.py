@@ -51,7 +51,7 @@ class NumericalOptimization(OptoEnv):
     * hindsight_negative: an error, "(ZeroDivisionError) float division by zero"
 
     ## Start
-    All parameters at -1.0, which never solves the problem.
+    All parameters at -1.0, which does not solve the problem; of the "paper" sampler's first 30 it solves 7.
 
     ## End
     When solved (the error is at most 1e-6; exactly 0 for `sampler="paper"`), or after `oracle_calls` steps.
