@@ -13,6 +13,7 @@ import math
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -83,7 +84,7 @@ class GaussianProcess(Search):
     """Bayesian optimization with a Gaussian process: scikit-optimize's `gp_minimize`, asked and told.
 
     With the settings of the Trace paper's traffic experiment: the start values, 5 Sobol points, then the best of three
-    acquisition functions ("gp_hedge"). It tries a point at random where it would repeat one.
+    acquisition functions ("gp_hedge"). It tries a point at random where it would repeat one, without skopt's warnings.
 
     Args:
         initial: Sobol points before the process takes over.
@@ -97,6 +98,9 @@ class GaussianProcess(Search):
     def run(self) -> Run:
         """Asks and tells."""
         skopt = need("skopt", "search")
+        warnings.filterwarnings(
+            "ignore", "The (balance properties of Sobol|objective has been evaluated)", module="skopt"
+        )
         dimensions = [self._dimension(skopt.space, p) for p in self.problem.parameters]
         seed = self._seed()
         estimator = skopt.utils.cook_estimator(

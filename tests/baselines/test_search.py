@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -52,11 +53,13 @@ class Wide(Bowl):
 
 
 @pytest.mark.parametrize("name", [pytest.param(SEARCHERS[0], marks=pytest.mark.slow), *SEARCHERS[1:]])
-def test_searchers_improve_on_the_start(name):
+def test_searchers_improve_on_the_start_without_warnings(name):
     env = Bowl(oracle_calls=12)
     env.reset(seed=0)
     start = env.last.score
-    scores = drive(opto_gym.make_agent(name), env, 12, seed=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = drive(opto_gym.make_agent(name), env, 12, seed=3)
     assert min(scores) < start / 2
 
 
