@@ -256,9 +256,10 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             raise KeyError(f"expected a split of {sorted(self.splits)}, got {split!r}")
         if examples is None:
             examples = self.draw(seed or 0, 0) if split == "train" else range(len(self.splits[split]))
-        if not len(examples):
-            raise ValueError("evaluate() expected at least one example, got none")
-        return self._evaluate(values, split, examples)
+        chosen = [int(e) if isinstance(e, np.integer) else e for e in examples]
+        if not chosen or any(isinstance(e, bool) for e in chosen):
+            raise ValueError(f"evaluate() expected one example or more, indices or examples themselves, got {chosen!r}")
+        return self._evaluate(values, split, chosen)
 
     def _evaluate(self, values: Mapping[str, Any], split: str, examples: Sequence[Any]) -> Evaluation:
         code = {q.space.function: values[q.name] for q in self.parameters if isinstance(q.space, Code)}

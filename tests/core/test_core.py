@@ -201,8 +201,16 @@ def test_unknown_splits_and_examples_raise():
         env.evaluate({"x": 1}, split="dev")
     with pytest.raises(IndexError):
         env.evaluate({"x": 1}, examples=[5])
-    with pytest.raises(ValueError, match="at least one"):
-        env.evaluate({"x": 1}, examples=[])
+    for none in ([], [True], [0, False]):
+        with pytest.raises(ValueError, match="expected one example or more"):
+            env.evaluate({"x": 1}, examples=none)
+
+
+def test_indices_may_be_numpy_s():
+    env = opto_gym.make("Battleship-v0").unwrapped
+    few = env.evaluate(env.problem.start, split="test", examples=np.arange(2))
+    assert [type(r.example) for r in few.per_example] == [int, int]
+    assert few.score == env.evaluate(env.problem.start, split="test", examples=[0, 1]).score
 
 
 def test_a_score_that_is_no_number_is_the_worst():
