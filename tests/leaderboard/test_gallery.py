@@ -11,6 +11,8 @@ from opto_gym.cli import main
 from opto_gym.leaderboard import gallery
 from tests.tasks import Valley
 
+from ..openai_server import OpenAIServer
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HERE = "tests.leaderboard.test_gallery"
 
@@ -39,6 +41,9 @@ class Modelled(Valley):
 
     uses_model = True
 
+    def judge(self, output, example):
+        return opto_gym.Feedback(float(self.llm.chat([{"role": "user", "content": "?"}]).text))
+
 
 class Bug(Valley):
     def forward(self, p, example):
@@ -65,8 +70,15 @@ def test_a_card_a_family():
     assert len({opto_gym.spec(name).entry_point for name in found}) == len(found)
 
 
-def test_what_the_cards_say(few, monkeypatch):
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+@pytest.fixture(autouse=True)
+def model(monkeypatch):
+    with OpenAIServer("4.5") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPTO_GYM_MODEL", "scripted")
+        yield
+
+
+def test_what_the_cards_say(few):
     program, adder, hostile, broken, bug, modelled = gallery.cards(progress=False)
     assert program.others == ("Another-v0",)
     assert (program.scores.reference, program.scores.examples, program.scores.of) == (0.0, 1, 1)
@@ -82,9 +94,9 @@ def test_what_the_cards_say(few, monkeypatch):
     assert text.endswith("characters more)")
     assert broken.failed == "uxsim is not installed: pip install 'opto-gym[traffic]'"
     assert bug.failed == "NameError: undefined_name"
-    assert "OPENAI_BASE_URL is not set" in modelled.failed
     assert modelled.about == "A task that asks a model."
-    assert modelled.scores is None
+    assert modelled.facts["Model inside"] == "scripted"
+    assert modelled.scores.floor == 4.5
 
 
 def test_the_page(few, tmp_path, capsys):
