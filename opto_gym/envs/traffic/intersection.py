@@ -127,8 +127,8 @@ class Traffic(OptoEnv):
     ## Kind, cost and source
     A distribution (days). An oracle call takes 35 ms, of which 4 give the world's memory back at once; a bare run of
     UXsim takes 37, the garbage collector's work for it included. No language model, no data set. UXsim: MIT licence.
-    It drops what is left of a vehicle at the end of each slot of 6 seconds, so that of some 3,000 nominal vehicles about
-    1,460 come, as in the paper.
+    It drops what is left of a vehicle at the end of each slot of 6 seconds, so that of some 3,000 nominal vehicles
+    about 1,460 come, as in the paper.
 
     ## Version history
     * v0: first version.
@@ -287,11 +287,10 @@ class TrafficPaper(Traffic):
     ## Score and anchors
     One case: test is train; with `demand_seed=None` the 20 demand seeds are the examples of both splits, and each
     episode draws one of them. Log scale: 0 is the start values' score, 75.55 for demand seed 42 and 109.63 on average
-    over all; 1 is the best known (`reference_solution`; of EW 17 to 30 with NS 15 and 16: all for demand seeds 42
-    to 46, for the others the best few on the C++ engine), 35.66 for demand seed 42, 34.40 on average with a pair for
-    each, 35.89 with one pair for all. SCATS has 43.26 on average. These are figures of UXsim 1.15.1; the paper's figure
-    shows 110.11 for the start and 42.84 for SCATS, which are those of UXsim 1.1.1. A failure scores 2,000, where the
-    paper has infinity, which its curves leave out.
+    over all; 1 is the best known (`reference_solution`: of EW 17 to 30 with NS 15 and 16, all of them tried), 35.66 for
+    demand seed 42, 34.40 on average with a pair for each, 35.89 with one pair for all. SCATS has 43.26 on average.
+    These are figures of UXsim 1.15.1; the paper's figure shows 110.11 for the start and 42.84 for SCATS, which are
+    those of UXsim 1.1.1. A failure scores 2,000, where the paper has infinity, which its curves leave out.
 
     ## Arguments
     * `demand_seed`: 42 to 61, or None for all; 42.
