@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
@@ -29,7 +29,7 @@ from .problems import (
     normalized,
 )
 from .running import Candidate
-from .spaces import Code, TraceSpace
+from .spaces import Code, TraceSpace, at_least
 
 if TYPE_CHECKING:
     from .llm import Client
@@ -170,8 +170,9 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             raise ValueError(f"{type(self).__name__}: expected a render_mode of {modes}, got {render_mode!r}")
-        if oracle_calls is not None and (not isinstance(oracle_calls, int) or oracle_calls < 1):
-            raise ValueError(f"{type(self).__name__}: expected oracle_calls of at least 1, got {oracle_calls!r}")
+        if oracle_calls is not None:
+            at_least(1, oracle_calls=oracle_calls)
+        at_least(1, batch=self.batch)
         if feedback is not None:
             self.keep_feedback(feedback)
         self.render_mode, self.oracle_calls = render_mode, oracle_calls
@@ -191,8 +192,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         Raises:
             ValueError: For a kind that the task does not have.
         """
-        unknown = [k for k in kinds if k not in self.feedback_kinds]
-        if isinstance(kinds, str) or unknown:
+        are_kinds = isinstance(kinds, Iterable) and all(k in self.feedback_kinds for k in kinds)
+        if isinstance(kinds, str) or not are_kinds:
             raise ValueError(
                 f"{type(self).__name__}: expected kinds of feedback of {list(self.feedback_kinds)}, got {kinds!r}"
             )

@@ -270,6 +270,17 @@ def _brief(x: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def at_least(least: int, **settings: Any) -> None:
+    """Checks settings that a programmer gives.
+
+    Raises:
+        ValueError: If one is no whole number of `least` or more.
+    """
+    for name, value in settings.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
+
+
 def space_from_dict(data: dict[str, Any]) -> ValueSpace:
     """The inverse of `ValueSpace.to_dict`."""
     kinds: dict[str, type[ValueSpace]] = {c.__name__: c for c in (Number, Choice, Permutation, Prompt, Code)}

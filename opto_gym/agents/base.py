@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core import Problem, TraceFeedback
 from ..errors import BudgetSpent, OptoGymError
+from ..spaces import at_least as at_least  # for agents' settings
 
 if TYPE_CHECKING:
     from ..llm import Budget, Client
@@ -136,17 +137,6 @@ class Agent:
                 observation = oracle.many(wanted) if isinstance(wanted, list) else oracle(wanted)
         except StopIteration:
             return
-
-
-def at_least(least: int, **settings: Any) -> None:
-    """Checks an agent's settings.
-
-    Raises:
-        ValueError: If one is no whole number of `least` or more.
-    """
-    for name, value in settings.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
 
 
 def _one_by_one(loop: Run) -> Run:

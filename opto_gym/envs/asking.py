@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import data as data_sets
 from ..core import Feedback, OptoEnv, Part
+from ..spaces import at_least
 from . import answers
 
 LONGEST_PROMPT = 50_000  # characters; some 12,000 tokens, which somebody pays
@@ -42,8 +43,7 @@ class Asking(OptoEnv):
         data: str | None = None,
         **keywords: Any,
     ) -> None:
-        if min(batch, max_tokens) < 1:
-            raise ValueError(f"{type(self).__name__}: expected batch and max_tokens of at least 1")
+        at_least(1, max_tokens=max_tokens)
         self.batch, self.max_tokens, self.data = batch, max_tokens, data
         self.data_files: dict[str, str] = {}
         self.splits = self.divide()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Anchors, Evaluation, Feedback, OptoEnv, Parameter, Parameters, Part
-from ..spaces import Code
+from ..spaces import Code, at_least
 from ..trace import ExecutionError, Node, node, operator
 
 UNKNOWN, MISS, HIT = ".", "O", "X"
@@ -145,9 +145,10 @@ class Battleship(OptoEnv):
         batch: int = 1,
         **keywords: Any,
     ) -> None:
+        if isinstance(fleet, str) or not isinstance(fleet, Sequence) or not fleet:
+            raise ValueError(f"Battleship: expected fleet to be a list of one ship size or more, got {fleet!r}")
+        at_least(1, width=width, height=height, turns=turns, **{f"fleet[{k}]": size for k, size in enumerate(fleet)})
         self.width, self.height, self.fleet, self.turns, self.batch = width, height, tuple(fleet), turns, batch
-        if min(width, height, turns, batch, *self.fleet) < 1:
-            raise ValueError("Battleship: expected width, height, turns, batch and ship sizes of at least 1")
         self.squares = sum(self.fleet)
         place(0, width, height, self.fleet)  # says at once if the fleet does not fit
         super().__init__(**keywords)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
 from ..extras import need
-from ..spaces import Code
+from ..spaces import Code, at_least
 from ..trace import ExecutionError, Node, node, operator
 from .metaworld_sim import Advice, Simulation, View, expert_source, simulator
 
@@ -204,8 +204,7 @@ class MetaWorld(OptoEnv):
             raise ValueError(f"MetaWorld: expected success to be 'any' or 'last', got {success!r}")
         if step_feedback not in ("graph", "output"):
             raise ValueError(f"MetaWorld: expected step_feedback to be 'graph' or 'output', got {step_feedback!r}")
-        if min(horizon, batch) < 1:
-            raise ValueError("MetaWorld: expected horizon and batch of at least 1")
+        at_least(1, horizon=horizon)
         self.task, self.success, self.relative, self.horizon = task, success, relative, horizon
         self.stream, self.step_feedback, self.batch = stream, step_feedback, batch
         target = RELATIVE if relative else ABSOLUTE

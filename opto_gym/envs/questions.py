@@ -174,7 +174,7 @@ class MMLU(_Questions):
     anchors = Anchors(None, 1.0, "2026-11", "all answers right, by construction")
 
     def __init__(self, *, subject: str = "machine_learning", **keywords: Any) -> None:
-        if not subject.isidentifier():
+        if not isinstance(subject, str) or not subject.isidentifier():
             raise ValueError(f"MMLU: expected a subject such as 'college_physics', got {subject!r}")
         self.subject = subject
         super().__init__(**keywords)

@@ -11,6 +11,7 @@ import numpy as np
 from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
 from ..spaces import Code, Number, Prompt
 from ..trace import node, operator
+from ..trace.values import short
 
 # ------------------------------------------------------------------ the greeting
 WORDS = {"en": "Hello", "es": "Hola"}
@@ -137,7 +138,7 @@ class Greeting(OptoEnv):
     anchors = Anchors(0.25, 1.0, "2026-11", "code that knows the phrases, on the 100 test customers")
 
     def __init__(self, *, batch: int = 3, **keywords: Any) -> None:
-        self.batch = _at_least_one("Greeting", batch)
+        self.batch = batch
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
@@ -286,7 +287,7 @@ class StrangeSortList(OptoEnv):
     anchors = Anchors(0.2, 1.0, "2026-11", "code that takes from both ends of the sorted list")
 
     def __init__(self, *, batch: int = 1, **keywords: Any) -> None:
-        self.batch = _at_least_one("StrangeSortList", batch)
+        self.batch = batch
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
@@ -399,7 +400,7 @@ class BatchRegression(OptoEnv):
             raise ValueError(f"BatchRegression: expected a problem from 0 to 99, got {problem!r}")
         if type(features) is not int or not 1 <= features <= 8:
             raise ValueError(f"BatchRegression: expected 1 to 8 features, got {features!r}")
-        self.batch, self.features = _at_least_one("BatchRegression", batch), features
+        self.batch, self.features = batch, features
         rng = np.random.default_rng([20240705, problem, features])
         halves = rng.integers(1, 11, size=features + 1) * rng.choice((-1, 1), size=features + 1)
         self.hidden = [float(k) / 2 for k in halves]
@@ -457,19 +458,13 @@ class BatchRegression(OptoEnv):
         title = f"mean squared error {self.last.score:.4g}"
         names = [p.name for p in self.parameters]
         if self.render_mode == "ansi":
-            return f"{', '.join(f'{n} = {v!r:.40}' for n, v in zip(names, values, strict=True))}: {title}\n"
+            return f"{', '.join(f'{n} = {short(v, 40)}' for n, v in zip(names, values, strict=True))}: {title}\n"
         from .drawings import predictions
 
         points = [self.point(k) for k in range(60)]
         *weights, b = values if self.last.error is None else [0.0] * len(names)
         proposed = [b + sum(w * v for w, v in zip(weights, x, strict=True)) for x, _ in points]
         return predictions([y for _, y in points], proposed, title)
-
-
-def _at_least_one(name: str, batch: int) -> int:
-    if type(batch) is not int or batch < 1:
-        raise ValueError(f"{name}: expected a batch of at least 1, got {batch!r}")
-    return batch
 
 
 def _shown(env: OptoEnv, rows: Sequence[Sequence[Any]]) -> Any:

@@ -43,8 +43,17 @@ def test_boards_are_spread_evenly():
 def test_a_fleet_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="does not fit on 2 x 2"):
         Battleship(width=2, height=2)
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="expected turns to be a whole number of 1 or more, got 0"):
         Battleship(turns=0)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "said"),
+    [(5, "a list of one ship size or more, got 5"), ((), r"got \(\)"), ((2, "x"), r"fleet\[1\] to be")],
+)
+def test_a_fleet_is_a_list_of_sizes(fleet, said):
+    with pytest.raises(ValueError, match=said):
+        Battleship(fleet=fleet)
 
 
 # ------------------------------------------------------------------ the game

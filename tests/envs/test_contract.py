@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import math
 import os
@@ -293,6 +294,16 @@ def test_bad_calls_raise(env):
         opto_gym.make(env.spec.id, nonsense=1)
 
 
+@pytest.mark.parametrize("bad", ["3", 2.5, True, 0.0, [1]])
+def test_an_argument_that_must_be_a_whole_number_is_checked(env, bad):
+    signatures = [inspect.signature(c.__init__) for c in type(env).__mro__ if "__init__" in vars(c)]
+    numbers = {n for s in signatures for n, p in s.parameters.items() if p.annotation in ("int", "int | None")}
+    assert "oracle_calls" in numbers
+    for name in numbers:
+        with pytest.raises((ValueError, TypeError), match=r"expected|no argument"):
+            opto_gym.make(env.spec.id, **{name: bad})
+
+
 # ------------------------------------------------------------------ pages
 SECTIONS = (
     "Description",
@@ -319,6 +330,8 @@ def test_feedback_can_be_switched_off(env):
         assert (few.score, few.reward) == (all_of_it.score, all_of_it.reward)
     with pytest.raises(ValueError, match="kinds of feedback"):
         opto_gym.make(env.spec.id, feedback=["praise"])
+    with pytest.raises(ValueError, match="got 5"):
+        opto_gym.make(env.spec.id, feedback=5)
 
 
 def test_the_docstring_is_a_page(env):

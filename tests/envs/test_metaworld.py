@@ -254,8 +254,8 @@ def test_feedback_on_steps_in_the_output():
         ({"task": "reach"}, "expected a task of"),
         ({"success": "first"}, "'any' or 'last'"),
         ({"step_feedback": "none"}, "'graph' or 'output'"),
-        ({"horizon": 0}, "at least 1"),
-        ({"batch": 0}, "at least 1"),
+        ({"horizon": 0}, "horizon to be a whole number of 1 or more"),
+        ({"batch": 0}, "batch to be a whole number of 1 or more"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, said):

@@ -35,6 +35,8 @@ def test_the_system_prompt_and_the_judgement(name, target, reply, score, said, m
 def test_subjects_and_partitions_are_checked():
     with pytest.raises(ValueError, match=r"'\.\./x'"):
         opto_gym.make("MMLU-machine_learning-v0", subject="../x")
+    with pytest.raises(ValueError, match="expected a subject such as 'college_physics', got 3"):
+        opto_gym.make("MMLU-machine_learning-v0", subject=3)
     with pytest.raises(ValueError, match="'textgrad'"):
         opto_gym.make("GSM8K-v0", partition="opro")
     with pytest.raises(opto_gym.errors.DataNotFound, match=r"mmlu/anatomy_test\.csv"):

@@ -254,8 +254,8 @@ def test_a_model_that_says_nothing_ends_trading():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Greeting(batch=0), "batch of at least 1"),
-        (lambda: StrangeSortList(batch=1.0), "batch of at least 1"),
+        (lambda: Greeting(batch=0), "expected batch to be a whole number of 1 or more, got 0"),
+        (lambda: StrangeSortList(batch=1.0), "expected batch to be a whole number of 1 or more, got 1.0"),
         (lambda: BatchRegression(problem=100), "0 to 99"),
         (lambda: BatchRegression(features=9), "1 to 8 features"),
         (lambda: Negotiation(problem="x"), "0 to 99"),

@@ -155,8 +155,6 @@ class Traffic(OptoEnv):
     def __init__(self, *, engine: str = "c++", batch: int = 1, **keywords: Any) -> None:
         if engine not in ENGINES:
             raise ValueError(f"{type(self).__name__}: expected an engine of {ENGINES}, got {engine!r}")
-        if type(batch) is not int or batch < 1:
-            raise ValueError(f"{type(self).__name__}: expected a batch of at least 1, got {batch!r}")
         self.engine, self.batch = engine, batch
         super().__init__(**keywords)
 
