@@ -75,7 +75,7 @@ def table(rows: Sequence[tuple[str, str, bool]], title: str) -> Picture:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(rows) + 1, -0.3))
-    axes.text(0.02, 0.2, title, fontsize=12, color="#223", va="center")
+    axes.text(0.02, 0.2, title, fontsize=12, color="#223", va="center", parse_math=False)
     for k, (given, answer, right) in enumerate(rows, 1):
         axes.axhspan(k - 0.35, k + 0.45, color="#eef1f5" if k % 2 else "white")
         axes.text(0.02, k, _short(given), fontsize=9, va="center", family="monospace", parse_math=False)

@@ -117,15 +117,16 @@ class BinaryLock(OptoEnv):
         """The digits of the last call: green where they are right, for whoever looks on."""
         if self.last is None or self.render_mode is None:
             return None
+        from .pictures import label, lights
+
         graph = self.last.graph
         tried = [graph.nodes[k].value for k in graph.parameters]
+        shown = [label(x) for x in tried]
         state = "open" if self.last.success else "closed"
         if self.render_mode == "ansi":
-            return f"{' '.join(map(str, tried))}: {state}\n"
-        from .pictures import lights
-
+            return f"{' '.join(shown)}: {state}\n"
         right = [x == digit for x, digit in zip(tried, self._combination, strict=True)]
-        return lights([str(x) for x in tried], right, f"The lock is {state}")
+        return lights(shown, right, f"The lock is {state}")
 
 
 def combination(digits: int, problem: int) -> list[int]:

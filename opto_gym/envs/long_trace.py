@@ -122,15 +122,16 @@ class LongTrace(OptoEnv):
         """The constants of the last call: red where one is wrong, for whoever looks on."""
         if self.last is None or self.render_mode is None:
             return None
+        from .pictures import label, lights
+
         graph = self.last.graph
         tried = [graph.nodes[k].value for k in graph.parameters]
+        shown = [label(x) for x in tried]
         title = f"{len(graph):,} nodes, and the output is {'right' if self.last.success else 'wrong'}"
         if self.render_mode == "ansi":
-            return f"{' '.join(map(str, tried))}: {title}\n"
-        from .pictures import lights
-
+            return f"{' '.join(shown)}: {title}\n"
         right = [x == loop.constant for x, loop in zip(tried, self.loops, strict=True)]
-        return lights([str(x) for x in tried], right, title)
+        return lights(shown, right, title)
 
 
 def repeated(x: int, loop: Loop, rounds: int) -> int:

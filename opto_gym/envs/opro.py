@@ -12,6 +12,7 @@ from .. import tours
 from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
 from ..spaces import Number, Permutation
 from ..trace import node, operator
+from ..trace.values import short
 
 POINTS = tuple(float(k) for k in range(1, 51))
 
@@ -139,7 +140,7 @@ class LinearRegression(OptoEnv):
         graph = self.last.graph
         w, b = (graph.nodes[k].value for k in graph.parameters)
         if self.render_mode == "ansi":
-            return f"w = {w!r:.40}, b = {b!r:.40}: loss above the least {self.last.score:.6g}\n"
+            return f"w = {short(w, 40)}, b = {short(b, 40)}: loss above the least {self.last.score:.6g}\n"
         from .drawings import line
 
         shown = self.last.error is None

@@ -7,6 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..trace.values import short
+
+
+def label(value: Any) -> str:
+    """A proposed value, which may be anything, in at most 8 printable characters."""
+    text = short(value, 80)
+    return text if len(text) <= 8 else text[:7] + "…"
+
 
 def to_array(figure: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """A matplotlib figure as an array, uint8, height x width x 3."""
@@ -100,7 +108,7 @@ def lights(names: Sequence[str], states: Sequence[bool | None], title: str) -> n
     for k, (name, state) in enumerate(zip(names, states, strict=True)):
         box = FancyBboxPatch((k - 0.36, -0.36), 0.72, 0.72, boxstyle="round,pad=0.04", lw=0, fc=colors[state])
         axes.add_patch(box)
-        axes.text(k, 0, name, ha="center", va="center", color="white", fontsize=12, weight="bold")
+        axes.text(k, 0, name, ha="center", va="center", color="white", fontsize=12, weight="bold", parse_math=False)
     return to_array(figure)
 
 
@@ -135,7 +143,8 @@ def streets(
     for name, place in places.items():
         if name in labels:
             box = {"boxstyle": "round,pad=0.35", "fc": "#2c6e9b", "lw": 0}
-            axes.text(*place, labels[name], ha="center", va="center", fontsize=9, color="white", bbox=box, zorder=5)
+            text = axes.text(*place, labels[name], ha="center", va="center", fontsize=9, color="white", zorder=5)
+            text.set(bbox=box, parse_math=False)
         else:
             box = {"boxstyle": "circle,pad=0.3", "fc": "white", "ec": "#7a8"}
             axes.text(*place, name, ha="center", va="center", fontsize=9, color="#445", bbox=box, zorder=5)

@@ -11,6 +11,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -132,6 +133,20 @@ def test_render_modes_need_no_display(env, monkeypatch):
                 assert picture.std() > 5  # something is drawn
     with pytest.raises(ValueError, match="render_mode"):
         type(env)(render_mode="human")
+
+
+@pytest.mark.parametrize("value", [r"'$\\frac{x$'", "'x' * 2**20", r"'\ud800'", "10**5000"])
+def test_any_proposal_can_be_rendered(env, value):
+    code = {p.name: f"def {p.space.signature}:\n    raise ValueError({value})\n" for p in code_of(env)}
+    plain = {p.name: eval(value) for p in env.parameters if p.name not in code}
+    for mode in env.metadata["render_modes"]:
+        shown = opto_gym.make(env.spec.id, render_mode=mode)
+        shown.reset(seed=0)
+        for values in (code, plain):
+            shown.unwrapped.step({**env.problem.start, **values})
+            began = time.process_time()
+            assert len(shown.render()) > 0
+            assert time.process_time() - began < 2
 
 
 # ------------------------------------------------------------------ the oracle

@@ -170,8 +170,6 @@ class TrafficGrid(OptoEnv):
             raise ValueError(f"TrafficGrid: expected n from 1 to 8, got {n!r}")
         if engine not in ENGINES:
             raise ValueError(f"TrafficGrid: expected an engine of {ENGINES}, got {engine!r}")
-        if type(batch) is not int or batch < 1:
-            raise ValueError(f"TrafficGrid: expected a batch of at least 1, got {batch!r}")
         self.n, self.engine, self.batch = n, engine, batch
         self.network = network(n)
         if n != 3:
@@ -261,9 +259,9 @@ class TrafficGrid(OptoEnv):
                 for r in range(self.n)
             )
             return "\n".join(rows) + f"\n{said}; vehicles that queue at each junction\n"
-        from ..pictures import streets
+        from ..pictures import label, streets
 
         graph = self.last.graph
-        greens = {graph.names[k]: str(graph.nodes[k].value) for k in graph.parameters}
+        greens = {graph.names[k]: label(graph.nodes[k].value) for k in graph.parameters}
         waiting = {(a, name): q for name, at in queues.items() for a, q in at.items()}
         return streets(self.network.places, self.network.links, waiting, greens, said)
