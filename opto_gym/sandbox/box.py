@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import inspect
 import itertools
 import os
 import signal
@@ -142,7 +143,8 @@ class Sandbox:
         limits: What a program may use.
         level: At least this level, ``"L0"`` to ``"L3"``; None for L2. The best that this machine grants is in force.
         most: No more than this level, for measuring and for tests.
-        host: Functions of this process that candidates may call by name, with plain data; their time is not counted.
+        host: Python functions of this process that candidates may call by name, with plain data given by position;
+            their time is not counted.
             What they raise is a RuntimeError in the candidate; an OptoGymError or BudgetSpent ends the program and
             leaves `Program.call`.
 
@@ -430,6 +432,12 @@ class Program:
             raise unasked()
         if self._host_calls > self._limits.host_calls:
             return {"error": f"stopped: more than {self._limits.host_calls} calls of the host's functions"}
+        signature = inspect.signature(function)
+        try:
+            signature.bind(*args)
+        except TypeError:
+            expected = ", ".join(signature.parameters)
+            return {"error": f"{request['host']}: expected arguments ({expected}), got {len(args)}"}
         try:
             value = function(*args)
         except OptoGymError:

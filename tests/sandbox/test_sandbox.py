@@ -243,6 +243,11 @@ def test_host_functions():
         assert run(box, "return add(x[0], 2)", 1).value == 3
         assert str(run(box, "return add(1, 'a')").error).startswith("RuntimeError: TypeError: unsupported operand")
         assert "more than 3 calls" in str(run(box, "for _ in range(5): add(1, 1)").error)
+        said = str(run(box, "return add(1, b=2)").error)
+        assert said.startswith("TypeError: add takes its arguments by position")
+        for call, got in (("add()", 0), ("add(1, 2, 3)", 3)):
+            said = str(run(box, f"return {call}").error)
+            assert said.startswith(f"RuntimeError: add: expected arguments (a, b), got {got}")
         assert run(box, "return add('x' * (2 << 20), 'y')").error.type == "OutputLimit"
         assert "not plain data" in str(run(box, "return add(object(), 1)").error)
         assert run(box, "import functools; return add.func.__self__.call_host('open', 1)").error.type == "ProcessDied"

@@ -48,8 +48,10 @@ class Driver:
             raise NameError(f"the code defines no function {name!r}")
         return found
 
-    def call_host(self, name: str, *args: Any) -> Any:
+    def call_host(self, name: str, /, *args: Any, **keywords: Any) -> Any:
         """Calls a function of the supervisor."""
+        if keywords:
+            raise TypeError(f"{name} takes its arguments by position")
         write(self.channel, self.encode({"host": name, "args": plain(list(args), f"a call of {name}")}))
         answer = receive(self.channel)
         if "error" in answer:
