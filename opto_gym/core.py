@@ -148,7 +148,10 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         return [int(i) for i in drawn]
 
     def host(self) -> Mapping[str, Callable[..., Any]]:
-        """Functions of this process that code parameters may call by name, with plain data; none by default."""
+        """Functions of this process that code parameters may call by name, with plain data; none by default.
+
+        Asked for anew with each example.
+        """
         return {}
 
     def reference_solution(self) -> dict[str, Any] | None:
@@ -266,7 +269,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         code = {q.space.function: values[q.name] for q in self.parameters if isinstance(q.space, Code)}
         if not self.runs_code:
             code = {}
-        with Candidate(code, self.host()) as candidate:
+        with Candidate(code, self.host) as candidate:
             p = Parameters((q.name, self._traced(q, values[q.name], candidate)) for q in self.parameters)
             runs: list[tuple[Any, trace.Node, Feedback]] = []
             for which in examples:

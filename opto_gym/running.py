@@ -17,10 +17,10 @@ class Candidate:
 
     Args:
         sources: Python source by the name of the function that it defines.
-        host: Functions of this process that the sources may call by name.
+        host: Gives the functions of this process that the sources may call by name, anew for each example.
     """
 
-    def __init__(self, sources: Mapping[str, Any], host: Mapping[str, Callable[..., Any]] | None = None) -> None:
+    def __init__(self, sources: Mapping[str, Any], host: Callable[[], Mapping[str, Callable[..., Any]]]) -> None:
         self._host = host
         self._sources = {name: source for name, source in sources.items() if isinstance(source, str)}
         self._program: sandbox.Program | None = None
@@ -35,7 +35,7 @@ class Candidate:
         """Ends the process and begins a new one, which gets ready while the environment does."""
         self.close()
         if self._sources:
-            self._program = sandbox.shared().load(self._sources, host=self._host)
+            self._program = sandbox.shared().load(self._sources, host=self._host())
 
     def close(self) -> None:
         """Ends the process."""

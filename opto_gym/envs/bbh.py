@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,8 @@ LEFT_OUT = {
 """Examples of the published files, by place, that the partition of our own leaves out."""
 
 PARTITIONS = ("opto", "trace-paper")
+MOST_CALLS = 10
+"""How often the code may ask the model in one question, which somebody pays."""
 MEASURED = 20
 """Test questions on which a trial's model dependence is measured."""
 SLOT = "{question}"
@@ -75,7 +78,7 @@ class BBH(Asking):
     A workflow of three steps: the code `create_prompt` makes a prompt of the template and the question, a language
     model replies, and the code `extract_answer` takes the answer out of the reply. Template and both codes are
     parameters. The setting is that of the Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024, section 5.3 and its
-    public experiment). The code may ask the model itself, by `ask_model(prompt)`.
+    public experiment). The code may ask the model itself, by `ask_model(prompt)`, at most 10 times a question.
 
     ## Parameters (action space)
     | name | space | start |
@@ -140,8 +143,8 @@ class BBH(Asking):
     A distribution (questions). An example is `{"input", "target"}`; with a `"reply"`, that takes the place of the
     model's. Test has 150 questions (lists left out or shorter files: causal_judgement 83, penguins_in_a_table 46,
     ruin_names 148, snarks 77, movie_recommendation 149, sports_understanding 148). An oracle call is one model call for
-    each question, and 11 to 25 ms beside it. Data: BIG-Bench Hard (Suzgun et al., arXiv:2210.09261), MIT licence,
-    `opto-gym data fetch bbh`.
+    each question, with those that the code makes at most 11, and 11 to 25 ms beside it. Data: BIG-Bench Hard (Suzgun et
+    al., arXiv:2210.09261), MIT licence, `opto-gym data fetch bbh`.
 
     ## Version history
     * v0: first version.
@@ -190,8 +193,15 @@ class BBH(Asking):
         return divided([kept[i] for i in order], 50, 50)
 
     def host(self) -> Mapping[str, Callable[..., Any]]:
-        """The model, for the code."""
-        return {"ask_model": self.ask}
+        """The model, for the code, a few times an example."""
+        calls = itertools.count(1)
+
+        def ask_model(prompt: Any) -> str:
+            if next(calls) > MOST_CALLS:
+                raise RuntimeError(f"ask_model: at most {MOST_CALLS} calls a question")
+            return self.ask(prompt)
+
+        return {"ask_model": ask_model}
 
     def forward(self, p: Parameters, example: Any) -> Any:
         """One question."""

@@ -97,6 +97,22 @@ def test_the_code_may_ask_the_model(answering):
     assert "expected a prompt as text, got int" in e.error
 
 
+def test_the_code_may_ask_ten_times_a_question(answering):
+    server = answering("Answer: 4")
+    env, examples = bbh(data="sample"), [{"input": "Q", "target": "4"}] * 2
+    source = "def extract_answer(a, b, c):\n    return [ask_model('again') for _ in range({})][-1][-1]\n"
+    start = env.problem.start
+    e = env.evaluate({**start, "extract_answer": source.format(10)}, examples=examples)
+    assert (e.score, e.error, len(server.requests)) == (1.0, None, 2 * 11)
+    e = env.evaluate({**start, "extract_answer": source.format(11)}, examples=examples)
+    assert "ask_model: at most 10 calls a question" in e.error
+    assert len(server.requests) == 4 * 11
+    for call, said in (("ask_model(prompt='Q')", "by position"), ("ask_model('Q', 'S')", "arguments (prompt), got 2")):
+        e = env.evaluate({**start, "extract_answer": f"def extract_answer(a, b, c):\n    return {call}\n"})
+        assert "ask_model" in e.error
+        assert said in e.error
+
+
 def test_model_dependence(answering):
     answering(lambda messages: f"Answer: {sum(map(ord, messages[0]['content']))}")
     env = bbh("multistep_arithmetic_two", data="sample")
