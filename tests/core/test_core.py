@@ -202,7 +202,7 @@ def test_unknown_splits_and_examples_raise():
     with pytest.raises(IndexError):
         env.evaluate({"x": 1}, examples=[5])
     for none in ([], [True], [0, False]):
-        with pytest.raises(ValueError, match="expected one example or more"):
+        with pytest.raises(ValueError, match="at least one example"):
             env.evaluate({"x": 1}, examples=none)
 
 
