@@ -262,7 +262,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             examples = self.draw(seed or 0, 0) if split == "train" else range(len(self.splits[split]))
         chosen = [int(e) if isinstance(e, np.integer) else e for e in examples]
         if not chosen or any(isinstance(e, bool) for e in chosen):
-            raise ValueError(f"evaluate() expected at least one example, indices or examples themselves, got {chosen!r}")
+            raise ValueError(f"evaluate() expected at least one example, an index or an example, got {chosen!r}")
         return self._evaluate(values, split, chosen)
 
     def _evaluate(self, values: Mapping[str, Any], split: str, examples: Sequence[Any]) -> Evaluation:
