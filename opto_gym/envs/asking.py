@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from .. import data as data_sets
 from ..core import Feedback, OptoEnv, Part
 from ..spaces import at_least
 from . import answers
+
+if TYPE_CHECKING:
+    from ..llm import Answer
 
 LONGEST_PROMPT = 50_000  # characters; some 12,000 tokens, which somebody pays
 Split = Sequence[Mapping[str, str]]
@@ -75,12 +78,8 @@ class Asking(OptoEnv):
             if len(text) > LONGEST_PROMPT:
                 raise ValueError(f"expected a prompt of at most {LONGEST_PROMPT} characters, got {len(text)}")
         messages = [] if system is None else [{"role": "system", "content": system}]
-        answer = self.llm.chat(
-            [*messages, {"role": "user", "content": prompt}], max_tokens=self.max_tokens, temperature=0.0
-        )
-        if answer.problem:
-            raise RuntimeError(f"the model gave no reply: {answer.problem}")
-        return answer.text
+        messages.append({"role": "user", "content": prompt})
+        return reply_of(self.llm.chat(messages, max_tokens=self.max_tokens, temperature=0.0))
 
     def judge(self, output: Any, example: Any) -> Feedback:
         """Right or wrong, and what would have been right."""
@@ -112,6 +111,17 @@ class Asking(OptoEnv):
         if self.render_mode == "ansi":
             return "\n".join(f"{name}: {text}" for name, text in rows.items()) + "\n"
         return _card(rows, last.feedback.success)
+
+
+def reply_of(answer: Answer) -> str:
+    """What the model said.
+
+    Raises:
+        RuntimeError: If its answer can't be used.
+    """
+    if answer.problem:
+        raise RuntimeError(f"the model gave no reply: {answer.problem}")
+    return answer.text
 
 
 def divided(examples: Split, train: int, val: int) -> dict[str, Split]:

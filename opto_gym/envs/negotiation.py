@@ -13,6 +13,7 @@ import numpy as np
 from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
 from ..spaces import Prompt
 from ..trace import node, operator
+from .asking import reply_of
 
 NAMES = ("Alice", "Bob")
 RESOURCES = ("wood", "stone", "gold")
@@ -278,7 +279,7 @@ class Negotiation(OptoEnv):
                 {"role": "system", "content": RULES},
                 {"role": "user", "content": f"{seen}The offer to you: {offer or 'none'}. Your action:"},
             ]
-            return read_action(self.llm.chat(messages, max_tokens=100, temperature=0.0).text)
+            return read_action(reply_of(self.llm.chat(messages, max_tokens=100, temperature=0.0)))
 
         return decide
 
@@ -287,7 +288,7 @@ class Negotiation(OptoEnv):
         said = [Part("reward", f"Alice and Bob have {value(game)} points together, of {best} possible.")]
         trades, refused, impossible = [], [], []
         for before, action in actions:
-            who, kind = before["turn"], action.get("action")
+            who, kind = before["turn"], action.get("action", "")[:20]
             if not can(before, action):
                 impossible.append(f"{who} wanted to {_deal(action) if kind == 'offer' else kind or 'do nothing known'}")
             elif kind == ACCEPT:

@@ -252,6 +252,20 @@ def test_a_model_that_says_nothing_ends_trading():
 
 
 @pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (None, "(RuntimeError) the model gave no reply: "),
+        (json.dumps({"action": "dance" * 50}), f"Not possible: Alice wanted to {'dance' * 4}; Bob"),
+    ],
+)
+def test_what_a_model_can_t_mean_is_said(reply, said, monkeypatch):
+    with OpenAIServer(reply) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        env = Negotiation(players="model")
+        assert said in str(env.evaluate(env.problem.start).feedback)
+
+
+@pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda: Greeting(batch=0), "expected batch to be a whole number of 1 or more, got 0"),
