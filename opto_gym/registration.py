@@ -71,7 +71,11 @@ def make(id: str | EnvSpec, **keywords: Any) -> gym.Env[Any, Any]:
     Raises:
         gymnasium.error.NameNotFound: For an unknown name, with the nearest known one.
     """
-    return gym.make(spec(id) if isinstance(id, str) else id, **keywords)
+    env = gym.make(spec(id) if isinstance(id, str) else id, **keywords)
+    inner = env.unwrapped
+    if inner.spec is not None and getattr(inner, "nondeterministic", False):  # its arguments may have made it so
+        inner.spec.nondeterministic = True
+    return env
 
 
 def spec(id: str) -> EnvSpec:
