@@ -14,11 +14,17 @@ from typing import Any
 RULES = ("lenient", "strict")
 
 _LEAD = re.compile(r"(?:answer|result)\s*(?:is|:|=)+(?:\s*(?:is|:|=))*", re.I)
-_MARKUP = str.maketrans({"*": "", "`": "", "$": "", "\u2212": "-", "\u2019": "'", "\u00a0": " "})
-_NUMBERS = [
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
-]
+_MARKUP = str.maketrans(
+    {"*": "", "`": "", "$": "", "\u2010": "-", "\u2011": "-", "\u2212": "-", "\u2019": "'", "\u00a0": " "}
+)
+_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_NUMBERS = {word: k for k, word in enumerate(("zero", *_ONES, *_TEENS))}
+_NUMBERS |= {word: 10 * k for k, word in enumerate(_TENS, 2)}
+_IN_WORDS = re.compile(  # twenty-one, but neither five-sided nor twenty-first
+    rf"(?<!\w-)\b(?:(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_ONES)})|{'|'.join(_NUMBERS)})\b(?!-\w)"
+)
 
 
 def text_of(answer: Any) -> str | None:
@@ -102,8 +108,8 @@ def _integer(part: str, text: str, announced: bool) -> str | None:
     if number is not None:
         whole, _, rest = number.replace(",", "").partition(".")
         return f"{int(whole)}.{rest}" if rest.strip("0") else str(int(whole))
-    word = _pick(re.findall(rf"\b({'|'.join(_NUMBERS)})\b", part.lower()), announced)
-    return None if word is None else str(_NUMBERS.index(word))
+    words = _pick(_IN_WORDS.findall(part.lower()), announced)
+    return None if words is None else str(sum(_NUMBERS[word] for word in re.split("[- ]", words)))
 
 
 def _words(part: str, text: str, announced: bool) -> str | None:
