@@ -152,16 +152,17 @@ class MMLU(_Questions):
     college physics'.
 
     ## Arguments
-    * `subject`: `"machine_learning"` or `"college_physics"`, whose published files are known; any other whose
-      `mmlu/<subject>_test.csv` is in the data folder.
+    * `subject`: `"machine_learning"` or `"college_physics"`, whose published files are known and which have ids of
+      their own; any other whose `mmlu/<subject>_test.csv` is in the data folder, by
+      `make("MMLU-machine_learning-v0", subject="abstract_algebra")`.
     * `batch`: 1. `max_tokens`: of a reply, 1,024.
     * `data`: None for the data folder, `"sample"` for the few examples that come with the package.
     * `oracle_calls`, `feedback`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
     A distribution (questions). OPRO's 80/20 of the published test file (NumPy's legacy generator of seed 0), without
-    the questions of train that are in test too: 88 and 23 of machine learning, 76 and 21 of college physics; there is
-    no val. An example is `{"input", "target"}`.
+    the questions of train that are in test too, and those that train has twice, word for word: 88 and 23 of machine
+    learning, 67 and 21 of college physics; there is no val. An example is `{"input", "target"}`.
     An oracle call is one model call for each question, and 0.1 ms beside it. Data: MMLU (Hendrycks et al.,
     arXiv:2009.03300), MIT licence, `opto-gym data fetch mmlu`.
 
@@ -186,7 +187,8 @@ class MMLU(_Questions):
         picked = set(np.random.RandomState(0).choice(n, size=int(0.8 * n), replace=False).tolist())
         test = [e for k, e in enumerate(examples) if k not in picked]
         unseen = {_stem(e) for e in test}
-        return {"train": [e for k, e in enumerate(examples) if k in picked and _stem(e) not in unseen], "test": test}
+        train = [e for k, e in enumerate(examples) if k in picked and _stem(e) not in unseen]
+        return {"train": list({e["input"]: e for e in train}.values()), "test": test}
 
 
 def _stem(example: Mapping[str, str]) -> str:
