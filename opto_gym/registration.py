@@ -79,12 +79,19 @@ def make(id: str | EnvSpec, **keywords: Any) -> gym.Env[Any, Any]:
 
 
 def spec(id: str) -> EnvSpec:
-    """The spec of an environment, as `gymnasium.spec`."""
+    """The spec of an environment, as `gymnasium.spec`; an unknown name of a known family comes with its page."""
     if ":" in id:
         return _own_spec(id)
     if id not in gym.registry and _full(id) not in gym.registry:
         load_plugins()
-    return gym.spec(_full(id))
+    try:
+        return gym.spec(_full(id))
+    except gym.error.NameNotFound as e:
+        family = _full(id).removeprefix(f"{NAMESPACE}/").partition("-")[0]
+        relative = next((name for name in registered_envs() if name.startswith(f"{family}-")), None)
+        if relative is None:
+            raise
+        raise gym.error.NameNotFound(f"{e} `opto-gym envs {relative}` tells the arguments of its family.") from None
 
 
 def env_class(id: str) -> Any:

@@ -13,6 +13,8 @@ from opto_gym.wrappers import FeedbackKinds, MaskGraph
 def test_unknown_names_come_with_the_nearest():
     with pytest.raises(gym.error.NameNotFound, match="Battleship"):
         opto_gym.make("Batleship-v0")
+    with pytest.raises(gym.error.NameNotFound, match="`opto-gym envs MMLU-"):
+        opto_gym.make("MMLU-abstract_algebra-v0")
     with pytest.raises(KeyError, match="did you mean 'OptoPrime'"):
         opto_gym.make_agent("OptoPrim")
     with pytest.raises(ValueError, match="no module 'nowhere'"):
