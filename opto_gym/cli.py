@@ -209,6 +209,8 @@ def _listing(options: argparse.Namespace) -> int:
             cls = load(name)
             first = (inspect.getdoc(cls) or "").split("\n")[0]
             if is_env:
+                if hasattr(cls, "about"):  # else a function that makes an environment
+                    first = cls.about(**registration.spec(name).kwargs)
                 inner: Any = registration.make(name).unwrapped
                 kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))
                 table.add_row(name, kinds, "instance" if inner.instance else "distribution", first)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -161,6 +162,11 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def measure(self, parameters: Mapping[str, Any]) -> Mapping[str, float | None]:
         """What else is to be known of the parameters that a trial recommends, by name; nothing by default."""
         return {}
+
+    @classmethod
+    def about(cls, **arguments: Any) -> str:
+        """What the environment of these arguments is, in a line; by default the first line of the class's page."""
+        return (inspect.getdoc(cls) or "").split("\n")[0]
 
     # ---------------------------------------------------------------- the rest is done
     def __init__(

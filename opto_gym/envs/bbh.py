@@ -11,7 +11,7 @@ import numpy as np
 from ..core import Anchors, Feedback, Parameter, Parameters, Part
 from ..spaces import Code, Prompt
 from ..trace import node, operator
-from .answers import RULES
+from .answers import EXPECTED, RULES
 from .asking import Asking, Split, divided
 
 KINDS = {
@@ -182,6 +182,11 @@ class BBH(Asking):
                 raise ValueError(f"BBH: expected a {name} of {tuple(known)}, got {value!r}")
         self.task, self.partition, self.rule, self.kind = task, partition, rule, KINDS[task]
         super().__init__(**keywords)
+
+    @classmethod
+    def about(cls, *, task: str = "object_counting", **arguments: Any) -> str:
+        """What the answers are."""
+        return f"Questions whose answer is {EXPECTED[KINDS[task]]}."
 
     def divide(self) -> Mapping[str, Split]:
         """The examples by split."""

@@ -108,8 +108,10 @@ class MetaWorld(OptoEnv):
     | `controller` | `Code("controller(obs)")` | returns `[0, 0, 0, 0]` |
 
     `obs` is a dict: `hand_pos` and what the task's expert reads, such as `puck_pos` and `goal_pos`; lists of floats in
-    metres, to a millimetre. The answer is `[x, y, z, gripper]`: by default the way to go from where the hand is. The
-    controller remembers what it likes within an episode, and nothing from one to the next.
+    metres, to a millimetre. The answer is `[x, y, z, gripper]`: by default the way to go from where the hand is.
+    `gripper` is an effort from -1 to 1, which closes the gripper above 0; 1 and 0, of which the objective speaks, are
+    the plain choices, and the feedback takes more than 0.5 for closing. The controller remembers what it likes within
+    an episode, and nothing from one to the next.
 
     ## Observation
     The graph of the episode: the start, then for each macro step the controller's call and `step`, whose value holds
@@ -215,6 +217,11 @@ class MetaWorld(OptoEnv):
         )
         self._step = STEP.format(target=target)
         super().__init__(**keywords)
+
+    @classmethod
+    def about(cls, *, task: str = "reach-v3", **arguments: Any) -> str:
+        """What the robot has to do."""
+        return TASKS[task]
 
     @property
     def simulation(self) -> Simulation:
