@@ -15,6 +15,7 @@ from typing import Any
 from . import registration
 from .core import OptoEnv, Parameter, TraceFeedback, normalized
 from .spaces import Code, Prompt
+from .wrappers.observations import unwrapped
 
 HELP = """\
 NAME = VALUE   set a parameter: a number, a choice, a list, a short text
@@ -43,9 +44,7 @@ def play(name: str, arguments: Mapping[str, Any], *, seed: int = 0) -> None:
     env = registration.make(name, disable_env_checker=True, **arguments)
     if "ansi" in env.metadata["render_modes"] and "render_mode" not in arguments:
         env = registration.make(name, disable_env_checker=True, render_mode="ansi", **arguments)
-    if not isinstance(env.unwrapped, OptoEnv):
-        raise TypeError(f"expected an OptoEnv, got {type(env.unwrapped).__name__}")
-    Game(env.unwrapped, seed).run()
+    Game(unwrapped(env), seed).run()
 
 
 class Game:

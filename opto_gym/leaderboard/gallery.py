@@ -18,8 +18,8 @@ from ..agents.random_search import near
 from ..core import Anchors, OptoEnv
 from ..errors import OptoGymError
 from ..spaces import Number
+from ..wrappers.observations import unwrapped
 from .report import number
-from .spec import unwrapped
 
 EXAMPLES, ASKED = 20, 5
 """Test examples that floor and reference are scored on; fewer where a language model answers them."""

@@ -14,8 +14,9 @@ from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..llm import LIMITS, Budget, Reservation, local, price_of
 from ..sandbox import shared
 from .progress import Progress
+from ..wrappers.observations import unwrapped
 from .records import RunFolder, TrialFolder
-from .spec import Spec, unwrapped
+from .spec import Spec
 from .trial import SCORING, Outcome, Trial
 
 Named = str | tuple[str, Mapping[str, Any]]

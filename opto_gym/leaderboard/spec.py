@@ -18,10 +18,10 @@ import gymnasium as gym
 
 from .. import registration, wrappers
 from ..agents.base import Agent
-from ..core import OptoEnv
 from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..sandbox import shared
+from ..wrappers.observations import unwrapped
 from .records import digest
 
 
@@ -135,17 +135,6 @@ class Spec:
         parts = [self.env.split(":")[-1], self.agent.split(":")[-1], str(self.seed)]
         safe = "-".join("".join(c if c.isalnum() else "_" for c in p) for p in parts)
         return f"{safe}-{digest(self.identity())[:12]}"
-
-
-def unwrapped(env: gym.Env[Any, Any]) -> OptoEnv:
-    """The `OptoEnv` under the wrappers.
-
-    Raises:
-        TypeError: If there is none.
-    """
-    if not isinstance(env.unwrapped, OptoEnv):
-        raise TypeError(f"expected an OptoEnv under the wrappers, got {type(env.unwrapped).__name__}")
-    return env.unwrapped
 
 
 def source_hash(cls: type[Agent]) -> str:

@@ -17,9 +17,10 @@ from .. import registration
 from ..agents.base import Values
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Ledger
+from ..wrappers.observations import unwrapped
 from .oracle import RecordedOracle, plain
 from .records import VERSION, TrialFolder, digest
-from .spec import Spec, unwrapped, where
+from .spec import Spec, where
 
 SCORING = ("each", "end", "never")
 

@@ -12,7 +12,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..core import OptoEnv, Part, TraceFeedback
+from ..core import Part, TraceFeedback
+from .observations import unwrapped
 
 _Base = gym.Wrapper[TraceFeedback, dict[str, Any], TraceFeedback, dict[str, Any]]
 
@@ -21,6 +22,7 @@ class Channel(_Base):
     """Keeps what was said of each call of the episode, and lets a subclass choose what is heard."""
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]]) -> None:
+        unwrapped(env)
         super().__init__(env)
         self._said: dict[int, tuple[Part, ...]] = {}
 
@@ -55,9 +57,7 @@ class Channel(_Base):
         return self._observed(observation, info), reward, terminated, truncated, info
 
     def _observed(self, observation: TraceFeedback, info: dict[str, Any]) -> TraceFeedback:
-        inner = self.env.unwrapped
-        assert isinstance(inner, OptoEnv)
-        return self.observe(observation, episode=inner._episode, call=info["call"])
+        return self.observe(observation, episode=unwrapped(self.env)._episode, call=info["call"])
 
 
 class NoisyFeedback(Channel, gym.utils.RecordConstructorArgs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +15,18 @@ from ..trace.graph import GraphNode, OperatorInfo
 _Base = gym.ObservationWrapper[TraceFeedback, dict[str, Any], TraceFeedback]
 
 
+def unwrapped(env: Any) -> OptoEnv:
+    """The `OptoEnv` under the wrappers.
+
+    Raises:
+        TypeError: If there is none.
+    """
+    inner = getattr(env, "unwrapped", env)
+    if not isinstance(inner, OptoEnv):
+        raise TypeError(f"expected an OptoEnv, got {type(inner).__name__}")
+    return inner
+
+
 class MaskGraph(_Base, gym.utils.RecordConstructorArgs):
     """Hides parts of the trace graph; the Trace paper's masked variant hides the first four.
 
@@ -24,6 +36,7 @@ class MaskGraph(_Base, gym.utils.RecordConstructorArgs):
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], parts: Sequence[str]) -> None:
+        unwrapped(env)
         self.parts = _known("parts of the graph", parts, PARTS)
         gym.utils.RecordConstructorArgs.__init__(self, parts=list(self.parts))
         gym.ObservationWrapper.__init__(self, env)
@@ -44,16 +57,18 @@ class FeedbackKinds(_Base, gym.utils.RecordConstructorArgs):
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], kinds: Sequence[str]) -> None:
+        inner = unwrapped(env)
         self.kinds = _known("kinds of feedback", kinds, KINDS)
         gym.utils.RecordConstructorArgs.__init__(self, kinds=list(self.kinds))
         gym.ObservationWrapper.__init__(self, env)
-        inner = env.unwrapped
-        assert isinstance(inner, OptoEnv)
         inner.keep_feedback([k for k in self.kinds if k in inner.feedback_kinds])
 
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
         """The observation with its feedback reduced."""
         return TraceFeedback(observation.graph, observation.feedback.only(self.kinds))
+
+
+_SCORE = "score"
 
 
 class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
@@ -67,11 +82,9 @@ class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]]) -> None:
+        unwrapped(env).keep_feedback([])
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.ObservationWrapper.__init__(self, env)
-        inner = env.unwrapped
-        assert isinstance(inner, OptoEnv)
-        inner.keep_feedback([])
 
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
         """The observation with its score alone."""
@@ -79,17 +92,22 @@ class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
         parameters = [graph.nodes[i] for i in graph.parameters]
         operators = tuple(graph.operators[n.operator] for n in parameters)
         n = len(parameters)
-        score = OperatorInfo("score", "operator", "The score of the parameters.")
+        score = OperatorInfo(_SCORE, "operator", "The score of the parameters.")
         output = GraphNode(n, tuple(range(n)), feedback.score)
         nodes = (*(GraphNode(k, (), q.shown) for k, q in enumerate(parameters)), output)
         black_box = TraceGraph((*operators, score), nodes, tuple(range(n)), n)
         return TraceFeedback(black_box, dataclasses.replace(feedback, parts=()))
 
 
+def only_the_score(graph: TraceGraph) -> bool:
+    """Whether a graph is one that `ScalarOnly` made."""
+    output = graph.operators[graph.nodes[graph.output].operator]
+    return output.name == _SCORE and len(graph) == len(graph.parameters) + 1
+
+
 def _known(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         given = [g for g in given.split(",") if g]
-    unknown = [g for g in given if g not in known]
-    if unknown:
-        raise ValueError(f"expected {what} of {list(known)}, got {unknown}")
+    if not isinstance(given, Iterable) or any(g not in known for g in given):
+        raise ValueError(f"expected {what} of {list(known)}, got {given!r}")
     return tuple(k for k in known if k in given)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import gymnasium as gym
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
@@ -124,11 +125,22 @@ def test_delay():
         (lambda env: NoisyFeedback(env, 0.5, seed=-1), "expected a seed of 0 or more, got -1"),
         (lambda env: DelayedFeedback(env, -1), "expected k to be a whole number of 0 or more, got -1"),
         (lambda env: DelayedFeedback(env, 1.0), "got 1.0"),
+        (lambda env: MaskGraph(env, None), r"expected parts of the graph of \['code'.*, got None"),
+        (lambda env: MaskGraph(env, ["coed"]), r"got \['coed'\]"),
+        (lambda env: FeedbackKinds(env, 5), r"expected kinds of feedback of \['reward'.*, got 5"),
     ],
 )
 def test_wrong_arguments(wrap, message):
     with pytest.raises(ValueError, match=message):
         wrap(opto_gym.make(NAME))
+
+
+@pytest.mark.parametrize("kind", MAKES)
+def test_other_environments_are_refused_at_once(kind):
+    with pytest.raises(TypeError, match="expected an OptoEnv, got CartPoleEnv"):
+        MAKES[kind](gym.make("CartPole-v1"))
+    with pytest.raises(TypeError, match="expected an OptoEnv, got str"):
+        MAKES[kind](NAME)
 
 
 # ------------------------------------------------------------------ in the leaderboard

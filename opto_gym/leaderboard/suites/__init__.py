@@ -18,8 +18,9 @@ from typing import Any
 from ... import registration
 from ...errors import DataNotFound, MissingExtra
 from ...llm import Budget
+from ...wrappers.observations import unwrapped
 from ..run import Named, Plan, plan
-from ..spec import Spec, unwrapped
+from ..spec import Spec
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
