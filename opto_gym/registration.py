@@ -15,12 +15,15 @@ Plug-ins are looked for at the first unknown name, and when names are listed.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import importlib
 import importlib.metadata
+import inspect
 import re
 import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -70,8 +73,13 @@ def make(id: str | EnvSpec, **keywords: Any) -> gym.Env[Any, Any]:
 
     Raises:
         gymnasium.error.NameNotFound: For an unknown name, with the nearest known one.
+        gymnasium.error.VersionNotFound: For a name without its version, or with another, with the one that there is.
+        TypeError: For an unknown argument, with those that there are.
+        MissingExtra: If the extra that it needs is not installed; the message is the line that installs it.
     """
-    env = gym.make(spec(id) if isinstance(id, str) else id, **keywords)
+    wanted = spec(id) if isinstance(id, str) else id
+    with naming_arguments(_entry(wanted), {**wanted.kwargs, **keywords}):
+        env = gym.make(wanted, **keywords)
     inner = env.unwrapped
     if inner.spec is not None and getattr(inner, "nondeterministic", False):  # its arguments may have made it so
         inner.spec.nondeterministic = True
@@ -84,6 +92,10 @@ def spec(id: str) -> EnvSpec:
         return _own_spec(id)
     if id not in gym.registry and _full(id) not in gym.registry:
         load_plugins()
+        versions = [name for name in gym.registry if re.fullmatch(rf"{re.escape(_full(id))}-v\d+", name)]
+        if versions:
+            known = versions[-1].removeprefix(f"{NAMESPACE}/")
+            raise gym.error.VersionNotFound(f"expected an id with its version, such as {known!r}, got {id!r}")
     try:
         return gym.spec(_full(id))
     except gym.error.NameNotFound as e:
@@ -96,8 +108,7 @@ def spec(id: str) -> EnvSpec:
 
 def env_class(id: str) -> Any:
     """The class of an environment, or the function that makes it; none is made, which may want data or an extra."""
-    point = spec(id).entry_point
-    return _load(point) if isinstance(point, str) else point
+    return _entry(spec(id))
 
 
 def registered_envs() -> list[str]:
@@ -132,8 +143,55 @@ def agent_class(name: str) -> type[Agent]:
 
 
 def make_agent(name: str, **settings: Any) -> Agent:
-    """Makes an agent: a registered name or ``"module:Class"``, and its settings (``model``, ...)."""
-    return agent_class(name)(**settings)
+    """Makes an agent: a registered name or ``"module:Class"``, and its settings (``model``, ...).
+
+    Raises:
+        KeyError: For an unknown name, with the nearest known one.
+        TypeError: For an unknown setting, with those that there are.
+        MissingExtra: If the extra that it needs is not installed; the message is the line that installs it.
+    """
+    cls = agent_class(name)
+    with naming_arguments(cls, settings):
+        return cls(**settings)
+
+
+@contextlib.contextmanager
+def naming_arguments(made: Any, given: Mapping[str, Any]) -> Iterator[None]:
+    """Where a class is called with an argument that it does not have, or without one that it needs, says what it has.
+
+    Python's own message names neither the class that was asked for nor its arguments. It is mended where it comes up;
+    a check beforehand would refuse what a class with ``**keywords`` takes out of them for itself.
+
+    Args:
+        made: What is called.
+        given: The arguments that it is called with by name.
+
+    Raises:
+        TypeError: In place of Python's.
+    """
+    try:
+        yield
+    except TypeError as e:
+        wrong = re.match(r"(\S+)\.__init__\(\) (got an unexpected|missing \d+ required) [^']*'(\w+)'", str(e))
+        if wrong is None or not inspect.isclass(made) or wrong[1] not in {c.__qualname__ for c in made.__mro__}:
+            raise
+        known, name, unknown = _arguments(made), wrong[3], wrong[2].startswith("got")
+        if (name in given, name in known) != (unknown, not unknown):
+            raise  # the class's own mistake
+        said = f"has no argument {name!r}" if unknown else f"needs the argument {name!r}"
+        raise TypeError(f"{made.__name__} {said}; it has: {', '.join(known)}") from e
+
+
+def _arguments(made: type) -> list[str]:
+    """The arguments that a class takes by name: its own, and those of its bases where it passes others on."""
+    names: set[str] = set()
+    for cls in made.__mro__:
+        if "__init__" in vars(cls):
+            parameters = list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
+            names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+    return sorted(names - {"env"})  # a wrapper's first, which is not given by name
 
 
 @functools.cache
@@ -160,6 +218,10 @@ class _Unknown(KeyError):
 
 def _full(id: str) -> str:
     return id if "/" in id else f"{NAMESPACE}/{id}"
+
+
+def _entry(of: EnvSpec) -> Any:
+    return _load(of.entry_point) if isinstance(of.entry_point, str) else of.entry_point
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -140,7 +140,7 @@ def plan(
                     tuple(map(_named, wrappers)),
                 ).settled()
                 problem = unwrapped(spec.make_env()).problem
-                cls(**settings)  # says at once if a setting is unknown
+                registration.make_agent(agent, **settings)  # says at once if a setting is unknown
                 why_not = cls.why_not(problem)
                 if why_not is not None:
                     skipped.append((env, agent, why_not))

@@ -108,7 +108,9 @@ class Spec:
         for name, settings in self.wrappers:
             if name not in wrappers.__all__:
                 raise ValueError(f"expected a wrapper of {wrappers.__all__}, got {name!r}")
-            env = getattr(wrappers, name)(env, **settings)
+            wrapper = getattr(wrappers, name)
+            with registration.naming_arguments(wrapper, settings):
+                env = wrapper(env, **settings)
         return env
 
     def identity(self) -> dict[str, Any]:

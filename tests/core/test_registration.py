@@ -8,6 +8,7 @@ import pytest
 import opto_gym
 from opto_gym import registration
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
+from tests.tasks import Valley
 
 
 def test_unknown_names_come_with_the_nearest():
@@ -21,6 +22,42 @@ def test_unknown_names_come_with_the_nearest():
         opto_gym.make("nowhere:Task")
     with pytest.raises(ValueError, match="has no 'Nothing'"):
         opto_gym.make_agent("tests.tasks:Nothing")
+
+
+@pytest.mark.parametrize("id", ["Battleship", "opto_gym/Battleship"])
+def test_a_name_without_its_version_comes_with_the_whole_id(id):
+    with pytest.raises(gym.error.VersionNotFound, match="such as 'Battleship-v0', got"):
+        opto_gym.make(id)
+
+
+class Greedy(Valley):
+    """Takes arguments of its own out of its keywords, and makes a mistake with others."""
+
+    def __init__(self, *, size, **keywords):
+        self.size, self.depth = size, keywords.pop("depth", 1)
+        if size == 0:
+            keywords["typo"] = 1
+        super().__init__(**keywords)
+
+
+def test_an_unknown_argument_comes_with_those_that_there_are():
+    with pytest.raises(TypeError, match=r"^Battleship has no argument 'foo'; it has: batch, feedback, fleet, .*width$"):
+        opto_gym.make("Battleship-v0", foo=3)
+    with pytest.raises(TypeError, match=r"^TPE has no argument 'foo'; it has: base_url, model$"):
+        opto_gym.make_agent("TPE", foo=1)
+    with pytest.raises(TypeError, match=r"^PSO has no argument 'momentum'; it has: base_url, c1, c2, .*, w$"):
+        opto_gym.make_agent("PSO", momentum=1)
+
+
+def test_a_class_takes_arguments_out_of_its_keywords():
+    path = f"{__name__}:Greedy"
+    assert opto_gym.make(path, size=2, depth=5, oracle_calls=3, max_episode_steps=7).unwrapped.depth == 5
+    with pytest.raises(TypeError, match=r"^Greedy has no argument 'width'; it has: feedback, oracle_calls, .*size$"):
+        opto_gym.make(path, size=2, depth=5, width=1)
+    with pytest.raises(TypeError, match=r"^Greedy needs the argument 'size'; it has: feedback"):
+        opto_gym.make(path)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'typo'"):  # not the caller's mistake
+        opto_gym.make(path, size=0)
 
 
 def test_ids_need_a_version():
