@@ -281,6 +281,24 @@ def at_least(least: int, **settings: Any) -> None:
             raise ValueError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
 
 
+def number_in(interval: str, **settings: Any) -> None:
+    """Checks settings that a programmer gives.
+
+    Args:
+        interval: Such as ``"(0, 1]"``; a round bracket leaves its bound out.
+        settings: Numbers by name.
+
+    Raises:
+        ValueError: If one is no number in the interval.
+    """
+    low, high = map(float, interval[1:-1].split(","))
+    ends = {bound for bound, bracket in ((low, interval[0]), (high, interval[-1])) if bracket in "[]"}
+    for name, value in settings.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not (low < value < high or value in ends):
+            raise ValueError(f"expected {name} to be a number in {interval}, got {value!r}")
+
+
 def space_from_dict(data: dict[str, Any]) -> ValueSpace:
     """The inverse of `ValueSpace.to_dict`."""
     kinds: dict[str, type[ValueSpace]] = {c.__name__: c for c in (Number, Choice, Permutation, Prompt, Code)}

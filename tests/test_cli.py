@@ -41,7 +41,9 @@ def test_lists(capsys):
     status, out, _ = call(capsys, "agents")
     assert all(name in out for name in opto_gym.registered_agents())
     assert "Version history" in call(capsys, "envs", "Battleship-v0")[1]
-    assert "OptoPrime" in call(capsys, "agents", "OptoPrime")[1]
+    page = call(capsys, "agents", "OptoPrime")[1]
+    assert '"Trace is the Next AutoDiff", NeurIPS 2024' in page
+    assert "Differences from the paper's program" in page
 
 
 def test_a_page_needs_no_data(capsys, monkeypatch, tmp_path):
@@ -111,14 +113,14 @@ def test_dry_run_says_what_it_would_cost_and_runs_nothing(capsys, tmp_path):
         ([*RUN, "--out", "x", "--seeds", "0"], 2, "at least one seed"),
         ([*RUN, "--out", "x", "--jobs", "0"], 2, "at least 1 job"),
         ([*RUN, "--out", "x", "--tokens", "-1"], 2, "at least 0"),
-        (["report", "nowhere"], 1, "holds no trials"),
-        (["replay", "nowhere"], 1, "trial.json"),
         (["run", "--env", "Battleship", "--agent", "RandomSearch", "--oracle-calls", "1"], 2, "'Battleship-v0'"),
         ([*RUN, "--env", "Battleship-v0:foo=3"], 2, "Battleship has no argument 'foo'; it has: batch, "),
         ([*RUN, "--agent", "TPE:foo=1"], 2, "TPE has no argument 'foo'; it has: "),
         ([*RUN, "--agent", "TPE:foo=1", "--dry-run"], 2, "TPE has no argument 'foo'; it has: "),
         ([*RUN, "--wrapper", "NoisyFeedback"], 2, "NoisyFeedback needs the argument 'p'; it has: p, seed"),
         ([*RUN, "--wrapper", "DelayedFeedback:q=1"], 2, "DelayedFeedback has no argument 'q'; it has: k"),
+        (["report", "nowhere"], 1, "holds no trials"),
+        (["replay", "nowhere"], 1, "trial.json"),
         (["models", "pull", "gpt-9"], 1, "smollm2"),
         (["envs", "Nothing-v0"], 2, "Nothing"),
     ],

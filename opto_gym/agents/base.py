@@ -17,6 +17,9 @@ from ..core import Problem, TraceFeedback
 from ..errors import BudgetSpent, OptoGymError
 from ..spaces import at_least as at_least  # for agents' settings
 
+from ..spaces import number_in as number_in
+from ..trace import TraceGraph
+from ..wrappers.observations import only_the_score
 if TYPE_CHECKING:
     from ..llm import Budget, Client
 
@@ -146,6 +149,24 @@ def _one_by_one(loop: Run) -> Run:
         wanted = loop.send((yield))
         while True:
             if isinstance(wanted, list):
+def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:
+    """Checks that a graph still has what an agent reads in it.
+
+    Args:
+        reader: The agent's name.
+        graph: The graph.
+        parts: What the agent needs, of `trace.PARTS`.
+
+    Raises:
+        OptoGymError: If one of the parts is masked, or only the score is left (`ScalarOnly`).
+    """
+    if only_the_score(graph):
+        raise OptoGymError(f"{reader} reads the trace graph, of which only the score is left: remove ScalarOnly")
+    masked = [part for part in parts if part in graph.hidden]
+    if masked:
+        raise OptoGymError(f"{reader} reads the trace graph, where what it needs is masked: unmask {', '.join(masked)}")
+
+
                 observations = []
                 for values in wanted:
                     observations.append((yield values))

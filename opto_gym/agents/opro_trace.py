@@ -1,12 +1,4 @@
-"""OPRO as the Trace paper ran it: the model sees all past parameters with their feedback, and no graph.
-
-The comparison of Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024. It is not the OPRO of Yang et
-al., "Large Language Models as Optimizers", ICLR 2024: the history is in order of time and not sorted by score, and one
-candidate is proposed a step.
-
-Differences from the paper's program (trace-opt): our own wording; the history has a budget, the oldest are left out
-first and counted; the tolerant parser of OptoPrime.
-"""
+"""OPRO as the Trace paper ran it."""
 
 from __future__ import annotations
 
@@ -15,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..core import Problem, TraceFeedback
 from .answers import Unusable, read_suggestion, schema
-from .base import Agent, Values, at_least
+from .base import Agent, Values, at_least, number_in
 from .optoprime import shorten
 
 ANSWER = """Propose new values for the variables. Answer with one JSON object and nothing else:
@@ -23,7 +15,14 @@ ANSWER = """Propose new values for the variables. Answer with one JSON object an
 
 
 class OPROTrace(Agent):
-    """OPRO as in the Trace paper (see the module's docstring).
+    """OPRO as the Trace paper ran it: the model sees all past parameters with their feedback, and no graph.
+
+    The comparison of Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024. It is not the OPRO of Yang
+    et al., "Large Language Models as Optimizers", ICLR 2024: the history is in order of time and not sorted by score,
+    and one candidate is proposed a step.
+
+    Differences from the paper's program (trace-opt): our own wording; the history has a budget, the oldest are left out
+    first and counted; the tolerant parser of OptoPrime.
 
     Args:
         model: The optimizer's model.
@@ -49,6 +48,8 @@ class OPROTrace(Agent):
         super().__init__(model=model, base_url=base_url)
         at_least(1, max_tokens=max_tokens)
         at_least(4_000, prompt_budget=prompt_budget)
+        if temperature is not None:
+            number_in("[0, inf)", temperature=temperature)
         self.prompt_budget, self.max_tokens = prompt_budget, max_tokens
         self.temperature, self.constrained = temperature, constrained
 

@@ -1,18 +1,4 @@
-"""OptoPrime: a language model reads the trace as a report on a program's run and proposes new parameters.
-
-Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 4 and appendix. One call of the model an
-update: the sub-graph is shown as pseudo-code in sections, with the feedback on its output.
-
-Differences from the paper's program (trace-opt):
-
-* the wording is our own; sections, their order and the form of the answer are the paper's;
-* the prompt has a budget: loops are rolled up, long values cut, and what is left out is said;
-* the parser is tolerant, and never drops a proposal because it does not parse as Python or contains the letters "def":
-  bad code is tried, and its error is the feedback;
-* an answer without usable values proposes the last good parameters again and is counted as invalid;
-* "TERMINATE" counts only as the whole answer, and keeps the parameters;
-* the embedded model's answers are constrained to the form by a JSON schema, since it rarely finds it by itself.
-"""
+"""OptoPrime, the Trace paper's optimizer."""
 
 from __future__ import annotations
 
@@ -22,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..core import Problem, TraceFeedback
 from .answers import Unusable, read_suggestion, schema
-from .base import Agent, Values, at_least
+from .base import Agent, Values, at_least, number_in
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
 #Instruction: what to achieve.
@@ -45,7 +31,20 @@ change, answer with the one word TERMINATE."""
 
 
 class OptoPrime(Agent):
-    """OptoPrime (see the module's docstring).
+    """OptoPrime: a language model reads the trace as a report on a program's run and proposes new parameters.
+
+    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 4 and appendix. One call of the
+    model an update: the sub-graph is shown as pseudo-code in sections, with the feedback on its output.
+
+    Differences from the paper's program (trace-opt):
+
+    * the wording is our own; sections, their order and the form of the answer are the paper's;
+    * the prompt has a budget: loops are rolled up, long values cut, and what is left out is said;
+    * the parser is tolerant, and never drops a proposal because it does not parse as Python or contains the letters
+      "def": bad code is tried, and its error is the feedback;
+    * an answer without usable values proposes the last good parameters again and is counted as invalid;
+    * "TERMINATE" counts only as the whole answer, and keeps the parameters;
+    * the embedded model's answers are constrained to the form by a JSON schema, since it rarely finds it by itself.
 
     Args:
         model: The optimizer's model.
@@ -74,6 +73,8 @@ class OptoPrime(Agent):
         at_least(0, memory_size=memory_size)
         at_least(1, max_tokens=max_tokens)
         at_least(4_000, prompt_budget=prompt_budget)
+        if temperature is not None:
+            number_in("[0, inf)", temperature=temperature)
         self.memory_size, self.prompt_budget, self.max_tokens = memory_size, prompt_budget, max_tokens
         self.temperature, self.constrained = temperature, constrained
 

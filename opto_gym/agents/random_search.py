@@ -1,11 +1,4 @@
-"""Random search with sensible moves for each kind of space: a floor that an optimizer should beat.
-
-Every third proposal is drawn anew from the spaces, the others change the best parameters seen (by reward on train): a
-number by a step whose size spans orders of magnitude, a choice at random, an order by turning a part of it around, a
-text by dropping, doubling or swapping sentences of texts seen, code by a change of its syntax tree (a constant, an
-operator, a comparison, a returned value).
-No text of the feedback and no graph is used.
-"""
+"""Random search, and its moves for each kind of space."""
 
 from __future__ import annotations
 
@@ -18,11 +11,16 @@ import numpy as np
 
 from ..core import TraceFeedback
 from ..spaces import Choice, Code, Number, Permutation, Prompt, ValueSpace
-from .base import Agent, Run, Values
+from .base import Agent, Run, Values, number_in
 
 
 class RandomSearch(Agent):
-    """Random search (see the module's docstring).
+    """Random search with sensible moves for each kind of space: a floor that an optimizer should beat.
+
+    Every third proposal is drawn anew from the spaces, the others change the best parameters seen (by reward on train):
+    a number by a step whose size spans orders of magnitude, a choice at random, an order by turning a part of it
+    around, a text by dropping, doubling or swapping sentences of texts seen, code by a change of its syntax tree (a
+    constant, an operator, a comparison, a returned value). No text of the feedback and no graph is used.
 
     Args:
         explore: Share of proposals drawn anew.
@@ -30,8 +28,7 @@ class RandomSearch(Agent):
 
     def __init__(self, *, explore: float = 1 / 3, **settings: Any) -> None:
         super().__init__(**settings)
-        if not 0 <= explore <= 1:
-            raise ValueError(f"RandomSearch: expected explore in [0, 1], got {explore!r}")
+        number_in("[0, 1]", explore=explore)
         self.explore = explore
 
     def run(self) -> Run:

@@ -1,9 +1,4 @@
-"""Adam on numbers, with the gradient from the trace graph.
-
-Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015. The recorded operators are differentiated in
-reverse, as back-propagation does; the direction in which the output has to change is read from the feedback ("larger",
-"smaller"), as in the Trace paper's comparison, which minimizes |y - y*|.
-"""
+"""Adam on numbers, with the gradient from the trace graph."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..agents.base import Agent, Values
+from ..agents.base import Agent, Values, check_graph, number_in
 from ..core import Feedback, Problem, TraceFeedback
 from ..errors import OptoGymError
 from ..spaces import Number
@@ -39,12 +34,10 @@ def gradient(graph: TraceGraph) -> dict[str, float]:
     At a pole, and where the run broke off in an error, the slope is 0.
 
     Raises:
-        OptoGymError: If the graph is masked, or has operators other than `DERIVATIVES`, or values that are no numbers.
+        OptoGymError: If the graph is masked or only a score, or has operators other than `DERIVATIVES`, or values that
+            are no numbers.
     """
-    if "code" in graph.hidden:
-        raise OptoGymError(
-            "Adam differentiates the trace graph's operators, and this graph's are masked: unmask `code`"
-        )
+    check_graph("Adam", graph, "code")
     slope = {graph.output: 1.0}
     for k in range(len(graph.nodes) - 1, -1, -1):
         node, kind = graph.nodes[k], graph.kind(k)
@@ -105,20 +98,26 @@ class Moments:
 
 
 class Adam(Agent):
-    """Adam over the graph's gradient (see the module's docstring).
+    """Adam on numbers, with the gradient from the trace graph.
+
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015. The recorded operators are differentiated in
+    reverse, as back-propagation does; the direction in which the output has to change is read from the feedback
+    ("larger", "smaller"), as in the Trace paper's comparison, which minimizes |y - y*|.
 
     A call that broke off in an error counts as one of slope 0: the momentum carries on past it.
 
     Args:
         learning_rate: Step size; the paper's comparison has 0.1.
-        beta1: Decay of the gradient's running mean.
-        beta2: Decay of its square's running mean.
+        beta1: Decay of the gradient's running mean, under 1.
+        beta2: Decay of its square's running mean, under 1.
     """
 
     def __init__(
         self, *, learning_rate: float = 0.1, beta1: float = 0.9, beta2: float = 0.999, **settings: Any
     ) -> None:
         super().__init__(**settings)
+        number_in("(0, inf)", learning_rate=learning_rate)
+        number_in("[0, 1)", beta1=beta1, beta2=beta2)
         self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
 
     @classmethod

@@ -6,10 +6,9 @@ import itertools
 import re
 from typing import Any
 
-from ..agents.base import Agent, Run, Values
+from ..agents.base import Agent, Run, Values, check_graph
 from ..core import Parameter, Problem, TraceFeedback
 from ..envs.pipelines import mends
-from ..errors import OptoGymError
 from ..spaces import Code, Number
 from ..trace import Data, TraceGraph
 
@@ -18,10 +17,9 @@ def to_blame(graph: TraceGraph) -> str | None:
     """The parameter that went into the first stage whose check says wrong; None where no check does.
 
     Raises:
-        OptoGymError: If the graph is masked.
+        OptoGymError: If the graph is masked or only a score.
     """
-    if {"code", "others"} & set(graph.hidden):
-        raise OptoGymError("BlameGraph reads checks and what went into them, which are masked: unmask `code`, `others`")
+    check_graph("BlameGraph", graph, "code", "others")
     checks = {k for k, op in enumerate(graph.operators) if op.kind == "operator" and op.name.startswith("check_")}
     for n in graph.nodes:
         if n.operator in checks and isinstance(n.shown, Data) and n.value["right"] is False:

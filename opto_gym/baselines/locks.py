@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from ..agents.base import Agent, Run, Values
+from ..agents.base import Agent, Run, Values, check_graph
 from ..core import Problem, TraceFeedback
-from ..errors import OptoGymError
 from ..spaces import Number
 from ..trace import TraceGraph
 
@@ -16,12 +15,9 @@ def failed_digit(graph: TraceGraph) -> str:
     """The parameter that went into the check that failed: back from the output, through the place taken out of dial.
 
     Raises:
-        OptoGymError: If the graph is masked.
+        OptoGymError: If the graph is masked or only a score.
     """
-    if "code" in graph.hidden:
-        raise OptoGymError(
-            "LockGraph follows the failed check back to its digit, and the graph is masked: unmask `code`"
-        )
+    check_graph("LockGraph", graph, "code")
     taken = graph.nodes[graph.output].inputs[0]
     assert isinstance(taken, int)
     dial, place = graph.nodes[taken].inputs

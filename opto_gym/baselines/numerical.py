@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ..agents.base import Agent, Oracle, Run, Values
+from ..agents.base import Agent, Oracle, Run, Values, number_in
 from ..core import Problem, TraceFeedback
 from ..spaces import Number
 from .adam import Moments, direction, no_real_numbers
@@ -48,7 +48,8 @@ class AdamBare(_Numbers):
     Args:
         learning_rate: Step size; the Trace paper's comparison has 0.1.
         difference: How far a parameter is moved for a difference.
-        settings: beta1 and beta2, as of `Adam`.
+        beta1: As of `Adam`.
+        beta2: As of `Adam`.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class AdamBare(_Numbers):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
+        number_in("(0, inf)", learning_rate=learning_rate, difference=difference)
+        number_in("[0, 1)", beta1=beta1, beta2=beta2)
         self.learning_rate, self.difference, self.beta1, self.beta2 = learning_rate, difference, beta1, beta2
 
     def run(self) -> Run:

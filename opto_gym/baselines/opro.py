@@ -13,21 +13,19 @@ from typing import Any
 import numpy as np
 
 from .. import tours
-from ..agents.base import Agent, Run, Values
+from ..agents.base import Agent, Run, Values, check_graph
 from ..core import Problem, TraceFeedback
-from ..errors import OptoGymError
 from ..spaces import Number, Permutation
 from ..trace import TraceGraph
 
 
-def inputs(graph: TraceGraph, name: str) -> list[Any]:
+def inputs(agent: Agent, graph: TraceGraph, name: str) -> list[Any]:
     """The values of the graph's inputs of this name.
 
     Raises:
-        OptoGymError: If the inputs are masked.
+        OptoGymError: If the inputs are masked, or only a score is left.
     """
-    if "inputs" in graph.hidden:
-        raise OptoGymError(f"this specialist reads {name!r} from the graph, whose inputs are masked: unmask `inputs`")
+    check_graph(type(agent).__name__, graph, "inputs")
     named = (n for k, n in enumerate(graph.nodes) if graph.kind(k) == "input")
     return [n.value for n in named if graph.operators[n.operator].name == name]
 
@@ -54,7 +52,8 @@ class LeastSquares(Agent):
 
     def propose(self, observation: TraceFeedback) -> Values:
         """The fit to the points seen; the last one where a run broke off and shows none."""
-        for x, y in zip(inputs(observation.graph, "x"), inputs(observation.graph, "y"), strict=True):
+        graph = observation.graph
+        for x, y in zip(inputs(self, graph, "x"), inputs(self, graph, "y"), strict=True):
             # many points of one feature, or one point of several
             rows = zip(x, y, strict=True) if isinstance(y, list) else [(*x, y)]
             self.points.update(dict.fromkeys(rows))
@@ -96,7 +95,7 @@ class Tour(Agent):
         observation: TraceFeedback = yield
         tour = list(self.problem.start["tour"])
         while True:
-            cities = inputs(observation.graph, "cities")
+            cities = inputs(self, observation.graph, "cities")
             if cities:
                 tour = list(self.plan(tuple((x, y) for x, y in cities[0])))
             observation = yield {"tour": tour}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..agents.base import Agent, Run, Values, at_least
+from ..agents.base import Agent, Run, Values, at_least, check_graph
 from ..core import Problem, TraceFeedback
 from ..spaces import Prompt
 
@@ -93,10 +93,13 @@ class FewShot(PromptAgent):
 
 
 def examples_in(observation: TraceFeedback) -> dict[str, str]:
-    """The questions of an observation with the right answers that its feedback tells; none where they are masked."""
+    """The questions of an observation with the right answers that its feedback tells.
+
+    Raises:
+        OptoGymError: If the questions are masked, or only a score is left.
+    """
     graph, feedback = observation
-    if "inputs" in graph.hidden:
-        return {}
+    check_graph("FewShot", graph, "inputs")
     questions = [str(n.value) for n in graph.nodes if graph.operators[n.operator].name == "question"]
     told = {part.example or 0: m[1] for part in feedback.parts if (m := _TARGET.match(part.content))}
     return {q: told[k] for k, q in enumerate(questions) if k in told}

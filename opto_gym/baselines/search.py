@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..agents.base import Agent, Run, Values, at_least
+from ..agents.base import Agent, Run, Values, at_least, number_in
 from ..core import Parameter, Problem, TraceFeedback
 from ..extras import need
 from ..spaces import REACH, Choice, Number
@@ -173,8 +173,7 @@ class CMAES(Search):
 
     def __init__(self, *, sigma: float = 0.2, population: int | None = None, **settings: Any) -> None:
         super().__init__(**settings)
-        if not sigma > 0:
-            raise ValueError(f"CMAES: expected a sigma above 0, got {sigma!r}")
+        number_in("(0, inf)", sigma=sigma)
         if population is not None:
             at_least(2, population=population)
         self.sigma, self.population = sigma, population
@@ -235,6 +234,7 @@ class PSO(Search):
         with _drawing(self._seed()):
             swarm = backend.create_swarm(self.particles, len(start), options=self.options, bounds=bounds)
         swarm.position[0] = start
+        number_in("[0, inf)", c1=c1, c2=c2, w=w)
         swarm.position, swarm.velocity = _cut(swarm.position, whole), _cut(swarm.velocity, whole)
         swarm.pbest_cost = np.full(self.particles, np.inf)
         observation: TraceFeedback = yield

@@ -1,9 +1,4 @@
-"""SCATS's rule for signals: cycle and split by nominal flows, without a simulation.
-
-After the Sydney Coordinated Adaptive Traffic System (Sims and Dobinson, IEEE Transactions on Vehicular Technology,
-1980), as the Trace paper's traffic experiment has it: the cycle shrinks with the total flow, and the busier direction
-gets the larger part.
-"""
+"""SCATS's rule for signals: cycle and split by nominal flows, without a simulation."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..agents.base import Agent, Values
+from ..agents.base import Agent, Values, check_graph
 from ..core import Problem, TraceFeedback
 from ..errors import OptoGymError
 from ..spaces import Number
@@ -22,6 +17,10 @@ DIRECTIONS = (("W1", "E1", "EW"), ("N1", "S1", "NS"))  # names under which the g
 
 class SCATS(Agent):
     """Green times in proportion to the nominal flows, which it reads from the graph; one plan, again and again.
+
+    After the Sydney Coordinated Adaptive Traffic System (Sims and Dobinson, IEEE Transactions on Vehicular Technology,
+    1980), as the Trace paper's traffic experiment has it: the cycle shrinks with the total flow, and the busier
+    direction gets the larger part.
 
     At one intersection the cycle is 60 s divided by the total flow in vehicles/s, rounded down; the weaker direction
     gets cycle / (1 + ratio of the flows), rounded down, the stronger the rest; both are kept within their bounds. In
@@ -49,9 +48,7 @@ class SCATS(Agent):
         return dict(self.plan)
 
     def _made(self, graph: TraceGraph) -> Values:
-        hidden = [part for part in ("code", "inputs") if part in graph.hidden]
-        if hidden:
-            raise OptoGymError(f"SCATS reads the nominal flows from the graph, where they are masked: unmask {hidden}")
+        check_graph("SCATS", graph, "code", "inputs")
         plan: Values = {}
         for node in graph.nodes:
             timed = [graph.names[k] for k in node.inputs if isinstance(k, int) and k in graph.parameters]

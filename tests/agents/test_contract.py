@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
+import re
 
 import pytest
 
@@ -13,15 +15,19 @@ from opto_gym.baselines.adam import Adam
 from opto_gym.baselines.blame import BlameGraph
 from opto_gym.baselines.locks import LockGraph
 from opto_gym.baselines.opro import LeastSquares, Tour
+from opto_gym.baselines.prompting import FewShot
 from opto_gym.baselines.traffic import SCATS
 from opto_gym.core import TraceFeedback
 from opto_gym.errors import BudgetSpent, OptoGymError
 from opto_gym.llm import Budget, Client
 from opto_gym.registration import agent_class
+from opto_gym.wrappers import ScalarOnly
 from tests.openai_server import OpenAIServer
 from tests.tasks import Mixed, Valley
 
 AGENTS = opto_gym.registered_agents()
+READERS = (Adam, LeastSquares, SCATS, Tour, LockGraph, BlameGraph, FewShot)
+"""Agents that are nothing without the graph."""
 TASKS = [
     "NumericalOptimization-v0",
     "Battleship-v0",
@@ -133,16 +139,29 @@ def test_masked_graphs_are_survived_or_refused_plainly(made):
             observation.graph.masked(["code", "documentation", "inputs", "others"]), observation.feedback
         )
 
-    if isinstance(make(), Adam | LeastSquares | SCATS | Tour | LockGraph | BlameGraph):
-        with pytest.raises(OptoGymError, match="masked"):
+    if isinstance(make(), READERS):
+        with pytest.raises(OptoGymError, match=f"{type(make()).__name__} reads the trace graph, .* masked: unmask "):
             rollout(make(), env, 2, change=masked)
     else:
         assert len(rollout(make(), env, 2, change=masked)) == 2
 
 
+def test_a_graph_of_the_score_alone_is_survived_or_refused_plainly(made):
+    make, env = made
+    alone = ScalarOnly(Valley()).observation
+    if isinstance(make(), READERS):
+        said = f"{type(make()).__name__} reads the trace graph, of which only the score is left: remove ScalarOnly"
+        with pytest.raises(OptoGymError, match=said):
+            rollout(make(), env, 2, change=alone)
+    else:
+        assert len(rollout(make(), env, 2, change=alone)) == 2
+
+
 def test_the_class_is_documented(made):
     make, _ = made
-    assert inspect.getdoc(type(make()))
+    page = inspect.getdoc(type(make()))
+    assert page
+    assert "docstring" not in page  # which who asks for the class does not see
     assert inspect.getmodule(type(make())).__doc__
 
 
@@ -150,6 +169,24 @@ def test_unknown_settings_are_refused(made):
     make, _ = made
     with pytest.raises(TypeError):
         type(make())(no_such_setting=1)
+
+
+def numbers_of(cls):
+    """The names of an agent's settings that are numbers."""
+    signatures = [inspect.signature(vars(c)["__init__"]) for c in cls.__mro__[:-1] if "__init__" in vars(c)]
+    parameters = [p for s in signatures for p in s.parameters.values()]
+    return [p.name for p in parameters if re.fullmatch(r"(int|float)( \| None)?", str(p.annotation))]
+
+
+SETTINGS = [(name, setting) for name in AGENTS for setting in numbers_of(agent_class(name))]
+
+
+@pytest.mark.parametrize("bad", ["x", -1, True, math.nan, [1]])
+def test_settings_that_are_numbers_are_checked_at_once(bad):
+    assert {("Adam", "beta1"), ("PSO", "w"), ("OptoPrime", "temperature"), ("Grid", "points")} <= set(SETTINGS)
+    for name, setting in SETTINGS:
+        with pytest.raises(ValueError, match=f"expected {setting} to be a (whole )?number"):
+            opto_gym.make_agent(name, **{setting: bad})
 
 
 class Population(Agent):

@@ -63,9 +63,10 @@ def test_few_shot_learns_right_answers_from_train_alone(name, batch):
     assert few.count("\nAnswer: ") == 1
 
 
-def test_few_shot_learns_nothing_of_masked_questions():
+def test_few_shot_needs_the_questions():
     env = MaskGraph(opto_gym.make(NAMES[0], data="sample"), ["inputs"])
-    assert proposals(opto_gym.make_agent("FewShot"), env, 2) == [env.unwrapped.problem.start] * 2
+    with pytest.raises(OptoGymError, match="masked: unmask inputs"):
+        proposals(opto_gym.make_agent("FewShot"), env, 1)
 
 
 def test_few_shot_needs_the_feedback_that_tells_answers():
