@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import opto_gym
 from opto_gym.leaderboard import run
 from opto_gym.leaderboard.gallery import families
+from opto_gym.registration import agent_class
 from tests.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
@@ -51,3 +53,9 @@ def test_the_gallery_shows_every_family():
     for card in page.split("\n## ")[1:]:
         assert "* Parameters: " in card
         assert "| floor | reference |" in card or "A language model answers inside it" in card
+
+
+def test_every_agent_is_on_its_page():
+    page = (ROOT / "docs" / "agents.md").read_text()
+    classes = [agent_class(name) for name in opto_gym.registered_agents()]
+    assert {f"{c.__module__}.{c.__qualname__}" for c in classes} <= set(re.findall(r"^::: (.*)$", page, re.MULTILINE))
