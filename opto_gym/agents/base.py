@@ -16,10 +16,10 @@ import numpy as np
 from ..core import Problem, TraceFeedback
 from ..errors import BudgetSpent, OptoGymError
 from ..spaces import at_least as at_least  # for agents' settings
-
 from ..spaces import number_in as number_in
 from ..trace import TraceGraph
 from ..wrappers.observations import only_the_score
+
 if TYPE_CHECKING:
     from ..llm import Budget, Client
 
@@ -142,13 +142,6 @@ class Agent:
             return
 
 
-def _one_by_one(loop: Run) -> Run:
-    """A generator that may yield lists, as one that yields single proposals."""
-    next(loop)
-    try:
-        wanted = loop.send((yield))
-        while True:
-            if isinstance(wanted, list):
 def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:
     """Checks that a graph still has what an agent reads in it.
 
@@ -167,6 +160,13 @@ def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:
         raise OptoGymError(f"{reader} reads the trace graph, where what it needs is masked: unmask {', '.join(masked)}")
 
 
+def _one_by_one(loop: Run) -> Run:
+    """A generator that may yield lists, as one that yields single proposals."""
+    next(loop)
+    try:
+        wanted = loop.send((yield))
+        while True:
+            if isinstance(wanted, list):
                 observations = []
                 for values in wanted:
                     observations.append((yield values))

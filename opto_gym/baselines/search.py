@@ -223,6 +223,7 @@ class PSO(Search):
     ) -> None:
         super().__init__(**settings)
         at_least(1, particles=particles)
+        number_in("[0, inf)", c1=c1, c2=c2, w=w)
         self.particles, self.options = particles, {"c1": c1, "c2": c2, "w": w}
 
     def run(self) -> Run:
@@ -234,7 +235,6 @@ class PSO(Search):
         with _drawing(self._seed()):
             swarm = backend.create_swarm(self.particles, len(start), options=self.options, bounds=bounds)
         swarm.position[0] = start
-        number_in("[0, inf)", c1=c1, c2=c2, w=w)
         swarm.position, swarm.velocity = _cut(swarm.position, whole), _cut(swarm.velocity, whole)
         swarm.pbest_cost = np.full(self.particles, np.inf)
         observation: TraceFeedback = yield

@@ -13,8 +13,8 @@ from .. import registration
 from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..llm import LIMITS, Budget, Reservation, local, price_of
 from ..sandbox import shared
-from .progress import Progress
 from ..wrappers.observations import unwrapped
+from .progress import Progress
 from .records import RunFolder, TrialFolder
 from .spec import Spec
 from .trial import SCORING, Outcome, Trial
