@@ -185,10 +185,12 @@ def _listing(options: argparse.Namespace) -> int:
     import inspect
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from . import registration
     from .errors import DataNotFound, MissingExtra
+    from .extras import require
 
     console = Console()
     if not console.is_terminal:
@@ -215,10 +217,11 @@ def _listing(options: argparse.Namespace) -> int:
                 kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))
                 table.add_row(name, kinds, "instance" if inner.instance else "distribution", first)
             else:
+                require(*cls.needs)
                 table.add_row(name, "yes" if cls.uses_model else "", first)
-        except (DataNotFound, MissingExtra) as e:  # which says what to do, when it is made
-            lacks = "its data" if isinstance(e, DataNotFound) else "its extra"
-            table.add_row(name, "", "", f"{first} (not usable here: {lacks} is missing)")
+        except (DataNotFound, MissingExtra) as e:
+            lacks = "its data is missing" if isinstance(e, DataNotFound) else escape(str(e))
+            table.add_row(name, *[""] * (len(table.columns) - 2), f"{first} (not usable here: {lacks})")
         except Exception as e:  # a plug-in that is broken hides nothing else
             table.add_row(name, f"[red]broken: {e}[/red]")
     console.print(table)
@@ -390,11 +393,15 @@ def _reproduce(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from .baselines import recipes
+    from .errors import OptoGymError
     from .leaderboard import figures, reproduce
 
     out, complete = Path(options.out), True
     if options.docs:
-        figures.docs(out, Path(options.docs))
+        try:
+            figures.docs(out, Path(options.docs))
+        except OSError as e:
+            raise OptoGymError(f"{options.docs} can't be written: {e}") from e
         print(options.docs)
     elif [name.lower() for name in options.name] in ([], ["list"]):
         for name in recipes.names():
@@ -407,7 +414,9 @@ def _reproduce(options: argparse.Namespace) -> int:
                 print(f"{recipe.name}: {line}", flush=True)
             if not options.dry_run:
                 complete &= reproduce.run(jobs, workers=options.jobs, progress=not options.quiet)
-                print("\n".join(map(str, figures.report(recipe, options.size, out))))
+                written = figures.report(recipe, options.size, out)
+                complete &= bool(written)
+                print("\n".join(map(str, written)) or f"{recipe.name}: nothing was measured, so no figure is written")
     return 0 if complete else 1
 
 

@@ -10,13 +10,14 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import gymnasium as gym
 import numpy as np
 
 from . import trace
 from .errors import OptoGymError, ProposalError, TraceError
+from .extras import require
 from .problems import (
     KINDS,
     Anchors,
@@ -95,6 +96,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
         instance: Whether θ answers one fixed case (else it must generalize).
         uses_model: Whether the task itself calls a language model, as ``self.llm``.
+        needs: Modules of opto_gym's extras without which it can't be made.
         data_files: SHA-256 of the files that the examples come from, by name; trials record it.
 
     Args:
@@ -102,6 +104,9 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         render_mode: One of ``metadata["render_modes"]``.
         feedback: The kinds of feedback to give, of `feedback_kinds`; None for all. What a task puts of them into its
             graph goes by this, too.
+
+    Raises:
+        MissingExtra: If something that it `needs` is not installed; the message is the line that installs it.
     """
 
     objective: str
@@ -116,6 +121,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     nondeterministic: bool = False
     instance: bool = False
     uses_model: bool = False
+    needs: ClassVar[tuple[str, ...]] = ()
     data_files: Mapping[str, str] = {}
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
     _kept: tuple[str, ...] | None = None
@@ -176,6 +182,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         render_mode: str | None = None,
         feedback: Sequence[str] | None = None,
     ) -> None:
+        require(*self.needs)
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             raise ValueError(f"{type(self).__name__}: expected a render_mode of {modes}, got {render_mode!r}")

@@ -249,7 +249,7 @@ def _hub(origin: str) -> Callable[[str], bytes]:
     owner, name, archive, folder = origin.removeprefix("hub:").split("/", 3)
 
     def content(file: str) -> bytes:
-        hub = need("huggingface_hub", "data")
+        hub = need("huggingface_hub")
         with tarfile.open(hub.hf_hub_download(f"{owner}/{name}", archive, repo_type="dataset")) as tar:
             member = tar.extractfile(f"{folder}/{file}")
             if member is None:

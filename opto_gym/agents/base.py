@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core import Problem, TraceFeedback
 from ..errors import BudgetSpent, OptoGymError
+from ..extras import require
 from ..spaces import at_least as at_least  # for agents' settings
 from ..spaces import number_in as number_in
 from ..trace import TraceGraph
@@ -59,14 +60,20 @@ class Agent:
 
     Attributes:
         uses_model: Whether it calls a language model; then `llm` is its client.
+        needs: Modules of opto_gym's extras without which it can't be made.
         problem: The problem at work, after `reset`.
         rng: The generator for all its random choices, after `reset`.
         invalid_answers: Why answers of the model could not be used, since the last oracle call.
+
+    Raises:
+        MissingExtra: If something that it `needs` is not installed; the message is the line that installs it.
     """
 
     uses_model: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, model: str | None = None, base_url: str | None = None) -> None:
+        require(*self.needs)
         self.model, self.base_url = model, base_url
         self._llm: Client | None = None
         self.invalid_answers: list[str] = []

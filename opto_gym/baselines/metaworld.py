@@ -12,7 +12,10 @@ class ScriptedExpert(Agent):
 
     Its source is the installed package's, with a controller around it that hands it the observation's parts and
     answers with the target of its hand. It solves all test conditions of every task that opto_gym registers.
+    Needs `pip install 'opto-gym[metaworld]'`.
     """
+
+    needs = ("metaworld",)
 
     @classmethod
     def why_not(cls, problem: Problem) -> str | None:

@@ -85,10 +85,13 @@ class GaussianProcess(Search):
 
     With the settings of the Trace paper's traffic experiment: the start values, 5 Sobol points, then the best of three
     acquisition functions ("gp_hedge"). It tries a point at random where it would repeat one, without skopt's warnings.
+    Needs `pip install 'opto-gym[search]'`.
 
     Args:
         initial: Sobol points before the process takes over.
     """
+
+    needs = ("skopt",)
 
     def __init__(self, *, initial: int = 5, **settings: Any) -> None:
         super().__init__(**settings)
@@ -97,7 +100,7 @@ class GaussianProcess(Search):
 
     def run(self) -> Run:
         """Asks and tells."""
-        skopt = need("skopt", "search")
+        skopt = need("skopt")
         warnings.filterwarnings(
             "ignore", "The (balance properties of Sobol|objective has been evaluated)", module="skopt"
         )
@@ -130,11 +133,16 @@ class GaussianProcess(Search):
 
 
 class TPE(Search):
-    """The tree-structured Parzen estimator of optuna (Bergstra et al., NeurIPS 2011; Watanabe, 2023)."""
+    """The tree-structured Parzen estimator of optuna (Bergstra et al., NeurIPS 2011; Watanabe, 2023).
+
+    Needs `pip install 'opto-gym[search]'`.
+    """
+
+    needs = ("optuna",)
 
     def run(self) -> Run:
         """Asks and tells."""
-        optuna = need("optuna", "search")
+        optuna = need("optuna")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space = {p.name: self._distribution(optuna.distributions, p) for p in self.problem.parameters}
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=self._seed()))
@@ -161,13 +169,14 @@ class CMAES(Search):
     """Covariance matrix adaptation from the start values (Hansen, 2016), by cmaes.
 
     With the margin of Hamano et al. (GECCO 2022), which keeps whole numbers from getting stuck. Bounds are scaled to
-    the unit cube; a generation is proposed one by one.
+    the unit cube; a generation is proposed one by one. Needs `pip install 'opto-gym[search]'`.
 
     Args:
         sigma: The first step size, as a share of the bounds' distance.
         population: A generation's size; None leaves it to the library (4 + 3 log of the number of parameters).
     """
 
+    needs = ("cmaes",)
     chooses = False
     least = 2
 
@@ -180,7 +189,7 @@ class CMAES(Search):
 
     def run(self) -> Run:
         """Proposes a generation, then adapts."""
-        cmaes = need("cmaes", "search")
+        cmaes = need("cmaes")
         low, high, start = self._numbers()
         width = high - low
         whole = np.array([p.space.integer for p in self.problem.parameters])  # type: ignore[attr-defined]
@@ -208,6 +217,7 @@ class PSO(Search):
     With the settings of the Trace paper's traffic experiment: 5 particles, one of them at the start values; pulls c1 =
     0.5 to each particle's best and c2 = 0.3 to the swarm's, inertia 1.9, periodic bounds, positions and velocities cut
     to whole numbers where the parameters are. (With an inertia above 1 a swarm never settles.)
+    Needs `pip install 'opto-gym[search]'`.
 
     Args:
         particles: 5.
@@ -216,6 +226,7 @@ class PSO(Search):
         w: Inertia.
     """
 
+    needs = ("pyswarms",)
     chooses = False
 
     def __init__(
@@ -267,7 +278,7 @@ def _pyswarms() -> tuple[Any, Any, Any]:
         quiet.flush()
         os.environ["LOG_CFG"] = quiet.name
         try:
-            backend = need("pyswarms.backend", "search")
+            backend = need("pyswarms.backend")
             return backend, backend.BoundaryHandler("periodic"), backend.VelocityHandler("unmodified")
         finally:
             if before is None:

@@ -170,6 +170,7 @@ class MetaWorld(OptoEnv):
     imports MuJoCo, 1 s. No language model, no data set. Source: the experiment of the Trace paper and LLF-Bench's
     wrapper, re-made from their descriptions on the packages `metaworld` 3 (MIT licence) and `mujoco` 3 (Apache-2.0):
     other versions of them, or other processors, may differ in the last digits.
+    Needs `pip install 'opto-gym[metaworld]'`.
 
     Which of Meta-World's 50 tasks are in is measured by `scripts/metaworld_tasks.py` (metaworld 3.1.1, mujoco 3.3.0).
     With `success="last"` the expert solves all 50 conditions of those, too, but for coffee-button (19) and
@@ -180,6 +181,7 @@ class MetaWorld(OptoEnv):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    needs = ("metaworld",)
     scores = (0.0, 1.0)
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 50)}
@@ -352,7 +354,7 @@ class MetaWorld(OptoEnv):
             raise RuntimeError("save_gif() expected OpenGL without a display: set MUJOCO_GL=egl or osmesa at the start")
         pictures = self._film(self._last_episode(), FILMED)
         milliseconds = 1000 * FILMED * SECONDS
-        need("imageio.v3", "metaworld").imwrite(path, pictures, extension=".gif", duration=milliseconds, loop=0)
+        need("imageio.v3").imwrite(path, pictures, extension=".gif", duration=milliseconds, loop=0)
 
     def _film(self, episode: Episode, every: int) -> list[NDArray[np.uint8]]:
         """Plays an episode again: pictures after every so many simulator steps (0: none of these) and at its end."""

@@ -55,7 +55,7 @@ class Simulation:
     """
 
     def __init__(self, task: str, pictures: bool = False) -> None:
-        metaworld = need("metaworld", "metaworld")
+        metaworld = need("metaworld")
         kind = metaworld.ALL_V3_ENVIRONMENTS[task]
         self._env = kind(**{"render_mode": "rgb_array", "camera_name": "corner2"} if pictures else {})
         # With its goal in sight, as in the multi-task benchmarks: the meta-learning ones show zeros in its place.
@@ -164,7 +164,7 @@ def _made(task: str, thread: int) -> Simulation:
 
 def _policy_module(task: str) -> Any:
     stem = {"peg-insert-side-v3": "peg_insertion_side_v3"}.get(task, task.replace("-", "_"))
-    need("metaworld", "metaworld")
+    need("metaworld")
     return importlib.import_module(f"metaworld.policies.sawyer_{stem}_policy")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..baselines import recipes
 from ..baselines.recipes import Recipe
+from ..errors import RecordError
 from .report import COLORS, notes, number, sandboxes, svg
 from .reproduce import Measured, Row, measure, needs_model, standard_error
 
@@ -121,12 +122,17 @@ def _draw(ax: Any, m: Measured, end: int, color: str) -> None:
     ax.fill_between(x, mean - error, mean + error, color=color, alpha=0.15, lw=0)
 
 
-def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, Path]:
-    """Prints the table, and writes ``figure.svg`` and ``table.md`` beside a recipe's records; gives their paths."""
+def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
+    """Prints the table, and writes ``figure.svg`` and ``table.md`` beside a recipe's records; gives their paths.
+
+    Without any records, where all curves were skipped or all trials failed, it does nothing and gives ().
+    """
     from rich.console import Console
     from rich.table import Table
 
     found = measure(recipe, size, out)
+    if not found:
+        return ()
     head, rows = table(found, recipe)
     shown = Table(*head, title=recipe.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for row in rows:
@@ -137,7 +143,6 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, Path]:
     for note in notes([t for m in found for t in m.trials]):
         console.print(note, highlight=False)
     folder = out / recipe.name / size
-    folder.mkdir(parents=True, exist_ok=True)  # all of its curves may have been skipped
     picture, text = folder / "figure.svg", folder / "table.md"
     picture.write_text(figure(found, recipe))
     text.write_text(f"{recipe.title}\n\n{markdown(head, rows)}")
@@ -150,8 +155,17 @@ def docs(out: Path, page: Path) -> None:
     Args:
         out: The folder of all reproductions.
         page: The page, such as ``docs/reproduction.md``.
+
+    Raises:
+        RecordError: If there is no curve whose trials are all recorded: the page would lose what it has.
     """
-    sections = [_section(recipes.load(name), out, page) for name in recipes.names()]
+    found = [
+        (recipe, [m for m in measure(recipe, "paper", out) if len(m.trials) == m.wanted])
+        for recipe in map(recipes.load, recipes.names())
+    ]
+    if not any(measured for _, measured in found):
+        raise RecordError(f"{out} holds no complete curve at the paper's scale: expected the folder of reproductions")
+    sections = [_section(recipe, measured, page) for recipe, measured in found]
     page.write_text(f"{HEAD}\n{RULE}\n\n" + "\n".join(sections))
 
 
@@ -174,8 +188,7 @@ An interrupted one goes on by the same command. Curves of a language model run w
 """
 
 
-def _section(recipe: Recipe, out: Path, page: Path) -> str:
-    found = [m for m in measure(recipe, "paper", out) if len(m.trials) == m.wanted]
+def _section(recipe: Recipe, found: Sequence[Measured], page: Path) -> str:
     parts = [f"## {recipe.title}", f"Source: {recipe.source}. {recipe.reading}"]
     if found:
         folder = page.with_suffix("")

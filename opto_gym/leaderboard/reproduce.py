@@ -21,6 +21,7 @@ import numpy as np
 
 from .. import registration
 from ..baselines.recipes import Curve, Recipe
+from ..errors import MissingExtra
 from .records import RunFolder, digest
 from .report import TrialData, load
 from .run import Plan, execute, plan
@@ -61,7 +62,8 @@ def jobs(
     model: str | None = None,
     base_url: str | None = None,
 ) -> list[Job]:
-    """What is to run for a recipe. Curves that need a language model are skipped where none is given.
+    """What is to run for a recipe. Curves that need a language model are skipped where none is given, and those
+    that need an extra where that is not installed.
 
     Args:
         recipe: The figure.
@@ -84,7 +86,10 @@ def jobs(
         if needs_model(curve) and model is None:
             made.append(Job(curve, folder, None, f"{curve.agent} asks a language model: give one by --model"))
             continue
-        made.append(Job(curve, folder, _plan(curve, model, base_url)))
+        try:
+            made.append(Job(curve, folder, _plan(curve, model, base_url)))
+        except MissingExtra as e:
+            made.append(Job(curve, folder, None, str(e)))
     return made
 
 

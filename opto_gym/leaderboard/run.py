@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import registration
 from ..errors import OptoGymError, RecordError, ReplayMismatch
+from ..extras import require
 from ..llm import LIMITS, Budget, Reservation, local, price_of
 from ..sandbox import shared
 from ..wrappers.observations import unwrapped
@@ -205,6 +206,7 @@ def run(
 
     Raises:
         ValueError: For an impossible grid or budget.
+        MissingExtra: If an extra that one of them needs is not installed; nothing is run.
         RecordError: If the folder can't be used.
         KeyboardInterrupt: After Ctrl-C; the run can be resumed.
     """
@@ -250,6 +252,7 @@ def resume(
     new = {k: v for k, v in (limits or {}).items() if v is not None}
     for data, own in zip(asked["specs"], asked["limits"], strict=True):
         spec = Spec.from_dict(data)
+        require(*registration.agent_class(spec.agent).needs)
         trial = spec.trial_id()  # anew: an agent whose source has changed gets another trial
         specs[trial], budgets[trial] = spec, {**own, **new}
     skipped = tuple((env, agent, why) for env, agent, why in asked["skipped"])

@@ -173,7 +173,10 @@ def where() -> dict[str, Any]:
 @functools.cache
 def _versions() -> dict[str, str]:
     versions = {}
-    for name in ("opto-gym", "gymnasium", "numpy", "openai", "xllamacpp", "uxsim", "scikit-optimize", "pyswarms"):
+    for name in (
+        *("opto-gym", "gymnasium", "numpy", "scipy", "openai", "xllamacpp", "uxsim", "metaworld", "mujoco"),
+        *("scikit-optimize", "pyswarms", "optuna", "cmaes"),
+    ):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -278,8 +278,9 @@ def test_the_docs_page_is_made_from_the_records(own, tmp_path, capsys):
     page = tmp_path / "docs" / "reproduction.md"
     page.parent.mkdir()
     arguments = ["reproduce", "--docs", str(page), "--out", str(tmp_path)]
+    main(["reproduce", "figure-0", "--curve", "First step", "--out", str(tmp_path), "--quiet"])
     assert main(arguments) == 0
-    assert "scale yet (`opto-gym reproduce figure-0`): Random steps; First step." in page.read_text()
+    assert "scale yet (`opto-gym reproduce figure-0`): Random steps." in page.read_text()
     main(["reproduce", "figure-0", "--out", str(tmp_path), "--quiet"])
     assert main(arguments) == 0
     said = page.read_text()
@@ -294,3 +295,25 @@ def test_the_docs_page_is_made_from_the_records(own, tmp_path, capsys):
     shutil.rmtree(next((tmp_path / "figure-0" / "paper" / "random-steps" / "trials").iterdir()))
     main(arguments)  # a curve whose trials are not all done is not shown
     assert "(`opto-gym reproduce figure-0`): Random steps." in page.read_text()
+
+
+def test_the_docs_page_is_kept_where_nothing_is_recorded(own, tmp_path, capsys):
+    page = tmp_path / "reproduction.md"
+    page.write_text("what was measured")
+    assert main(["reproduce", "--docs", str(page), "--out", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere holds no complete curve" in capsys.readouterr().err
+    assert page.read_text() == "what was measured"
+
+
+def test_a_docs_page_that_cannot_be_written_is_one_clear_line(own, tmp_path, capsys):
+    main(["reproduce", "figure-0", "--curve", "First step", "--out", str(tmp_path), "--quiet"])
+    assert main(["reproduce", "--docs", "/nonexistent/page.md", "--out", str(tmp_path)]) == 1
+    assert "opto-gym: /nonexistent/page.md can't be written: " in capsys.readouterr().err
+
+
+def test_no_figure_of_failed_trials_alone(tmp_path, monkeypatch, capsys):
+    recipe = recipes.parse("figure-0", OWN.replace(f"{HERE}:Steps", f"{HERE}:Failing"))
+    monkeypatch.setattr(recipes, "load", lambda name: recipe)
+    assert main(["reproduce", "figure-0", "--curve", "Random steps", "--out", str(tmp_path), "--quiet"]) == 1
+    assert "figure-0: nothing was measured, so no figure is written" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("figure.svg"))

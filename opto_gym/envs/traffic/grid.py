@@ -148,8 +148,10 @@ class TrafficGrid(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    A distribution (days). An oracle call takes 85 ms for n = 3, 1 to 2 s for n = 8, nearly all of it UXsim's own; no
-    language model, no data set. UXsim: MIT licence.
+    A distribution (days). An example is a number, the seed from which a day's vehicles are drawn. An oracle call takes
+    85 ms for n = 3, 1 to 2 s for n = 8, nearly all of it UXsim's own; no language model, no data set. UXsim: MIT
+    licence.
+    Needs `pip install 'opto-gym[traffic]'`.
 
     ## Version history
     * v0: first version.
@@ -160,6 +162,7 @@ class TrafficGrid(OptoEnv):
         "Change the green times so that OVERALL SCORE becomes as small as possible. Each parameter is how many of the "
         f"{CYCLE} seconds of a junction's cycle are green for east-west traffic; north-south has the rest."
     )
+    needs = ("uxsim",)
     scores = (1000.0, 0.0)
     splits = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative")

@@ -125,10 +125,11 @@ class Traffic(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    A distribution (days). An oracle call takes 35 ms, of which 4 give the world's memory back at once; a bare run of
-    UXsim takes 37, the garbage collector's work for it included. No language model, no data set. UXsim: MIT licence.
-    It drops what is left of a vehicle at the end of each slot of 6 seconds, so that of some 3,000 nominal vehicles
-    about 1,460 come, as in the paper.
+    A distribution (days). An example is a number, the seed from which a day's demand is drawn. An oracle call takes 35
+    ms, of which 4 give the world's memory back at once; a bare run of UXsim takes 37, the garbage collector's work for
+    it included. No language model, no data set. UXsim: MIT licence. It drops what is left of a vehicle at the end of
+    each slot of 6 seconds, so that of some 3,000 nominal vehicles about 1,460 come, as in the paper.
+    Needs `pip install 'opto-gym[traffic]'`.
 
     ## Version history
     * v0: first version.
@@ -141,6 +142,7 @@ class Traffic(OptoEnv):
         "balance between both directions."
     )
     scores: tuple[float, float] = (WORST, 0.0)
+    needs = ("uxsim",)
     scale = "log"
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
@@ -295,8 +297,9 @@ class TrafficPaper(Traffic):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    An instance. An oracle call takes 1 s, all of it UXsim's own; no language model, no data set. Re-made from the
-    paper's description and its public experiment's settings.
+    An instance; an example is a demand seed. An oracle call takes 1 s, all of it UXsim's own; no language model, no
+    data set. Re-made from the paper's description and its public experiment's settings.
+    Needs `pip install 'opto-gym[traffic]'`.
 
     ## Version history
     * v0: first version.

@@ -141,7 +141,7 @@ def simulate(
 
 def _world(engine: str, **settings: Any) -> Any:
     """A world without logs, which cost ten times the run."""
-    uxsim = need("uxsim", "traffic")
+    uxsim = need("uxsim")
     quiet = {"print_mode": 0, "save_mode": 0, "show_mode": 0, "show_progress": 0}
     try:
         return uxsim.World(cpp=engine == "c++", vehicle_logging_timestep_interval=-1, **quiet, **settings)
