@@ -99,23 +99,24 @@ class Battleship(OptoEnv):
     After `oracle_calls` steps; never by success, since one won board proves nothing about the next.
 
     ## Score and anchors
-    Test is 200 fixed boards that no call ever draws. Linear scale: the start values hit nothing (0); the best known
-    counts for each square the ways in which ships can lie across it (`reference_solution`) and hits 95.6 %. For
-    comparison, on the same boards: hunting with an eye for room (the baseline `HuntTarget`) 86.6 %, plain
-    hunt-and-target on squares of one colour (`Parity`) 77.3 %, a row scan (`Enumeration`) 53.9 %, the paper's scan with
-    its slip (`EnumerationPublished`) 47.9 %, random legal shots 53.6 %; the code that the paper's optimizer learned
-    hits about 60 %.
+    Train has 10^6 boards, test 200 others that no call ever draws. Linear scale, anchors of 2026-11: the start values
+    hit nothing (0); the best known counts for each square the ways in which ships can lie across it
+    (`reference_solution`) and hits 95.6 % (1). For comparison, on the same boards: hunting with an eye for room (the
+    baseline `HuntTarget`) 86.6 %, plain hunt-and-target on squares of one colour (`Parity`) 77.3 %, a row scan
+    (`Enumeration`) 53.9 %, the paper's scan with its slip (`EnumerationPublished`) 47.9 %, random legal shots 53.6 %;
+    the code that the paper's optimizer learned hits about 60 %.
 
     ## Arguments
     * `width`, `height`: squares, 8 and 8.
     * `fleet`: ship sizes, `(5, 4, 3, 3, 2)`.
     * `turns`: 25.
     * `batch`: boards an oracle call, 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (boards). An oracle call takes 15 to 50 ms, the test split 4 to 12 s; no language model,
-    no data set. Source: the paper's experiment, re-made from its description.
+    A distribution (boards). An example is a number, the seed from which its board is drawn. An oracle call takes 15 to
+    50 ms, the test split 4 to 12 s; no language model, no data set. Source: the paper's experiment, re-made from its
+    description.
 
     ## Version history
     * v0: first version.
@@ -289,10 +290,11 @@ class BattleshipOnline(Battleship):
     After `oracle_calls` steps. A sunk fleet is no end: the next call draws a new board from (episode seed, call).
 
     ## Score and anchors
-    As `Battleship`, on test.
+    As `Battleship`, on test: 200 boards, anchors of 2026-11. Train has 10^6 other boards.
 
     ## Arguments
-    As `Battleship`, without `batch`.
+    * `width`, `height`, `fleet`, `turns`: as `Battleship`'s; there is no `batch`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
     A distribution (boards). An oracle call takes 5 to 11 ms; no language model, no data set. The paper does not count

@@ -51,11 +51,11 @@ class BlameAssign(OptoEnv):
 
     ## Score and anchors
     Train is 3 lists, all of them in each call; test is 20 other lists. On all of them the fault shows, so the start's
-    score is 0; the reference is the pipeline before it was broken, and scores 1. Linear scale. The measure is the
-    number of calls until it is mended: on the pipelines 0 to 99 of six stages 2.8 on average with the graph
-    (`BlameGraph`, at most 20) and 32.3 without (`BlameBlind`, at most 78), where both try mends from one list. Of the
-    mends that were right for train, two of the latter's were wrong on test. The faults: 38 missing returns, 21 off by
-    one, 21 wrong constants, 20 swapped comparisons.
+    score is 0; the reference is the pipeline before it was broken, and scores 1. Linear scale, anchors of 2026-11. The
+    measure is the number of calls until it is mended: on the pipelines 0 to 99 of six stages 2.8 on average with the
+    graph (`BlameGraph`, at most 20) and 32.3 without (`BlameBlind`, at most 78), where both try mends from one list. Of
+    the mends that were right for train, two of the latter's were wrong on test. The faults: 38 missing returns, 21 off
+    by one, 21 wrong constants, 20 swapped comparisons.
 
     ## Arguments
     * `problem`: 0 or more, which pipeline.
@@ -63,9 +63,9 @@ class BlameAssign(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (lists of 12 numbers from 0 to 20). An oracle call takes 30 to 50 ms, the test split 0.3 to 0.6 s; no
-    language model, no data set. Source: our own; that blame is what a trace assigns is the thesis of the Trace paper
-    (Cheng, Nie and Swaminathan, NeurIPS 2024).
+    A distribution (lists). An example is a list of 12 numbers from 0 to 20. An oracle call takes 30 to 50 ms, the test
+    split 0.3 to 0.6 s; no language model, no data set. Source: our own; that blame is what a trace assigns is the
+    thesis of the Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024).
 
     ## Version history
     * v0: first version.

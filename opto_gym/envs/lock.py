@@ -50,9 +50,9 @@ class BinaryLock(OptoEnv):
     When the lock opens, or after `oracle_calls` steps.
 
     ## Score and anchors
-    One case: test is train. Linear scale: 0 is a closed lock (the start's), 1 an open one (the reference's, which is
-    the combination). The measure is the number of calls until it opens: on the locks 0 to 99 of ten digits 5.2 on
-    average with the graph (`LockGraph`, at most 9) and 527 without (`LockBlind`, at most 1,019).
+    One case: test is train. Linear scale, anchors of 2026-11: 0 is a closed lock (the start's), 1 an open one (the
+    reference's, which is the combination). The measure is the number of calls until it opens: on the locks 0 to 99 of
+    ten digits 5.2 on average with the graph (`LockGraph`, at most 9) and 527 without (`LockBlind`, at most 1,019).
 
     ## Arguments
     * `digits`: k, 2 to 64; 10 by default.
@@ -60,9 +60,9 @@ class BinaryLock(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance. An oracle call takes 0.15 to 0.25 ms; no language model, no data set. Order and labels are drawn from
-    the lock and the digits dialled, so that equal arguments have equal answers, and labels seen for one combination say
-    nothing of another's. Source: the paper's example, re-made from its description.
+    An instance; an example is None: order and labels are drawn from the lock and the digits dialled, so that equal
+    arguments have equal answers, and labels seen for one combination say nothing of another's. An oracle call takes
+    0.15 to 0.25 ms; no language model, no data set. Source: the paper's example, re-made from its description.
 
     ## Version history
     * v0: first version.

@@ -53,10 +53,10 @@ class LongTrace(OptoEnv):
     When the output is right, or after `oracle_calls` steps.
 
     ## Score and anchors
-    One case: test is train. Linear scale: 0 is a wrong output (the start's), 1 the right one (the reference's, which is
-    the right constants). The measure is the number of calls until it is mended, at each length: for who reads
-    the whole graph 5.7 on average over the problems 0 to 29 (`BlameGraph`, at most 9), at 100 nodes as at 1,000, and
-    42.2 for who does not (`BlameBlind`, at most 69).
+    One case: test is train. Linear scale, anchors of 2026-11: 0 is a wrong output (the start's), 1 the right one (the
+    reference's, which is the right constants). The measure is the number of calls until it is mended, at each length:
+    for who reads the whole graph 5.7 on average over the problems 0 to 29 (`BlameGraph`, at most 9), at 100 nodes as at
+    1,000, and 42.2 for who does not (`BlameBlind`, at most 69).
 
     ## Arguments
     * `length`: nodes, 100 to 100,000; 1,000 by default.
@@ -64,9 +64,10 @@ class LongTrace(OptoEnv):
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance. An oracle call takes 0.4 ms for 100 nodes, 2 ms for 1,000, 20 ms for 10,000 and 0.24 s for 100,000
-    (processor time); no language model, no data set. Source: our own; the Trace paper (Cheng, Nie and Swaminathan,
-    NeurIPS 2024) names graphs of thousands of nodes among the limits of its optimizer.
+    An instance; an example is None, since nothing is left to draw. An oracle call takes 0.4 ms for 100 nodes, 2 ms for
+    1,000, 20 ms for 10,000 and 0.24 s for 100,000 (processor time); no language model, no data set. Source: our own;
+    the Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024) names graphs of thousands of nodes among the limits of
+    its optimizer.
 
     ## Version history
     * v0: first version.

@@ -143,12 +143,12 @@ class MetaWorld(OptoEnv):
     episode of the arm ends after ten macro steps, or once the job is done.
 
     ## Score and anchors
-    Test is 50 fixed conditions that no call ever draws: train conditions are numbers below 10^6, test conditions
-    10^9 to 10^9 + 49, each the seed of a generator of its own (the package's own `ML1-train` serves test goals). Linear
-    scale: the start values leave the hand where it is and solve none (0); the scripted expert, made a controller
-    (`reference_solution`), solves all 50 (1). The job is done once any simulator step fulfils the task's condition,
-    which is how Meta-World's maintainers count; `success="last"` asks for it at the end of a macro step, which is
-    LLF-Bench's rule. The paper's optimizer solves all of reach, 0.40 of pick-place and 0.30 of push.
+    Train has 10^6 conditions, test 50 others that no call ever draws: train's are numbers below 10^6, test's 10^9 to
+    10^9 + 49, each the seed of a generator of its own (the package's own `ML1-train` serves test goals). Linear scale,
+    anchors of 2026-11: the start values leave the hand where it is and solve none (0); the scripted expert, made a
+    controller (`reference_solution`), solves all 50 (1). The job is done once any simulator step fulfils the task's
+    condition, which is how Meta-World's maintainers count; `success="last"` asks for it at the end of a macro step,
+    which is LLF-Bench's rule. The paper's optimizer solves all of reach, 0.40 of pick-place and 0.30 of push.
 
     ## Arguments
     * `task`: Meta-World's name, `"reach-v3"`.

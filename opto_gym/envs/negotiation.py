@@ -191,19 +191,19 @@ class Negotiation(OptoEnv):
     after the other, or after 20 turns.
 
     ## Score and anchors
-    One case: test is train. Linear scale: 0 is the start's own score (0.50 to 0.67 for the problems 0 to 99), 1 is
-    score 1, which the best plans reach with players by rules (found by trying all orders of the resources). For players
-    by a model no best plans are known.
+    One case: test is train. Linear scale, anchors of 2026-11: 0 is the start's own score (0.50 to 0.67 for the problems
+    0 to 99), 1 is score 1, which the best plans reach with players by rules (found by trying all orders of the
+    resources). For players by a model no best plans are known.
 
     ## Arguments
     * `problem`: 0 to 99, which inventories.
     * `players`: `"rules"`, or `"model"`: the environment's language model plays both, at temperature 0, knowing the
       rules of the game, its plan, both inventories and the offer. The environment is then nondeterministic.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance. An oracle call takes 0.5 ms with players by rules, and 2 to 20 calls of the model else; no data set.
-    Source: the tutorial, from its description.
+    An instance; an example is None, since nothing is left to draw. An oracle call takes 0.5 ms with players by rules,
+    and 2 to 20 calls of the model else; no data set. Source: the tutorial, from its description.
 
     ## Version history
     * v0: first version.

@@ -47,8 +47,9 @@ class NumericalOptimization(OptoEnv):
 
     ## Feedback
     * reward: "The output 3.5 is wrong."
-    * future_positive: "The output needs to be larger."
+    * hindsight_positive: "The output 3.0 is right."
     * hindsight_negative: an error, "(ZeroDivisionError) float division by zero"
+    * future_positive: "The output needs to be larger."
 
     ## Start
     All parameters at -1.0, which does not solve the problem; of the "paper" sampler's first 30 it solves 7.
@@ -57,7 +58,7 @@ class NumericalOptimization(OptoEnv):
     When solved (the error is at most 1e-6; exactly 0 for `sampler="paper"`), or after `oracle_calls` steps.
 
     ## Score and anchors
-    One case: test is train. Log scale: 0 is the start's own error, 1 is error 0.
+    One case: test is train. Log scale, anchors of 2026-11: 0 is the start's own error, 1 is error 0.
 
     ## Arguments
     * `problem`: 0 to 99, which program.
@@ -69,12 +70,12 @@ class NumericalOptimization(OptoEnv):
       `"paper"` re-makes the published sampler and its "hard" filter (one parameter, its own problem seeds).
     * `n_parameters`: 1 to 20, for `"opto"`.
     * `steps`: operations, for `"opto"`, at most 60; by default 7 + 2 for each further parameter.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance. An oracle call takes up to 0.2 ms; no language model, no data set. Re-made from the paper's description
-    and its public experiment script's settings. The published curves can't be derived from those settings: Adam at rate
-    0.1 can move x by at most about 1 in ten steps.
+    An instance; an example is None, since nothing is left to draw. An oracle call takes up to 0.2 ms; no language
+    model, no data set. Re-made from the paper's description and its public experiment script's settings. The published
+    curves can't be derived from those settings: Adam at rate 0.1 can move x by at most about 1 in ten steps.
 
     ## Version history
     * v0: first version.

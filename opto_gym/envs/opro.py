@@ -53,19 +53,19 @@ class LinearRegression(OptoEnv):
     which is the solution here; in whole numbers the two are the same pair for all of the paper's settings.
 
     ## Score and anchors
-    One case: test is train. Log scale: 0 is the start's own score, 1 is score 0, which is the least-squares line, or
-    the best pair of whole numbers. By default the start (18, 15) scores 393,704.
+    One case: test is train. Log scale, anchors of 2026-11: 0 is the start's own score, 1 is score 0, which is the
+    least-squares line, or the best pair of whole numbers. By default the start (18, 15) scores 393,704.
 
     ## Arguments
     * `w`, `b`: the hidden line, whole numbers from -50 to 50, 15 and 14. The paper's: (15, 14), (17, 17), (16, 10),
       (3, 5), (25, 23), (2, 30), (36, -1).
     * `repetition`: 0 to 99, which noise and which start; the paper runs 0 to 4.
     * `integer`: whole numbers only, as the paper rounds its proposals; True.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance. An oracle call takes 0.2 ms; no language model, no data set. Source: the paper and its public
-    program's settings, re-made from their description.
+    An instance; an example is None, since nothing is left to draw. An oracle call takes 0.2 ms; no language model, no
+    data set. Source: the paper and its public program's settings, re-made from their description.
 
     ## Version history
     * v0: first version.
@@ -208,8 +208,9 @@ class TSP(OptoEnv):
     When solved (a shortest tour), or after `oracle_calls` steps.
 
     ## Score and anchors
-    One case: test is train. Linear scale: 0 is the start's own gap, 1 is gap 0. Mean gaps in percent, of the start and
-    the baselines over the problems 0 to 19, and what the paper reports for five problems of its own (table 3):
+    One case: test is train. Linear scale, anchors of 2026-11: 0 is the start's own gap, 1 is gap 0. Mean gaps in
+    percent, of the start and the baselines over the problems 0 to 19, and what the paper reports for five problems of
+    its own (table 3):
 
     | n | start | nearest neighbour | nearest insertion | farthest insertion | paper: NN, FI, OPRO with GPT-4 |
     | --- | --- | --- | --- | --- | --- |
@@ -223,12 +224,12 @@ class TSP(OptoEnv):
     ## Arguments
     * `n`: cities, 5 to 50, 10; the paper's are 10, 15, 20 and 50.
     * `problem`: 0 to 99, which cities.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance. The first oracle call finds a shortest tour, exactly, by integer programming: 0.01 s for n = 10, 0.02 s
-    for 20, 0.25 s (at most 1.3 s over 20 problems) for 50. Each further one takes 0.2 ms for n = 10, 2 ms for 50; no
-    language model, no data set. Source: the paper.
+    An instance; an example is None, since nothing is left to draw. The first oracle call finds a shortest tour,
+    exactly, by integer programming: 0.01 s for n = 10, 0.02 s for 20, 0.25 s (at most 1.3 s over 20 problems) for 50.
+    Each further one takes 0.2 ms for n = 10, 2 ms for 50; no language model, no data set. Source: the paper.
 
     ## Version history
     * v0: first version.

@@ -106,16 +106,17 @@ class Greeting(OptoEnv):
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Test is 100 other customers, of other names. Linear scale: the start scores 0.25, the reference solution 1.0.
+    Train is 100 customers, test 100 others, of other names. Linear scale, anchors of 2026-11: the start scores 0.25,
+    the reference solution 1.0.
 
     ## Arguments
     * `batch`: customers an oracle call, 3.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (customers; an example is `{"query", "name", "language"}`, train has 100). An oracle call takes
-    45 to 110 ms, the test split 2.3 s; no language model. Source: the tutorial, from its description; the sentences are
-    ours (MIT, as the package).
+    A distribution (customers). An example is `{"query", "name", "language"}`. An oracle call takes 45 to 110 ms, the
+    test split 2.3 s; no language model. Source: the tutorial, from its description; the sentences are ours
+    (MIT, as the package).
 
     ## Version history
     * v0: first version.
@@ -261,16 +262,16 @@ class StrangeSortList(OptoEnv):
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Test is 100 fixed examples that no call ever draws. Linear scale: the start scores 0.2 (of each example's five
-    lists the one of up to two numbers), the reference solution 1.0.
+    Train has 10^6 examples, test 100 others that no call ever draws. Linear scale, anchors of 2026-11: the start scores
+    0.2 (of each example's five lists the one of up to two numbers), the reference solution 1.0.
 
     ## Arguments
     * `batch`: examples an oracle call, 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution: an example is the seed of five lists. An oracle call takes 15 to 50 ms, the test split 3 s; no
-    language model, no data set: neither text nor tests are HumanEval's (which is under the MIT licence).
+    A distribution (lists). An example is a number, the seed of five lists. An oracle call takes 15 to 50 ms, the test
+    split 3 s; no language model, no data set: neither text nor tests are HumanEval's (which is under the MIT licence).
 
     ## Version history
     * v0: first version.
@@ -371,17 +372,18 @@ class BatchRegression(OptoEnv):
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Test is 100 other points. Log scale: 0 is the start's own score (by default 206.97), 1 is score 0.
+    Train has 10^6 points, test 100 others. Log scale, anchors of 2026-11: 0 is the start's own score (by default
+    206.97), 1 is score 0.
 
     ## Arguments
     * `problem`: 0 to 99, which hidden numbers: multiples of 0.5 from -5 to 5, none zero.
     * `features`: 1 to 8, 2.
     * `batch`: points an oracle call, 5.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (points; an example is the seed of one). An oracle call takes 0.6 to 2 ms, the test split 0.05 s; no
-    language model, no data set. Source: the tutorial, from its description.
+    A distribution (points). An example is a number, the seed of a point. An oracle call takes 0.6 to 2 ms, the test
+    split 0.05 s; no language model, no data set. Source: the tutorial, from its description.
 
     ## Version history
     * v0: first version.

@@ -21,7 +21,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import Autoreset, RecordEpisodeStatistics, TimeLimit, TransformReward
 
 import opto_gym
-from opto_gym import Code, Feedback, Number, Problem, TraceFeedback, registered_envs
+from opto_gym import Code, Feedback, Number, Problem, TraceFeedback, data, registered_envs
 from opto_gym.core import KINDS
 from opto_gym.envs.traffic.intersection import day
 from opto_gym.envs.tutorials import number_lists
@@ -208,7 +208,7 @@ def test_feedback_is_of_the_declared_kinds(env):
 
 # What an agent sees of an example that is a seed.
 MADE_OF_SEEDS = {
-    "StrangeSortList-v0": lambda env, seed: number_lists(seed)[1:],  # the first has less than three numbers
+    "StrangeSortList-v0": lambda env, seed: number_lists(seed)[1:],  # the first has at most two numbers
     "BatchRegression-v0": lambda env, seed: [env.point(seed)[0]],
     "Traffic-v0": lambda env, seed: [day(seed, legacy=False)[0]],
     "MetaWorld-Reach-v0": lambda env, seed: [_places(env, seed)],
@@ -356,10 +356,15 @@ def test_bad_calls_raise(env):
         opto_gym.make(env.spec.id, nonsense=1)
 
 
+def arguments(env):
+    """The constructor's arguments by name, with those of its bases."""
+    signatures = [inspect.signature(c.__init__) for c in type(env).__mro__ if "__init__" in vars(c)]
+    return {n: p for s in signatures for n, p in s.parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
 @pytest.mark.parametrize("bad", ["3", 2.5, True, 0.0, [1]])
 def test_an_argument_that_must_be_a_whole_number_is_checked(env, bad):
-    signatures = [inspect.signature(c.__init__) for c in type(env).__mro__ if "__init__" in vars(c)]
-    numbers = {n for s in signatures for n, p in s.parameters.items() if p.annotation in ("int", "int | None")}
+    numbers = {n for n, p in arguments(env).items() if p.annotation in ("int", "int | None")}
     assert "oracle_calls" in numbers
     for name in numbers:
         with pytest.raises((ValueError, TypeError), match=r"expected|no argument"):
@@ -397,11 +402,44 @@ def test_feedback_can_be_switched_off(env):
 
 
 def test_the_docstring_is_a_page(env):
-    assert tuple(re.findall(r"^ *## (.*)$", type(env).__doc__, re.M)) == SECTIONS
-    assert env.anchors is not None
+    page = sections(env)
+    assert tuple(page) == SECTIONS
     assert re.fullmatch(r"\d{4}-\d\d", env.anchors.dated)
-    page = type(env).__doc__
+    assert env.anchors.dated in page["Score and anchors"]
     version = env.spec.id.rsplit("-", 1)[1]
-    assert f"* {version}:" in page.split("## Version history")[1]
+    assert f"* {version}:" in page["Version history"]
     module = importlib.import_module(type(env).__module__)
     assert getattr(module, type(env).__name__) is type(env)
+
+
+def test_the_page_names_every_argument(env):
+    assert {"oracle_calls", "render_mode", "feedback"} <= set(arguments(env))
+    for name, p in arguments(env).items():
+        try:
+            type(env)(**{name: p.default})
+        except TypeError:  # one of a base class that this one refuses
+            continue
+        assert f"`{name}`" in sections(env)["Arguments"]
+
+
+def test_the_page_has_an_example_of_every_kind_of_feedback(env):
+    said = sections(env)["Feedback"]
+    assert [kind for kind in env.feedback_kinds if not re.search(rf'^ *\* {kind}: [^*]*"', said, re.M)] == []
+
+
+def test_the_page_tells_the_splits_and_what_an_example_is(env):
+    page = sections(env)
+    assert re.search("[Aa]n example is", page["Kind, cost and source"])
+    if list(env.splits["test"]) == list(env.splits["train"]):
+        assert "test is train" in page["Score and anchors"]
+    elif not env.data_files or data.root() != data.SAMPLE:  # the sample of a data set is smaller
+        said = page["Score and anchors"] + page["Arguments"] + page["Kind, cost and source"]
+        for examples in env.splits.values():
+            size = "10^6" if len(examples) == 10**6 else len(examples)
+            assert re.search(rf"\b{re.escape(str(size))}\b", said)
+
+
+def sections(env):
+    """The page by its headings."""
+    _, *parts = re.split(r"^ *## (.*)$", type(env).__doc__, flags=re.M)
+    return dict(zip(parts[::2], parts[1::2], strict=True))

@@ -135,17 +135,17 @@ class TrafficGrid(OptoEnv):
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Test is 20 fixed days that no episode ever draws. Linear scale, for n = 3: 0 is the start values' 223.4, 1 the best
-    known 39.0, of green times halfway between an even split and one in proportion to the nominal flows
-    (`reference_solution`; CMA-ES on three other days, with 288 calls, came to 39.3). For comparison, on the same days:
-    the rule `SCATS` 42.8, an even split 43.0. For other n only the bound is known: 1 is 0 seconds. A failure scores
-    1,000.
+    Train has 10^6 days, test 20 others that no episode ever draws. Linear scale, for n = 3, anchors of 2026-11: 0 is
+    the start values' 223.4, 1 the best known 39.0, of green times halfway between an even split and one in proportion
+    to the nominal flows (`reference_solution`; CMA-ES on three other days, with 288 calls, came to 39.3). For
+    comparison, on the same days: the rule `SCATS` 42.8, an even split 43.0. For other n only the bound is known: 1 is 0
+    seconds. A failure scores 1,000.
 
     ## Arguments
     * `n`: 1 to 8, streets in each direction, 3; n * n parameters.
     * `engine`: `"c++"`, or `"python"`, another variant.
     * `batch`: days an oracle call, 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
     A distribution (days). An example is a number, the seed from which a day's vehicles are drawn. An oracle call takes

@@ -114,15 +114,15 @@ class Traffic(OptoEnv):
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Test is 20 fixed days that no episode ever draws. Log scale, since scores go from 10 to 800 seconds: 0 is the start
-    values' 33.8, 1 the best known pair's 11.4 (`reference_solution`: the best of EW 20 to 27 and NS 15 to 17 on the
-    same days). For comparison, the rule `SCATS` has 13.1 there. A failure scores 1,000. Records hold both scores,
-    `corrected` and `paper` (see `TrafficPaper`), as metrics.
+    Train has 10^6 days, test 20 others that no episode ever draws. Log scale, since scores go from 10 to 800 seconds,
+    anchors of 2026-11: 0 is the start values' 33.8, 1 the best known pair's 11.4 (`reference_solution`: the best of EW
+    20 to 27 and NS 15 to 17 on the same days). For comparison, the rule `SCATS` has 13.1 there. A failure scores 1,000.
+    Records hold both scores, `corrected` and `paper` (see `TrafficPaper`), as metrics.
 
     ## Arguments
     * `engine`: `"c++"`, or `"python"`: another variant of the task, twenty times slower; scores differ by about 0.1.
     * `batch`: days an oracle call, 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
     A distribution (days). An example is a number, the seed from which a day's demand is drawn. An oracle call takes 35
@@ -286,15 +286,16 @@ class TrafficPaper(Traffic):
 
     ## Score and anchors
     One case: test is train; with `demand_seed=None` the 20 demand seeds are the examples of both splits, and each
-    episode draws one of them. Log scale: 0 is the start values' score, 75.55 for demand seed 42 and 109.63 on average
-    over all; 1 is the best known (`reference_solution`: of EW 17 to 30 with NS 15 and 16, all of them tried), 35.66 for
-    demand seed 42, 34.40 on average with a pair for each, 35.89 with one pair for all. SCATS has 43.26 on average.
-    These are figures of UXsim 1.15.1; the paper's figure shows 110.11 for the start and 42.84 for SCATS, which are
-    those of UXsim 1.1.1. A failure scores 2,000, where the paper has infinity, which its curves leave out.
+    episode draws one of them. Log scale, anchors of 2026-11: 0 is the start values' score, 75.55 for demand seed 42 and
+    109.63 on average over all; 1 is the best known (`reference_solution`: of EW 17 to 30 with NS 15 and 16, all of them
+    tried), 35.66 for demand seed 42, 34.40 on average with a pair for each, 35.89 with one pair for all. SCATS has
+    43.26 on average. These are figures of UXsim 1.15.1; the paper's figure shows 110.11 for the start and 42.84 for
+    SCATS, which are those of UXsim 1.1.1. A failure scores 2,000, where the paper has infinity, which its curves leave
+    out.
 
     ## Arguments
     * `demand_seed`: 42 to 61, or None for all; 42.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
     An instance; an example is a demand seed. An oracle call takes 1 s, all of it UXsim's own; no language model, no
