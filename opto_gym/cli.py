@@ -439,7 +439,9 @@ def _data(options: argparse.Namespace) -> int:
     if options.action == "list":
         print("\n".join(data.listing()))
     elif options.action == "fetch":
-        print(data.fetch(options.name))
+        if options.name is None:
+            raise ValueError(f"data fetch expected the name of a data set, of {', '.join(data.SETS)}")
+        print(data.fetch(options.name, progress=True))
     else:
         print(data.root())
     return 0

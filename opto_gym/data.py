@@ -21,14 +21,15 @@ import io
 import json
 import os
 import re
+import sys
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import DataNotFound
+from .errors import DataNotFound, MissingExtra
 from .extras import need
 from .llm.local import cache_folder
 
@@ -183,7 +184,14 @@ def load(path: str, data: str | None = None) -> tuple[list[Example], str]:
             'a few examples come with the package: data="sample"'
         )
     content = (folder / path).read_bytes()
-    return _examples(path, content, counted=folder.resolve() != SAMPLE), hashlib.sha256(content).hexdigest()
+    try:
+        examples = _examples(path, content, counted=folder.resolve() != SAMPLE)
+    except ValueError as e:
+        raise DataNotFound(
+            f"{e}. Delete {folder / path} and run `opto-gym data fetch {name}`, or put the published file there, "
+            f"from {SETS[name].source}"
+        ) from e
+    return examples, hashlib.sha256(content).hexdigest()
 
 
 def state(name: str) -> str:
@@ -206,8 +214,12 @@ def listing() -> list[str]:
     return [f"{n:6} {state(n):10} {s.about}; {s.licence} licence; {s.source}" for n, s in SETS.items()]
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, *, progress: bool = False) -> Path:
     """Brings what is missing of a data set into the data folder; its files as published, by SHA-256.
+
+    Args:
+        name: Of `SETS`.
+        progress: Show a bar, in a terminal.
 
     Raises:
         DataNotFound: If it can't be had; the message says which files to put where.
@@ -219,9 +231,11 @@ def fetch(name: str) -> Path:
     for path in wanted.files:
         if path not in missing:
             load(path)  # says so if what is there is damaged
-    source = _hub(wanted.origin) if wanted.origin.startswith("hub:") else _github(wanted.origin)
+    hub = wanted.origin.startswith("hub:")
+    source = _hub(wanted.origin) if hub else _github(wanted.origin)
+    bar = progress and sys.stderr.isatty() and not hub  # the hub's client has a bar of its own
     try:
-        for path in missing:
+        for path in _counted(missing, name) if bar else missing:
             content = source(Path(path).name)
             if hashlib.sha256(content).hexdigest() != wanted.files[path].sha256:
                 raise OSError(f"{path} came with another SHA-256 than the published {wanted.files[path].sha256}")
@@ -229,12 +243,19 @@ def fetch(name: str) -> Path:
             part = (folder / path).with_suffix(".part")
             part.write_bytes(content)
             part.replace(folder / path)
-    except (OSError, KeyError, tarfile.TarError, urllib.error.URLError) as e:
+    except (OSError, KeyError, MissingExtra, tarfile.TarError, urllib.error.URLError) as e:
         raise DataNotFound(
             f"{name} could not be fetched ({e}). Put these files into {folder}, from {wanted.source}: "
             f"{', '.join(missing)}"
         ) from e
     return folder / name
+
+
+def _counted(files: list[str], name: str) -> Iterable[str]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(files, name, console=Console(stderr=True))
 
 
 def _github(origin: str) -> Callable[[str], bytes]:
@@ -250,7 +271,13 @@ def _hub(origin: str) -> Callable[[str], bytes]:
 
     def content(file: str) -> bytes:
         hub = need("huggingface_hub")
-        with tarfile.open(hub.hf_hub_download(f"{owner}/{name}", archive, repo_type="dataset")) as tar:
+        where = {"repo_id": f"{owner}/{name}", "filename": archive, "repo_type": "dataset"}
+        try:
+            path = hub.hf_hub_download(**where, local_files_only=True)
+        except OSError:  # it is not in the hub's own cache
+            _reach(hub, hub.hf_hub_url(**where))
+            path = hub.hf_hub_download(**where)
+        with tarfile.open(path) as tar:
             member = tar.extractfile(f"{folder}/{file}")
             if member is None:
                 raise OSError(f"{archive} holds no file {file}")
@@ -259,17 +286,29 @@ def _hub(origin: str) -> Callable[[str], bytes]:
     return content
 
 
+def _reach(hub: Any, url: str) -> None:
+    """Asks the hub for a file once; its client's download would go on asking for half a minute, and say so each time.
+
+    Raises:
+        OSError: If it can't be reached.
+    """
+    try:
+        hub.get_hf_file_metadata(url, timeout=10)
+    except Exception as e:  # its client's HTTP library has changed, and with it the exceptions
+        raise OSError(f"{url}: {e}") from e
+
+
 # ------------------------------------------------------------------ forms
 def _examples(path: str, content: bytes, counted: bool) -> list[Example]:
-    """The examples, checked."""
+    """The examples, checked; a ValueError says what is wrong."""
     name = path.split("/")[0]
     try:
         examples = _READERS[name](content.decode())
     except (ValueError, KeyError, TypeError, csv.Error) as e:
-        raise DataNotFound(f"{path} is damaged, or has another form than the published file: {e}") from e
+        raise ValueError(f"{path} is damaged, or has another form than the published file: {e}") from e
     published = SETS[name].files.get(path)
     if counted and published is not None and len(examples) != published.examples:
-        raise DataNotFound(f"{path}: expected the published file's {published.examples} examples, got {len(examples)}")
+        raise ValueError(f"{path}: expected the published file's {published.examples} examples, got {len(examples)}")
     return examples
 
 

@@ -4,6 +4,9 @@ import functools
 import http.server
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import threading
 import types
@@ -144,14 +147,22 @@ def test_fetch_takes_mmlu_out_of_the_hub_s_archive(folder, published, tmp_path, 
             tar.addfile(info, io.BytesIO(content))
     asked = []
 
-    def download(*where, repo_type):
-        asked.append((*where, repo_type))
+    def download(repo_id, filename, repo_type, local_files_only=False):
+        asked.append((repo_id, filename, repo_type))
+        if local_files_only and len(asked) == 1:
+            raise FileNotFoundError("not in the cache")
         return str(tmp_path / "data.tar")
 
-    monkeypatch.setattr(data, "need", lambda module, extra: types.SimpleNamespace(hf_hub_download=download))
+    hub = types.SimpleNamespace(
+        hf_hub_download=download,
+        hf_hub_url=lambda repo_id, filename, repo_type: f"https://hub/{repo_id}/{filename}",
+        get_hf_file_metadata=lambda url, timeout: asked.append(url),
+    )
+    monkeypatch.setattr(data, "need", lambda module: hub)
     data.fetch("mmlu")
     assert data.state("mmlu") == "published"
-    assert asked[0] == ("cais/mmlu", "data.tar", "dataset")
+    file = ("cais/mmlu", "data.tar", "dataset")
+    assert asked == [file, "https://hub/cais/mmlu/data.tar", file, file]  # the second file is of the same archive
 
 
 def test_without_a_network_fetch_says_what_to_put_where(folder, monkeypatch, capsys):
@@ -163,6 +174,45 @@ def test_without_a_network_fetch_says_what_to_put_where(folder, monkeypatch, cap
     assert "github.com/openai/grade-school-math" in said
 
 
+def test_without_a_network_the_hub_is_asked_once(folder, tmp_path):
+    pytest.importorskip("huggingface_hub")
+    settings = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    command = [sys.executable, "-m", "opto_gym.cli", "data", "fetch", "mmlu"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, timeout=20)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (said,) = done.stderr.splitlines()
+    assert f"Put these files into {folder}, from https://github.com/hendrycks/test" in said
+
+
+def test_without_the_hub_s_client_fetch_says_how_to_install_it_and_what_to_put_where(folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert main(["data", "fetch", "mmlu"]) == 1
+    said = capsys.readouterr().err
+    assert "pip install 'opto-gym[data]'" in said
+    assert f"Put these files into {folder}" in said
+    assert "mmlu/machine_learning_test.csv, mmlu/college_physics_test.csv" in said
+
+
+def test_a_damaged_file_is_said_with_the_mend(folder, published):
+    data.fetch("gsm8k")
+    path = folder / "gsm8k" / "test.jsonl"
+    path.write_text("{")
+    with pytest.raises(DataNotFound, match=r"Delete .*test\.jsonl and run `opto-gym data fetch gsm8k`, or put the pub"):
+        data.fetch("gsm8k")
+    path.unlink()
+    data.fetch("gsm8k")
+    assert data.state("gsm8k") == "published"
+
+
+def test_in_a_terminal_fetch_shows_how_far_it_is(folder, published, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["data", "fetch", "bbh"]) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == str(folder / "bbh")
+    assert "100%" in said.err
+
+
 def test_the_command(folder, capsys):
     assert main(["data", "path"]) == 0
     assert capsys.readouterr().out.strip() == str(folder)
@@ -170,6 +220,8 @@ def test_the_command(folder, capsys):
     said = capsys.readouterr().out
     assert all(name in said for name in data.SETS)
     assert said.count("missing") == 3
+    assert main(["data", "fetch"]) == 2
+    assert "of bbh, gsm8k, mmlu" in capsys.readouterr().err
     assert main(["data", "fetch", "gpqa"]) == 1
     assert "['bbh', 'gsm8k', 'mmlu'], got 'gpqa'" in capsys.readouterr().err
 
