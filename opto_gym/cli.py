@@ -342,6 +342,8 @@ def _run(options: argparse.Namespace) -> int:
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
     if options.dry_run:
+        for line in made.outline():
+            print(line)
         for name, amount in made.estimate().items():
             said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
             how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""

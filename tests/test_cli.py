@@ -84,6 +84,7 @@ def test_dry_run_says_what_it_would_cost_and_runs_nothing(capsys, tmp_path):
     command = [*RUN, "--agent", "OptoPrime", "--model", "gpt-4o-mini", "--out", str(tmp_path / "r"), "--dry-run"]
     status, out, _ = call(capsys, *command)
     assert status == 0
+    assert out.startswith("tests.tasks:Valley: RandomSearch, OptoPrime; 2 seeds; budget oracle_calls=3\n")
     assert re.search(r"trials +4\n", out)
     assert re.search(r"oracle calls +at most 12\n", out)
     assert re.search(r"llm calls +about 6\n", out)

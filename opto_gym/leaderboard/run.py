@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,17 @@ class Plan:
     cap: Mapping[str, float | None]
     test_scores: str
 
+    def outline(self) -> Iterator[str]:
+        """The tasks, a line each: agents, number of seeds, budget of a trial."""
+        tasks: dict[tuple[str, str], tuple[dict[str, None], set[int]]] = {}
+        for trial, spec in self.specs.items():
+            budget = ", ".join(f"{k}={v}" for k, v in self.limits[trial].items() if v is not None)
+            agents, seeds = tasks.setdefault((_typed(spec.env, spec.env_arguments), budget), ({}, set()))
+            agents[_typed(spec.agent, spec.settings)] = None
+            seeds.add(spec.seed)
+        for (env, budget), (agents, seeds) in tasks.items():
+            yield f"{env}: {', '.join(agents)}; {len(seeds)} seed{'s' if len(seeds) > 1 else ''}; budget {budget}"
+
     def estimate(self) -> dict[str, Any]:
         """What the whole run may take, None where nothing bounds it; usd is None where a price is unknown.
 
@@ -78,6 +89,11 @@ class Plan:
             "tokens": _total(tokens),
             "usd": _total(usd),
         }
+
+
+def _typed(name: str, arguments: Mapping[str, Any]) -> str:
+    """An environment or agent as the command line takes it."""
+    return f"{name}:{','.join(f'{k}={v}' for k, v in arguments.items())}" if arguments else name
 
 
 def _least(*amounts: float | None) -> float | None:

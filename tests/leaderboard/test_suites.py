@@ -114,6 +114,15 @@ def test_on_the_command_line(own, tmp_path, capsys):
     assert "4 oracle calls; 3 oracle calls" in html("r", [trials[-1], trials[0]])
 
 
+def test_the_dry_run_tells_each_task_with_its_agents_seeds_and_budget(own, capsys):
+    assert main(["run", "--suite", own, "--seeds", "1", "--usd", "2.5", "--dry-run"]) == 0
+    first, second, trials, *_ = capsys.readouterr().out.splitlines()
+    both = "RandomSearch, RandomSearch:explore=0.5"
+    assert first == f"tests.tasks:Valley: {both}; 1 seed; budget oracle_calls=4, usd=2.5"
+    assert second == f"NumericalOptimization-v0:problem=3: {both}, Adam; 1 seed; budget oracle_calls=3, usd=2.5"
+    assert trials.split() == ["trials", "5"]
+
+
 def test_an_interrupted_suite_goes_on_with_each_budget(own, tmp_path):
     out = tmp_path / "r"
     main(["run", "--suite", own, "--out", str(out), "--quiet"])
