@@ -164,9 +164,9 @@ class MetaWorld(OptoEnv):
     objects by matplotlib. `save_gif` films the last episode, by MuJoCo.
 
     ## Kind, cost and source
-    A distribution (places of objects and goal); an example is a condition's number. An oracle call takes 30 to 70 ms
-    for the start values, 25 to 120 ms for the expert, 80 to 150 ms for 200 simulator steps, which the bare simulator
-    does in 80 to 91 % of that; the test split 1.5 to 6 s on one core. The first call makes the simulator, 0.2 s, and
+    A distribution (places of objects and goal); an example is a condition's number. An oracle call takes 25 to 60 ms
+    for the start values, 18 to 100 ms for the expert, 70 to 170 ms for 200 simulator steps, at 91 to 96 % of the bare
+    simulator's speed; the test split 1 to 5 s on one core. The first call makes the simulator, 0.2 s, and
     imports MuJoCo, 1 s. No language model, no data set. Source: the experiment of the Trace paper and LLF-Bench's
     wrapper, re-made from their descriptions on the packages `metaworld` 3 (MIT licence) and `mujoco` 3 (Apache-2.0):
     other versions of them, or other processors, may differ in the last digits.
