@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from typing import Any, ClassVar
+from typing import Any
 
 from ..core import Problem, TraceFeedback
-from .answers import Unusable, read_suggestion, schema
-from .base import Agent, Values, at_least, number_in
+from .answers import schema
+from .base import Values, at_least
+from .model import Messages, ModelAgent, newest, shorten, tried
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
 #Instruction: what to achieve.
@@ -30,7 +30,7 @@ ANSWER = """Answer with one JSON object and nothing else:
 change, answer with the one word TERMINATE."""
 
 
-class OptoPrime(Agent):
+class OptoPrime(ModelAgent):
     """OptoPrime: a language model reads the trace as a report on a program's run and proposes new parameters.
 
     Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 4 and appendix. One call of the
@@ -56,61 +56,26 @@ class OptoPrime(Agent):
         constrained: Constrain the answer by a JSON schema; None does so for the embedded model.
     """
 
-    uses_model: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        *,
-        model: str | None = None,
-        base_url: str | None = None,
-        memory_size: int = 0,
-        prompt_budget: int = 16_000,
-        max_tokens: int = 1024,
-        temperature: float | None = None,
-        constrained: bool | None = None,
-    ) -> None:
-        super().__init__(model=model, base_url=base_url)
+    def __init__(self, *, memory_size: int = 0, **settings: Any) -> None:
+        super().__init__(**settings)
         at_least(0, memory_size=memory_size)
-        at_least(1, max_tokens=max_tokens)
-        at_least(4_000, prompt_budget=prompt_budget)
-        if temperature is not None:
-            number_in("[0, inf)", temperature=temperature)
-        self.memory_size, self.prompt_budget, self.max_tokens = memory_size, prompt_budget, max_tokens
-        self.temperature, self.constrained = temperature, constrained
+        self.memory_size = memory_size
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
         """Begins a new problem."""
         super().reset(problem, seed=seed)
-        self.values: Values = problem.start
         self.memory: deque[tuple[Values, str]] = deque(maxlen=self.memory_size)
 
     def propose(self, observation: TraceFeedback) -> Values:
         """One call of the model: the next parameters."""
         messages = self.messages(observation)
         self.memory.append((dict(self.values), str(observation.feedback)))
-        local = self.llm.endpoint == "local"
-        answer = self.llm.chat(
-            messages,
-            max_tokens=self.max_tokens,
-            temperature=self.temperature,
-            # the embedded model repeats a text for a seed, so trials on it repeat too
-            seed=int(self.rng.integers(2**31)) if local else None,
-            json_schema=self.schema() if (self.constrained if self.constrained is not None else local) else None,
-        )
-        if answer.problem is not None:
-            self.invalid(answer.problem)
-        elif answer.text.strip() != "TERMINATE":
-            try:
-                self.values = {**self.values, **read_suggestion(answer.text, self.problem)}
-            except Unusable as e:
-                self.invalid(str(e))
+        for answer in self.ask(messages, schema(self.problem)):
+            if answer.strip() != "TERMINATE":
+                self.take(answer)
         return dict(self.values)
 
-    def schema(self) -> dict[str, Any]:
-        """The form of a constrained answer."""
-        return schema(self.problem)
-
-    def messages(self, observation: TraceFeedback) -> list[dict[str, str]]:
+    def messages(self, observation: TraceFeedback) -> Messages:
         """The prompt."""
         system = f"{READ}\n\n{ANSWER}"
         user = self.report(observation, self.prompt_budget - len(system))
@@ -119,32 +84,11 @@ class OptoPrime(Agent):
     def report(self, observation: TraceFeedback, budget: int) -> str:
         """The run, in the paper's sections."""
         feedback = shorten(str(observation.feedback), budget // 4)
-        memory = self._remembered(budget // 4)
+        memory = newest((tried(*past) for past in self.memory), budget // 4)
+        memory = f"Earlier variables and the feedback on them:\n{memory}\n\n" if memory else ""
         fixed = [("Instruction", shorten(self.problem.objective, budget // 6)), ("Feedback", feedback)]
         frame = sum(len(text) + len(name) + 4 for name, text in fixed) + len(memory) + 200  # 200: the other headings
         graph = observation.graph.sections(budget - frame)
         sections = [fixed[0], *((name.capitalize(), text) for name, text in graph.items() if text), fixed[1]]
         shown = "\n\n".join(f"#{name}\n{text}" for name, text in sections)
         return f"{shown}\n\n{memory}Your answer:"
-
-    def _remembered(self, room: int) -> str:
-        """Past variables and feedback, the oldest first; those that do not fit are counted."""
-        kept: list[str] = []
-        for values, feedback in reversed(self.memory):
-            line = json.dumps({"variables": values, "feedback": feedback}, ensure_ascii=False, default=str)
-            if sum(map(len, kept)) + len(line) > room:
-                break
-            kept.append(line)
-        if not self.memory:
-            return ""
-        left_out = len(self.memory) - len(kept)
-        note = f"({left_out} older ones are left out)\n" if left_out else ""
-        return "Earlier variables and the feedback on them:\n" + note + "\n".join(kept[::-1]) + "\n\n"
-
-
-def shorten(text: str, limit: int) -> str:
-    """The text, or its two ends with the number of characters between them."""
-    if len(text) <= limit:
-        return text
-    half = max(10, limit // 2 - 20)
-    return f"{text[:half]} ..({len(text) - 2 * half} more characters).. {text[-half:]}"

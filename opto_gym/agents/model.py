@@ -1,0 +1,120 @@
+"""What the optimizers that ask a language model share: settings, one way to ask, one to cut and to remember."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from ..core import Problem
+from .answers import Unusable, read_suggestion
+from .base import Agent, Values, at_least, number_in
+
+Messages = list[dict[str, str]]
+
+
+class ModelAgent(Agent):
+    """An optimizer that asks a language model.
+
+    Args:
+        model: The optimizer's model.
+        base_url: Its endpoint.
+        prompt_budget: Characters of the prompt, 4,000 or more.
+        max_tokens: Tokens of the answer.
+        temperature: As the endpoint takes it; None is the endpoint's default.
+        constrained: Constrain the answer by a JSON schema, where the agent has one; None does so for the embedded
+            model, which rarely finds the form by itself.
+
+    Attributes:
+        values: The parameters proposed last, to which an unusable answer falls back.
+    """
+
+    uses_model: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        base_url: str | None = None,
+        prompt_budget: int = 16_000,
+        max_tokens: int = 1024,
+        temperature: float | None = None,
+        constrained: bool | None = None,
+    ) -> None:
+        super().__init__(model=model, base_url=base_url)
+        at_least(1, max_tokens=max_tokens)
+        at_least(4_000, prompt_budget=prompt_budget)
+        if temperature is not None:
+            number_in("[0, inf)", temperature=temperature)
+        self.prompt_budget, self.max_tokens = prompt_budget, max_tokens
+        self.temperature, self.constrained = temperature, constrained
+
+    def reset(self, problem: Problem, *, seed: int = 0) -> None:
+        """Begins a new problem."""
+        super().reset(problem, seed=seed)
+        self.values: Values = problem.start
+
+    def ask(
+        self, messages: Messages, schema: dict[str, Any] | None = None, *, temperature: float | None = None, n: int = 1
+    ) -> list[str]:
+        """One call of the model.
+
+        Args:
+            messages: The prompt.
+            schema: The form of a constrained answer.
+            temperature: For this call; None is the agent's own.
+            n: Answers wanted.
+
+        Returns:
+            The answers, up to `n`; none where there is no usable one, which is noted as invalid.
+        """
+        local = self.llm.endpoint == "local"
+        constrained = self.constrained if self.constrained is not None else local
+        texts: list[str] = []
+        for _ in range(n if local else 1):  # the embedded model gives one answer a call
+            answer = self.llm.chat(
+                messages,
+                max_tokens=self.max_tokens,
+                temperature=self.temperature if temperature is None else temperature,
+                # the embedded model repeats a text for a seed, so trials on it repeat too
+                seed=int(self.rng.integers(2**31)) if local else None,
+                json_schema=schema if constrained else None,
+                n=1 if local else n,
+            )
+            if answer.problem is not None:
+                self.invalid(answer.problem)
+            else:
+                texts += filter(None, answer.texts)
+        return texts
+
+    def take(self, text: str) -> None:
+        """Makes what an answer suggests the parameters; those that it does not name stay."""
+        try:
+            self.values = {**self.values, **read_suggestion(text, self.problem)}
+        except Unusable as e:
+            self.invalid(str(e))
+
+
+def tried(values: Values, feedback: str) -> str:
+    """Parameters and what was said of them, as a line."""
+    return json.dumps({"variables": values, "feedback": feedback}, ensure_ascii=False, default=str)
+
+
+def newest(lines: Iterable[str], room: int) -> str:
+    """As many of the newest lines as fit, the oldest first; those that do not fit are counted."""
+    all_lines, kept = list(lines), list[str]()
+    for line in reversed(all_lines):
+        if sum(len(k) + 1 for k in kept) + len(line) > room:
+            break
+        kept.append(line)
+    left_out = len(all_lines) - len(kept)
+    note = [f"({left_out} older ones are left out)"] if left_out else []
+    return "\n".join([*note, *reversed(kept)])
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text, or its two ends with the number of characters between them."""
+    if len(text) <= limit:
+        return text
+    half = max(10, limit // 2 - 20)
+    return f"{text[:half]} ..({len(text) - 2 * half} more characters).. {text[-half:]}"
