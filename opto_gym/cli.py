@@ -1,9 +1,10 @@
-"""The command line: ``opto-gym envs | agents | doctor | play | run | report | replay | reproduce | data | models``."""
+"""The command line: ``opto-gym COMMAND``, see `opto-gym --help`."""
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     human = commands.add_parser("play", help="be the optimizer yourself")
     human.add_argument("env", metavar="ENV", help="id or module:Class, with arguments as ENV:key=value,...")
     human.add_argument("--seed", type=int, default=0, help="the episode's (default: 0)")
+    shown = commands.add_parser("prompt", help="what an agent would send to its model first, with its tokens")
+    shown.add_argument("env", metavar="ENV", help="id or module:Class, with arguments as ENV:key=value,...")
+    shown.add_argument("agent", metavar="AGENT", help="name or module:Class, with settings as AGENT:key=value,...")
+    shown.add_argument("--seed", type=int, default=0, help="the trial's (default: 0)")
+    commands.add_parser("tokens", help="first prompts' tokens, for the domains of the Trace paper")
     _add_run(commands.add_parser("run", help="run trials, or go on with them"))
     report = commands.add_parser("report", help="table in the terminal, report.html beside the trials")
     report.add_argument("run", help="the run's folder")
@@ -284,6 +290,42 @@ def _play(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prompt(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import prompts
+    from .errors import MissingExtra
+
+    (env, arguments), (agent, settings) = _named(options.env), _named(options.agent)
+    request = prompts.first_request(env, agent, env_arguments=arguments, settings=settings, seed=options.seed)
+    table = Table("message", "part", "characters", "tokens", box=None)
+    for message in request["messages"]:
+        print(f"--- {message['role']}\n{message['content']}")
+    others = {name: value for name, value in request.items() if name not in ("model", "messages")}
+    print(f"--- and {json.dumps(others)}\n")
+    try:
+        for role, heading, text in prompts.parts(request["messages"]):
+            table.add_row(role, heading, f"{len(text):,}", f"{prompts.count(text):,}")
+        Console().print(table)
+    except MissingExtra as e:
+        print(f"Tokens are not counted: {e}")
+    return 0
+
+
+def _tokens(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import prompts
+
+    table = Table("environment", "agent", "system", "user", "tokens", box=None)
+    for row in prompts.token_table():
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+    Console().print(table)
+    return 0
+
+
 _SETTLED = (
     *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
     *("model", "optimizer_model", "task_model", "base_url"),
@@ -454,6 +496,8 @@ _COMMANDS = {
     "agents": _listing,
     "doctor": _doctor,
     "play": _play,
+    "prompt": _prompt,
+    "tokens": _tokens,
     "run": _run,
     "report": _report,
     "replay": _replay,

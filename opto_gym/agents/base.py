@@ -217,8 +217,8 @@ def _from_optimize(agent: Agent) -> Run:
         try:
             agent.optimize(agent.problem, bridge)
             asked.put(StopIteration())
-        except BudgetSpent:
-            pass
+        except BudgetSpent as e:  # of the model's; or nobody waits any more
+            asked.put(e)
         except BaseException as e:
             asked.put(e)
 
@@ -228,6 +228,8 @@ def _from_optimize(agent: Agent) -> Run:
             wanted = asked.get()
             if isinstance(wanted, StopIteration):
                 return
+            if isinstance(wanted, BudgetSpent):
+                raise wanted
             if isinstance(wanted, BaseException):
                 raise RuntimeError(f"{type(agent).__name__}.optimize failed: {wanted}") from wanted
             answers.put((yield wanted))

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from .. import registration, wrappers
 from ..agents.base import Agent
@@ -112,6 +113,11 @@ class Spec:
             with registration.naming_arguments(wrapper, settings):
                 env = wrapper(env, **settings)
         return env
+
+    def seeds(self) -> tuple[int, int]:
+        """The agent's seed and the episode's."""
+        agent, episode = np.random.SeedSequence(self.seed).generate_state(2)
+        return int(agent), int(episode)
 
     def identity(self) -> dict[str, Any]:
         """What ran, in full: spec with wrappers, problem, agent with its source, models, seed."""

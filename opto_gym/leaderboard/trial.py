@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import registration
 from ..agents.base import Values
 from ..errors import BudgetSpent, OptoGymError, RecordError
@@ -156,7 +154,7 @@ class Trial:
         if agent.uses_model:
             agent.llm = self.spec.client(self.spec.optimizer_model, role="optimizer", budget=self.budget, **common)
         self.agent = agent
-        agent_seed, episode_seed = (int(s) for s in np.random.SeedSequence(self.spec.seed).generate_state(2))
+        agent_seed, episode_seed = self.spec.seeds()
         agent.reset(problem, seed=agent_seed)
         self.oracle = RecordedOracle(
             env,

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import opto_gym
+from opto_gym import prompts
+from opto_gym.agents.base import Agent
+from opto_gym.cli import main
+from opto_gym.errors import MissingExtra, OptoGymError
+from opto_gym.leaderboard import run
+
+from .openai_server import OpenAIServer
+
+
+@pytest.fixture(autouse=True)
+def server(monkeypatch):
+    with OpenAIServer('{"suggestion": {}}') as s:
+        monkeypatch.setenv("OPENAI_BASE_URL", s.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.setenv("OPTO_GYM_MODEL", "scripted")
+        yield s
+
+
+MODELLED = [name for name in opto_gym.registered_agents() if opto_gym.registration.agent_class(name).uses_model]
+
+
+@pytest.mark.parametrize("agent", MODELLED)
+def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
+    shown = prompts.first_request("NumericalOptimization-v0", agent, seed=3)
+    assert server.requests == []  # nothing was sent
+    result = run(["NumericalOptimization-v0"], [agent], out=tmp_path / "r", seeds=[3], oracle_calls=1, progress=False)
+    assert result.trials[0].status == "done", result.trials[0].error
+    assert server.requests[0]["body"] == shown
+
+
+class Own(Agent):
+    """Owns its loop, and asks."""
+
+    uses_model = True
+
+    def optimize(self, problem, oracle):
+        oracle(problem.start)
+        self.llm.chat([{"role": "user", "content": "#One\n1\n#Two\n2"}])
+
+
+class Silent(Own):
+    """Says that it asks, and does not."""
+
+    def optimize(self, problem, oracle):
+        while True:
+            oracle(problem.start)
+
+
+def test_an_agent_that_owns_its_loop(server):
+    request = prompts.first_request("NumericalOptimization-v0", f"{__name__}:Own")
+    assert [(heading, text) for _, heading, text in prompts.parts(request["messages"])] == [
+        ("#One", "#One\n1\n"),
+        ("#Two", "#Two\n2"),
+    ]
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("agent", ["RandomSearch", f"{__name__}:Silent"])
+def test_agents_without_a_model_are_refused(agent):
+    with pytest.raises(OptoGymError, match="no model"):
+        prompts.first_request("NumericalOptimization-v0", agent)
+
+
+def test_tokens_are_gpt_4_s():
+    assert prompts.count("hello world") == 2
+    assert prompts.count("<|endoftext|>") == 7  # as text, whatever it would mean
+    assert prompts.count("antidisestablishmentarianism") == 6
+
+
+def test_the_command(capsys, monkeypatch):
+    assert main(["prompt", "Battleship-v0:turns=9", "OptoPrime:memory_size=2", "--seed", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "--- system" in said
+    assert "#Feedback" in said
+    assert '"max_tokens": 1024' in said
+    monkeypatch.setattr(prompts, "need", lambda module: (_ for _ in ()).throw(MissingExtra("tiktoken is missing")))
+    prompts._encoding.cache_clear()
+    assert main(["prompt", "Battleship-v0", "OptoPrime"]) == 0
+    assert "Tokens are not counted: tiktoken is missing" in capsys.readouterr().out
+    assert main(["prompt", "Battleship-v0", "RandomSearch"]) == 1
+
+
+def test_the_table(monkeypatch):
+    rows = prompts.token_table(envs=["NumericalOptimization-v0", "Battleship-v0"])
+    assert [row[:2] for row in rows[:2]] == [["NumericalOptimization-v0", a] for a in ("OptoPrime", "OPRO-Trace")]
+    assert all(system + user == whole for *_, system, user, whole in rows)
+    assert rows[0][4] > 2 * rows[1][4]  # the graph is most of the prompt
+    assert json.dumps(rows)
