@@ -35,6 +35,12 @@ def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
     assert server.requests[0]["body"] == shown
 
 
+@pytest.mark.parametrize("agent", MODELLED)
+def test_a_trace_of_100_000_nodes_gives_a_prompt_within_the_budget(agent):
+    request = prompts.first_request("LongTrace-v0", agent, env_arguments={"length": 100_000})
+    assert sum(len(m["content"]) for m in request["messages"]) <= 16_000
+
+
 class Own(Agent):
     """Owns its loop, and asks."""
 
