@@ -19,7 +19,7 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 
 # Everything that CI checks.
-test: setup
+test: setup .venv-bench
 	@sh scripts/browser.sh
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest -q -n 2 -m "not slow"
@@ -34,9 +34,11 @@ lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 
-# Beside trace-opt, of whose dependencies its tracer needs one; both stay out of .venv.
-bench: setup
-	@test -d .venv-bench || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-bench trace-opt==0.1.3.8 graphviz==0.21
+# trace-opt, of whose dependencies (1.3 GB) its tracer needs one; both stay out of .venv.
+.venv-bench: | setup
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-bench trace-opt==0.1.3.8 graphviz==0.21
+
+bench: setup .venv-bench
 	@PYTHONPATH=.venv-bench $(BIN)/pytest -q -s benchmarks/bench_*.py --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
 
 docs: setup
