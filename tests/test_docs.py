@@ -34,14 +34,16 @@ def test_write_an_optimizer(tmp_path, monkeypatch):
     sys.modules.pop("shrink")
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/own-program.md", "docs/wrappers.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md"]
+)
 def test_examples_run(path, monkeypatch, capsys, tmp_path):
     with OpenAIServer('{"suggestion": {"x": 2.0, "act": "def act(map, plan):\\n    return [0, 0]"}}') as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         found = blocks(path)
         assert found
         module = tmp_path / "example.py"
-        module.write_text("\n".join(found).replace('model="local"', 'model="fake"'))
+        module.write_text("\n".join(found).replace('"local"', '"fake"'))
         exec(compile(module.read_text(), str(module), "exec"), {"__name__": "example"})
 
 
