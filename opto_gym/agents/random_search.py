@@ -17,10 +17,11 @@ from .base import Agent, Run, Values, number_in
 class RandomSearch(Agent):
     """Random search with sensible moves for each kind of space: a floor that an optimizer should beat.
 
-    Every third proposal is drawn anew from the spaces, the others change the best parameters seen (by reward on train):
-    a number by a step whose size spans orders of magnitude, a choice at random, an order by turning a part of it
-    around, a text by dropping, doubling or swapping sentences of texts seen, code by a change of its syntax tree (a
-    constant, an operator, a comparison, a returned value). No text of the feedback and no graph is used.
+    Every third proposal, more or less, is drawn anew: numbers and choices as the next point of a sequence that fills
+    their space evenly (Halton, 1960). The others change the best parameters seen (by reward on train): a number by a
+    step whose size spans orders of magnitude, a choice at random, an order by turning a part of it around, a text by
+    dropping, doubling or swapping sentences of texts seen, code by a change of its syntax tree (a constant, an
+    operator, a comparison, a returned value). No text of the feedback and no graph is used.
 
     Args:
         explore: Share of proposals drawn anew.
@@ -33,6 +34,9 @@ class RandomSearch(Agent):
 
     def run(self) -> Run:
         """Proposes, and keeps the best."""
+        from scipy.stats import qmc
+
+        self._filling = qmc.Halton(len(self.problem.parameters), rng=self.rng)
         observation: TraceFeedback = yield
         best, reward = self.problem.start, observation.feedback.reward
         while True:
@@ -42,7 +46,12 @@ class RandomSearch(Agent):
                 best, reward = values, observation.feedback.reward
 
     def _anew(self, best: Values) -> Values:
-        return {p.name: anew(p.space, best[p.name], self.rng) for p in self.problem.parameters}
+        """The next point of a sequence that fills the space evenly; texts and orders are drawn."""
+        (point,) = self._filling.random()
+        return {
+            p.name: anew(p.space, best[p.name], self.rng, float(u))
+            for p, u in zip(self.problem.parameters, point, strict=True)
+        }
 
     def _near(self, best: Values) -> Values:
         """The best with one parameter or more changed."""
@@ -55,16 +64,28 @@ class RandomSearch(Agent):
         }
 
 
-def anew(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
-    """A value anywhere in the space."""
+def anew(space: ValueSpace, value: Any, rng: np.random.Generator, u: float | None = None) -> Any:
+    """A value anywhere in the space.
+
+    Args:
+        space: The space.
+        value: The value so far, which texts are made from.
+        rng: For what is drawn.
+        u: Where a number or choice is to lie, in [0, 1); drawn if None.
+    """
+    u = float(rng.random()) if u is None else u
     if isinstance(space, Number):
         width = space.high - space.low
-        if width > 200:  # wide or unbounded: by order of magnitude, from zero or the bound that is nearest to it
-            size = 10 ** rng.uniform(-1, math.log10(width) if math.isfinite(width) else 2)
-            return _fit(min(max(0.0, space.low), space.high) + float(rng.choice((-1, 1))) * size, space)
-        return _fit(float(rng.uniform(space.low, space.high)), space)
+        if width > 200:  # wide or unbounded: by order of magnitude, away from zero or the bound that is nearest to it
+            zero = min(max(0.0, space.low), space.high)
+            side, share = math.copysign(1.0, u - 0.5), abs(2 * u - 1)
+            if zero in (space.low, space.high):
+                side, share = (1.0 if zero == space.low else -1.0), u
+            size = 10 ** (share * (1 + (math.log10(width) if math.isfinite(width) else 2)) - 1)
+            return _fit(zero + side * size, space)
+        return _fit(space.low + u * width, space)
     if isinstance(space, Choice):
-        return space.options[int(rng.integers(len(space.options)))]
+        return space.options[int(u * len(space.options))]
     if isinstance(space, Permutation):
         return [int(k) for k in rng.permutation(space.size)]
     return near(space, value, rng)

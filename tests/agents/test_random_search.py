@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opto_gym import Choice, Code, Number, Permutation, Prompt
+from opto_gym import Choice, Code, Number, Parameter, Permutation, Prompt
 from opto_gym.agents.random_search import RandomSearch, anew, near
 from tests.tasks import Valley
 
@@ -75,3 +75,27 @@ def test_it_finds_the_valley(explore):
 def test_a_share_is_between_0_and_1(explore):
     with pytest.raises(ValueError, match="explore"):
         RandomSearch(explore=explore)
+
+
+class Square(Valley):
+    """Two numbers."""
+
+    parameters = (Parameter("a", Number(0, 1), 0.5), Parameter("b", Number(0, 1), 0.5))
+
+    def forward(self, p, example):
+        return p.a + p.b
+
+
+def test_numbers_drawn_anew_fill_their_space():
+    env, agent = Square(), RandomSearch(explore=1)
+    agent.reset(env.problem, seed=0)
+    observation = env.evaluate(env.problem.start).observation
+    proposals = [agent.propose(observation) for _ in range(48)]
+    assert len({(int(p["a"] * 4), int(p["b"] * 4)) for p in proposals}) == 16
+
+
+def test_a_bound_at_zero_gathers_no_proposals():
+    rng = np.random.default_rng(0)
+    drawn = [anew(Number(0, 1e6), 5.0, rng) for _ in range(200)]
+    assert min(drawn) > 0
+    assert sum(x > 1000 for x in drawn) > 50
