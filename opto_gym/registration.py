@@ -299,6 +299,12 @@ for _task in (
 
 for _name, _path in {
     "OptoPrime": "opto_gym.agents.optoprime:OptoPrime",
+    "OptoPrime-NoMem": "opto_gym.agents.optoprime_variants:NoMem",
+    "OptoPrime-Masked": "opto_gym.agents.optoprime_variants:Masked",
+    "OptoPrime-Scalar": "opto_gym.agents.optoprime_variants:Scalar",
+    "OptoPrime-CoT": "opto_gym.agents.optoprime_variants:CoT",
+    "OptoPrime-FewShot": "opto_gym.agents.optoprime_variants:FewShot",
+    "OptoPrime-Candidates": "opto_gym.agents.optoprime_variants:Candidates",
     "OPRO-Trace": "opto_gym.agents.opro_trace:OPROTrace",
     "OPRO": "opto_gym.agents.opro_trace:OPROTrace",  # until the original joins
     "RandomSearch": "opto_gym.agents.random_search:RandomSearch",

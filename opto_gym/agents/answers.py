@@ -40,6 +40,26 @@ def read_suggestion(text: str, problem: Problem, key: str = "suggestion") -> dic
     return {p.name: cast_value(found[p.name], p.space, p.name) for p in problem.parameters if p.name in found}
 
 
+_BLOCK = re.compile(
+    r"<variable>\s*<name>\s*([^<>]*?)\s*</name>\s*<value>(.*?)</value>\s*(?:</variable>|(?=<variable>)|\Z)", re.DOTALL
+)
+
+
+def read_tags(text: str, problem: Problem) -> dict[str, Any]:
+    """The values of an answer in tags: ``<variable><name>x</name><value>5</value></variable>`` for each.
+
+    What stands in ``<reasoning>`` does not count, nor do white space around a value, prose between the blocks and a
+    missing ``</variable>``; unknown names are ignored, and of two values for a name the later counts.
+
+    Raises:
+        Unusable: As `read_suggestion`.
+    """
+    blocks = dict(_BLOCK.findall(re.sub(r"<reasoning>.*?</reasoning>", "", text, flags=re.DOTALL)))
+    if not any(p.name in blocks for p in problem.parameters):
+        raise Unusable(f"no <variable> block for {', '.join(p.name for p in problem.parameters)} in {_brief(text)}")
+    return {p.name: cast_value(blocks[p.name].strip(), p.space, p.name) for p in problem.parameters if p.name in blocks}
+
+
 def _objects(text: str) -> list[dict[str, Any]]:
     """The dictionaries that the answer may be, the most literal reading first."""
     candidates = [text.strip()]
@@ -81,8 +101,7 @@ def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
     Raises:
         Unusable: If it has another type.
     """
-    if isinstance(value, str):  # pairs of surrogates joined, lone ones, which no record could hold, replaced
-        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    value = recordable(value)
     if isinstance(space, Number):
         return _number(value, space, name)
     if isinstance(space, Choice):
@@ -98,6 +117,13 @@ def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
         if not isinstance(value, str):
             raise Unusable(f"{name}: expected text, got {_brief(value)}")
         return without_fences(value) if isinstance(space, Code) else value
+    return value
+
+
+def recordable(value: Any) -> Any:
+    """A text with its pairs of surrogates joined, and lone ones, which no record could hold, replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
 
 

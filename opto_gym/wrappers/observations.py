@@ -88,15 +88,20 @@ class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
 
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
         """The observation with its score alone."""
-        graph, feedback = observation
-        parameters = [graph.nodes[i] for i in graph.parameters]
-        operators = tuple(graph.operators[n.operator] for n in parameters)
-        n = len(parameters)
-        score = OperatorInfo(_SCORE, "operator", "The score of the parameters.")
-        output = GraphNode(n, tuple(range(n)), feedback.score)
-        nodes = (*(GraphNode(k, (), q.shown) for k, q in enumerate(parameters)), output)
-        black_box = TraceGraph((*operators, score), nodes, tuple(range(n)), n)
-        return TraceFeedback(black_box, dataclasses.replace(feedback, parts=()))
+        return score_alone(observation)
+
+
+def score_alone(observation: TraceFeedback) -> TraceFeedback:
+    """What `ScalarOnly` leaves of an observation: the parameters and their score."""
+    graph, feedback = observation
+    parameters = [graph.nodes[i] for i in graph.parameters]
+    operators = tuple(graph.operators[n.operator] for n in parameters)
+    n = len(parameters)
+    score = OperatorInfo(_SCORE, "operator", "The score of the parameters.")
+    output = GraphNode(n, tuple(range(n)), feedback.score)
+    nodes = (*(GraphNode(k, (), q.shown) for k, q in enumerate(parameters)), output)
+    black_box = TraceGraph((*operators, score), nodes, tuple(range(n)), n)
+    return TraceFeedback(black_box, dataclasses.replace(feedback, parts=()))
 
 
 def only_the_score(graph: TraceGraph) -> bool:
