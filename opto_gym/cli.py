@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         out = options.resume or options.out if options.command == "run" else None
         more = f" Go on with: opto-gym run --resume {out}" if out else ""
-        more = " The same command goes on." if options.command == "reproduce" else more
+        more = " The same command goes on." if options.command in ("compare", "reproduce") else more
         print(f"\ninterrupted.{more}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, head for one, has seen enough
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", help="the run's folder")
     again = commands.add_parser("replay", help="run a trial again from its record and compare")
     again.add_argument("trial", nargs="+", help="folders of trials")
+    _add_compare(commands.add_parser("compare", help="is an agent better than another?"))
     _add_reproduce(commands.add_parser("reproduce", help="published figures again, with verdicts"))
     models = commands.add_parser("models", help="the embedded model")
     models.add_argument("action", choices=["pull", "list"])
@@ -98,6 +99,24 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5, or the suite's)")
     p.add_argument("--out", help="the run's folder")
     p.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    _add_trials(p)
+
+
+def _add_compare(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--agent", required=True, help="name or module:Class, with settings as AGENT:key=value,...")
+    p.add_argument("--against", required=True, metavar="AGENT", help="the baseline, likewise")
+    name = "id or module:Class, with arguments as ENV:key=value,...; repeatable"
+    p.add_argument("--env", action="append", default=[], metavar="ENV", help=name)
+    p.add_argument("--suite", help="a list of tasks with budgets, whose own agents are left out")
+    p.add_argument("--seeds", help="how many, or which (default: the fewest that can tell anything: 6 on one task)")
+    p.add_argument(
+        "--out", default="runs/compare", help="the folder; trials in it are not run again (default: runs/compare)"
+    )
+    _add_trials(p)
+
+
+def _add_trials(p: argparse.ArgumentParser) -> None:
+    """What settles trials beside their environments, agents and seeds."""
     budget = p.add_argument_group("budget of a trial")
     for name, kind in BUDGETS.items():
         budget.add_argument(f"--{name}", type=kind, metavar="N")
@@ -333,26 +352,14 @@ _SETTLED = (
 """What a run's folder settles."""
 
 
-def _run(options: argparse.Namespace) -> int:
-    from . import leaderboard
-    from .leaderboard.run import execute
-    from .leaderboard.suites import suite_plan
-
-    if options.sandbox:
-        os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
+def _limits(options: argparse.Namespace) -> dict[str, Any]:
     limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
-    limits = {k: v for k, v in limits.items() if v is not None}
-    if options.resume:
-        if any(getattr(options, name) for name in _SETTLED):
-            raise ValueError(
-                "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
-            )
-        quiet, cap = options.quiet, _pairs(options.cap)
-        return _closing(
-            leaderboard.resume(options.resume, limits=limits, cap=cap, jobs=options.jobs, progress=not quiet)
-        )
-    settings: dict[str, Any] = {
-        "limits": limits,
+    return {k: v for k, v in limits.items() if v is not None}
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "limits": _limits(options),
         "cap": _pairs(options.cap),
         "model": options.model,
         "optimizer_model": options.optimizer_model,
@@ -362,6 +369,25 @@ def _run(options: argparse.Namespace) -> int:
         "feedback": None if options.feedback is None else _list(options.feedback),
         "wrappers": [_named(w) for w in options.wrapper],
     }
+
+
+def _run(options: argparse.Namespace) -> int:
+    from . import leaderboard
+    from .leaderboard.run import execute
+    from .leaderboard.suites import suite_plan
+
+    if options.sandbox:
+        os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
+    if options.resume:
+        if any(getattr(options, name) for name in _SETTLED):
+            raise ValueError(
+                "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
+            )
+        quiet, cap = options.quiet, _pairs(options.cap)
+        return _closing(
+            leaderboard.resume(options.resume, limits=_limits(options), cap=cap, jobs=options.jobs, progress=not quiet)
+        )
+    settings = _settings(options)
     if options.suite:
         if options.env or options.agent:
             raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
@@ -384,14 +410,7 @@ def _run(options: argparse.Namespace) -> int:
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
     if options.dry_run:
-        for line in made.outline():
-            print(line)
-        for name, amount in made.estimate().items():
-            said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
-            how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""
-            print(f"{name.replace('_', ' '):14} {how}{said}")
-        for env, agent, why in made.skipped:
-            print(f"skipped        {agent} on {env}: {why}")
+        _outline(made)
         return 0
     if not options.out:
         raise ValueError("expected --out, the folder to record the run in")
@@ -400,6 +419,44 @@ def _run(options: argparse.Namespace) -> int:
     return _closing(
         execute(made, Path(options.out), jobs=1 if options.jobs is None else options.jobs, progress=not options.quiet)
     )
+
+
+def _outline(made: Any) -> None:
+    """What a plan would run and what it may cost."""
+    for line in made.outline():
+        print(line)
+    for name, amount in made.estimate().items():
+        said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
+        how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""
+        print(f"{name.replace('_', ' '):14} {how}{said}")
+    for env, agent, why in made.skipped:
+        print(f"skipped        {agent} on {env}: {why}")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from .leaderboard import compare
+
+    if options.sandbox:
+        os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
+    settings = _settings(options)
+    what: dict[str, Any] = {
+        "envs": [_named(e) for e in options.env],
+        "suite": options.suite,
+        "seeds": _seeds(options.seeds) if options.seeds else None,
+        "out": options.out,
+        "test_scores": options.test_scores,
+        **settings,
+        "cap": settings["cap"] or None,
+    }
+    agent, against = _named(options.agent), _named(options.against)
+    if options.dry_run:
+        _outline(compare.comparison_plan(agent, against, **what))
+        return 0
+    jobs = 1 if options.jobs is None else options.jobs
+    found = compare.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
+    compare.show(found)
+    print(f"\n{found.page}")
+    return 1 if any(t.data["status"] == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
 
 
 def _closing(result: Any) -> int:
@@ -501,6 +558,7 @@ _COMMANDS = {
     "run": _run,
     "report": _report,
     "replay": _replay,
+    "compare": _compare,
     "reproduce": _reproduce,
     "models": _models,
     "data": _data,

@@ -99,6 +99,7 @@ def suite_plan(
     seeds: int | Sequence[int] | None = None,
     limits: Mapping[str, float | None] | None = None,
     test_scores: str | None = None,
+    agents: Sequence[Named] | None = None,
     **settings: Any,
 ) -> Plan:
     """The trials of a suite. What can't run on this machine is skipped, with the reason.
@@ -108,6 +109,7 @@ def suite_plan(
         seeds: How many, or which, in place of the suite's.
         limits: In place of the tasks' budgets of the same name.
         test_scores: In place of the suite's.
+        agents: In place of each task's.
         settings: What `plan` takes beside these: `cap`, models, endpoint, `mask`, `feedback`, `wrappers`.
 
     Raises:
@@ -120,7 +122,7 @@ def suite_plan(
     skipped: list[tuple[str, str, str]] = []
     budgets: dict[str, Mapping[str, float | None]] = {}
     for task in suite.tasks:
-        for agent in task.agents:
+        for agent in task.agents if agents is None else agents:
             called = agent if isinstance(agent, str) else agent[0]
             try:
                 why_not = _why_not(task, called, bool(settings.get("task_model") or settings.get("model")))
