@@ -307,6 +307,7 @@ for _name, _path in {
     "OptoPrime-Candidates": "opto_gym.agents.optoprime_variants:Candidates",
     "OPRO-Trace": "opto_gym.agents.opro_trace:OPROTrace",
     "OPRO": "opto_gym.agents.opro_trace:OPROTrace",  # until the original joins
+    "TextGrad": "opto_gym.agents.textgrad:TextGrad",
     "RandomSearch": "opto_gym.agents.random_search:RandomSearch",
     "Enumeration": "opto_gym.baselines.battleship:Enumeration",
     "EnumerationPublished": "opto_gym.baselines.battleship:EnumerationPublished",

@@ -121,6 +121,19 @@ def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     return {name: text if len(text) <= rooms[name] else bodies[name](rooms[name]) for name, text in texts.items()}
 
 
+def calls(graph: TraceGraph, places: Sequence[int], room: int) -> str:
+    """Some nodes of a graph, a line each with its value, in at most `room` characters; loops are rolled up.
+
+    Args:
+        graph: The graph.
+        places: The nodes' places, in order.
+        room: Characters.
+    """
+    r = _Renderer(graph, list(places))
+    limit = max(80, room // max(1, len(r.plan)))
+    return fit(r.plan, lambda k: r.line(k, limit), r._fold_call, room)
+
+
 def shared(needs: dict[Any, int], shares: dict[Any, float], room: int) -> dict[Any, int]:
     """The room of each: what it needs, if that is within its share, else its share of what the others leave."""
     rooms: dict[Any, int] = {}
@@ -133,11 +146,10 @@ def shared(needs: dict[Any, int], shares: dict[Any, float], room: int) -> dict[A
 
 
 class _Renderer:
-    def __init__(self, graph: TraceGraph) -> None:
+    def __init__(self, graph: TraceGraph, body: list[int] | None = None) -> None:
         self.g = graph
         self.names = graph.names
-        self.body = computed(graph)
-        self.plan = folded(graph, self.body)
+        self.plan = folded(graph, computed(graph) if body is None else body)
 
     def code(self, room: int) -> str:
         if "code" in self.g.hidden:
@@ -198,6 +210,13 @@ class _Renderer:
         op = self.g.operators[n.operator]
         args = [self._argument(i) for i in n.inputs]
         return f"{self.names[k]} = {_expression(op.name, op.kind, op.arguments, args)}"
+
+    def line(self, k: int, limit: int) -> str:
+        """A node with its value: a call with what it gave, or a leaf."""
+        if self.g.kind(k) == "code":
+            return self._variable(k, limit)
+        value = short(self.g.nodes[k].value, limit)
+        return f"{self.names[k]} = {value}" if self.g.kind(k) in _LEAVES else f"{self._call(k)}  # gave {value}"
 
     def _fold_call(self, f: Fold) -> str:
         rounds = len(f.nodes) // f.period

@@ -1,0 +1,366 @@
+"""TextGrad: criticism in words, carried from the output back through the graph to the parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from ..core import Feedback, Parameter, Problem, TraceFeedback
+from ..trace import TraceGraph
+from ..trace.render import calls, shared
+from ..trace.values import short
+from .answers import Unusable, cast_value, read_suggestion, schema
+from .base import Oracle, Values, at_least
+from .model import Messages, ModelAgent, shorten
+
+CRITICISE = """You criticise one value inside a program, so that it can be improved. You are shown what the program is \
+for, the value, what was computed from it, and what is said about the result.
+Say what about this value led to that, and how it would have to be different for the result to get better. If it is \
+good as it is, say so. Be brief and concrete. Give criticism only: others will write the new value."""
+
+IMPROVE = """You improve one variable of a program. You are shown what the program is for, the variable's value, its \
+constraints, and the criticism that the value received in runs of the program, each with where it was used; where \
+there are any, also earlier values of it and examples of good ones.
+Write a new value that answers the criticism, keeps what was good and fits the constraints. Reason briefly, then give \
+the whole new value, and nothing else, between tags:
+<new_value>
+the value
+</new_value>"""
+
+
+class TextGrad(ModelAgent):
+    """TextGrad: backpropagation of criticism, and a gradient step in words.
+
+    Yuksekgonul et al., "TextGrad: Automatic 'Differentiation' via Text", 2024 (arXiv:2406.07496; Nature 2025). A step:
+
+    1. Backward. A model criticises a value in its context, from the output to the parameters: at the end by the
+       feedback (base form), before it by the criticism of the value that was made from it (chain form). One call for
+       each value and successor; a value's criticism is the union of what its successors gave.
+    2. The parameters' criticisms are the union over the examples of the batch.
+    3. Step. For each parameter that was criticised one call gives its new value, from its role, its constraints and
+       the criticisms in their contexts. All parameters change at once.
+
+    In the paper each node is a call of a language model. Here any operator is one, so which values are criticised is a
+    choice: **the parameters, and the values that were made with a parameter as a direct argument** (the reply to a
+    prompt, what a code parameter gave). Plain operators between them, and behind the last of them, are shown in the
+    context and not paid for. The feedback is the environment's, so no call judges the output. For one prompt, one reply
+    and n examples that makes the paper's 2n calls backward and 1 update, and no step makes more than `max_calls`: where
+    a graph would need more, as in a loop, each parameter is criticised through its uses nearest to the output; if not
+    even one of each fits, the parameters that were left out are the first in the next step. A parameter from which
+    nothing led to the output stays as it is. Where the graph shows no way at all, as a masked one, each parameter is
+    criticised by the feedback itself.
+
+    Where the problem has a val split, a step is kept only if it raises the score on it, as in the paper; that costs an
+    oracle call on all of val for the start and for each step (`optimize`; a loop by hand over `propose` has no val).
+
+    Differences from the authors' package (textgrad 0.1.8): our own wording; the whole value is shown in the step, as
+    far as the prompt's budget goes, rather than its first and last ten words; criticisms come in order; momentum works;
+    nothing is cached; an answer that can't be used leaves its parameter and is counted as invalid, and of several pairs
+    of tags the last counts that holds something.
+
+    Args:
+        momentum: How many earlier values of a parameter the step shows; 0 is plain TextGrad.
+        constraints: Further constraints in words, for all parameters.
+        in_context: Examples of good values, for all parameters.
+        max_calls: Calls of the model a step at most, 3 or more.
+        validate: Keep a step only if it raises the score on val, where there is one.
+        model: The optimizer's model.
+        base_url: Its endpoint.
+        prompt_budget: Characters of a prompt, 4,000 or more.
+        max_tokens: Tokens of an answer.
+        temperature: 0 is the package's; None is the endpoint's default.
+        constrained: Constrain the step's answer by a JSON schema; None does so for the embedded model.
+    """
+
+    def __init__(
+        self,
+        *,
+        momentum: int = 0,
+        constraints: Sequence[str] = (),
+        in_context: Sequence[str] = (),
+        max_calls: int = 32,
+        validate: bool = True,
+        temperature: float | None = 0.0,
+        **settings: Any,
+    ) -> None:
+        super().__init__(temperature=temperature, **settings)
+        at_least(0, momentum=momentum)
+        at_least(3, max_calls=max_calls)
+        for name, texts in (("constraints", constraints), ("in_context", in_context)):
+            if isinstance(texts, str) or not all(isinstance(t, str) for t in texts):
+                raise ValueError(f"expected {name} to be a list of texts, got {texts!r}")
+        self.momentum, self.max_calls, self.validate = momentum, max_calls, validate
+        self.constraints, self.in_context = list(constraints), list(in_context)
+
+    def reset(self, problem: Problem, *, seed: int = 0) -> None:
+        """Begins a new problem."""
+        super().reset(problem, seed=seed)
+        self.past: dict[str, deque[Any]] = {name: deque(maxlen=self.momentum) for name in self.values}
+        self.order = list(self.values)  # whose turn it is, where not all parameters fit into a step
+
+    # ---- the loop
+    def optimize(self, problem: Problem, oracle: Oracle) -> None:
+        """Steps on batches of train, each kept only if val improves; without val, each step is kept."""
+        if not self.validate or "val" not in problem.examples:
+            return super().optimize(problem, oracle)
+        observation, best = oracle.start, oracle(problem.start, split="val").feedback.reward
+        while not oracle.over:
+            kept = dict(self.values)
+            if self.propose(observation) != kept:
+                reward = oracle(self.values, split="val").feedback.reward
+                if reward > best:
+                    best = reward
+                else:
+                    self.move(kept)
+            observation = oracle(self.values)
+        return None
+
+    def propose(self, observation: TraceFeedback) -> Values:
+        """One step: backward, then an update of each parameter that was criticised."""
+        gradients = self.backward(observation)
+        new = dict(self.values)
+        for p in self.problem.parameters:
+            if gradients.get(p.name):
+                new[p.name] = self.step(p, gradients[p.name])
+        self.order.sort(key=lambda name: name in gradients)  # the others are first in the next step
+        self.move(new)
+        return dict(self.values)
+
+    def move(self, values: Values) -> None:
+        """Makes these the parameters; values that they replace are remembered."""
+        for name, old in self.values.items():
+            if values[name] != old:
+                self.past[name].append(old)
+        self.values = dict(values)
+
+    # ---- backward
+    def backward(self, observation: TraceFeedback) -> dict[str, list[str]]:
+        """The criticisms of each parameter, each with where it was used: by name."""
+        graph, runs = observation.graph, runs_of(observation, self.problem)
+        ways = plan(graph, [run.end for run in runs], self.order, self.max_calls)
+        if not ways.pairs:
+            return self.without_graph(observation)
+        criticisms: dict[int, list[str]] = {}
+        for use in sorted(ways.examples, reverse=True):  # successors first
+            value, found = self.described(graph, use), list[str]()
+            for k in ways.examples[use]:
+                way = between(graph, use, runs[k].end, ways.examples)
+                found += self.criticise(value, self.context(graph, way, use), "feedback", [runs[k].feedback])
+            for after in ways.successors[use]:
+                way, tag = between(graph, use, after, ways.examples), f"criticism_of_{graph.names[after]}"
+                found += self.criticise(value, self.context(graph, way, use), tag, criticisms[after])
+            criticisms[use] = found
+        gradients: dict[str, list[str]] = {graph.names[p]: [] for p, _ in ways.pairs}
+        for p, use in ways.pairs:
+            value, context, tag = self.described(graph, p), self.context(graph, [use], p), graph.names[use]
+            found = self.criticise(value, context, f"criticism_of_{tag}", criticisms[use])
+            gradients[graph.names[p]] += [f"{context}\nCriticism: {text}" for text in found]
+        for name, uses in ways.uses.items():
+            shown = sum(graph.names[p] == name for p, _ in ways.pairs)
+            if shown < uses and gradients.get(name):
+                gradients[name].append(f"({uses - shown} more uses, farther from the results, are not criticised)")
+        return gradients
+
+    def criticise(self, value: str, computation: str, tag: str, said: Sequence[str]) -> list[str]:
+        """One call: the criticism of a value by what is said of its result; none if nothing is, or in the answer."""
+        if not said:
+            return []
+        sections = {"purpose": self.problem.objective, "value": value, "computation": computation, tag: "\n".join(said)}
+        answers = self.ask(self.page(CRITICISE, sections))
+        usable = [answer.strip() for answer in answers if answer.strip()]
+        if answers and not usable:
+            self.invalid("the criticism is blank")
+        return usable
+
+    def described(self, graph: TraceGraph, k: int) -> str:
+        """A node's value with its role: a parameter's description, else how it was made."""
+        node, name = graph.nodes[k], graph.names[k]
+        if k in graph.parameters:
+            value = node.value if isinstance(node.value, str) else short(node.value, self.prompt_budget)
+            return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{value}"
+        return f"{name}, which was made so:\n{self.context(graph, [k])}"
+
+    def context(self, graph: TraceGraph, way: Sequence[int], start: int | None = None) -> str:
+        """The computation of these nodes, with the arguments that it took beside the one that it starts from."""
+        arguments = itertools.chain.from_iterable(sources(graph, k) for k in way)
+        lines = calls(graph, sorted({*way, *arguments} - {start}), self.prompt_budget // 4)
+        operators = dict.fromkeys(graph.operators[graph.nodes[k].operator] for k in way)
+        said = "\n".join(f"{op.name}: {op.description}" for op in operators if op.description)
+        return f"{lines}\n{shorten(said, self.prompt_budget // 8)}".strip()
+
+    def without_graph(self, observation: TraceFeedback) -> dict[str, list[str]]:
+        """Criticism of the parameters by the feedback itself, where the graph does not tell what led to it."""
+        seen, said = observation.graph.to_pseudocode(self.prompt_budget // 3), words(observation.feedback, self.problem)
+        asked = [p for name in self.order for p in self.problem.parameters if p.name == name][: self.max_calls // 2]
+        values = {p.name: f"{p.name}: {p.description}\n{self.values[p.name]}" for p in asked}
+        return {name: self.criticise(value, seen, "feedback", [said]) for name, value in values.items()}
+
+    # ---- step
+    def step(self, p: Parameter, criticisms: Sequence[str]) -> Any:
+        """One call: the parameter's new value, or its old one if the answer can't be used."""
+        value, room = self.values[p.name], self.prompt_budget // 2
+        earlier = [shorten(str(v), max(60, room // self.momentum)) for v in self.past[p.name]]
+        sections = {
+            "purpose": self.problem.objective,
+            "variable": f"{p.name}: {p.description}".rstrip(" :"),
+            "value": str(value),
+            "constraints": "\n".join([p.space.describe(), *self.constraints]),
+            "examples_of_good_values": "\n---\n".join(self.in_context),
+            "earlier_values_oldest_first": "\n---\n".join(earlier),
+            "criticism": "\n\n".join(shorten(c, max(60, room // len(criticisms))) for c in criticisms),
+        }
+        alone = dataclasses.replace(self.problem, parameters=(p,))
+        for answer in self.ask(self.page(IMPROVE, sections), schema(alone, reasoning=False)):
+            try:
+                return read_value(answer, alone)
+            except Unusable as e:
+                self.invalid(str(e))
+        return value
+
+    def page(self, system: str, sections: Mapping[str, str]) -> Messages:
+        """A prompt within the budget: sections in tags; where not all fit, the longest are shortened."""
+        texts = {tag: text.rstrip() for tag, text in sections.items() if text}
+        room = self.prompt_budget - len(system) - sum(2 * len(tag) + 9 for tag in texts)
+        rooms = shared({tag: len(text) for tag, text in texts.items()}, dict.fromkeys(texts, 1.0), room)
+        parts = [f"<{tag}>\n{shorten(text, rooms[tag])}\n</{tag}>" for tag, text in texts.items()]
+        return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
+
+
+def read_value(text: str, alone: Problem) -> Any:
+    """The new value of a problem's only parameter: between the tags, or as JSON, as the other agents' answers.
+
+    Of several pairs of tags the last counts that holds something: prose before may name them. Without any closing tag
+    the rest counts.
+
+    Raises:
+        Unusable: If there is no value, or one of another type.
+    """
+    pieces = [re.split("</new_value>", piece, flags=re.I) for piece in re.split("<new_value>", text, flags=re.I)[1:]]
+    closed = [piece[0].strip() for piece in pieces if len(piece) > 1]
+    bodies = list(filter(None, closed or [piece[0].strip() for piece in pieces]))
+    (p,) = alone.parameters
+    return cast_value(bodies[-1], p.space, p.name) if bodies else read_suggestion(text, alone)[p.name]
+
+
+class Run(NamedTuple):
+    """An example: the place of its output, and what is said of it."""
+
+    end: int
+    feedback: str
+
+
+def runs_of(observation: TraceFeedback, problem: Problem) -> list[Run]:
+    """The examples of a batch, each with its own feedback; one where the output is of one example."""
+    graph, feedback = observation
+    output = graph.nodes[graph.output]
+    examples = {part.example for part in feedback.parts} - {None}
+    if (
+        graph.operators[output.operator].name != "batch"
+        or not examples <= set(range(len(output.inputs)))
+        or not examples
+    ):
+        return [Run(graph.output, words(feedback, problem))]
+    runs = []
+    for k, end in enumerate(output.inputs):
+        own = tuple(part._replace(example=None) for part in feedback.parts if part.example in (k, None))
+        runs.append(Run(cast(int, end), words(dataclasses.replace(feedback, parts=own), problem)))
+    return runs
+
+
+def words(feedback: Feedback, problem: Problem) -> str:
+    """The feedback as text; where only the score is left, the score."""
+    worst, best = problem.scores
+    return str(feedback) or f"The score is {feedback.score:g}, where {worst:g} is the worst and {best:g} the best."
+
+
+class Plan(NamedTuple):
+    """What is criticised, and from where: TextGrad's graph inside a trace graph.
+
+    Attributes:
+        pairs: (parameter, use): a parameter, and a node that has it as an argument and is criticised.
+        examples: Of each such node the examples whose output follows from it by plain operators.
+        successors: Of each the other such nodes that follow from it by plain operators.
+        uses: How many uses each parameter has, criticised or not, by name.
+    """
+
+    pairs: list[tuple[int, int]]
+    examples: dict[int, list[int]]
+    successors: dict[int, list[int]]
+    uses: dict[str, int]
+
+
+def plan(graph: TraceGraph, ends: Sequence[int], order: Sequence[str], max_calls: int) -> Plan:
+    """What fits into `max_calls`.
+
+    First the last use of each parameter for each example, each criticised by its nearest successor; then their other
+    successors; then uses that are farther from the outputs, with all their successors.
+    """
+    places = {graph.names[p]: p for p in graph.parameters}
+    found: dict[int, list[int]] = {p: [] for p in graph.parameters}
+    reached = reach(graph, ends, ())
+    for use in range(len(graph) - 1, -1, -1):
+        if reached[use]:
+            for p in found.keys() & sources(graph, use):
+                found[p].append(use)
+    asked = [(places[name], k) for name in order if name in places for k in range(len(ends))]
+    lists = [[(p, use) for use in found[p] if reached[use] >> k & 1] for p, k in asked]
+    pairs = in_turn(lists)[:max_calls]
+    once = sum(map(bool, lists))
+    while True:
+        uses = sorted({use for _, use in pairs})
+        masks = reach(graph, ends, uses)
+        left = max_calls - len(pairs) - len({p for p, _ in pairs})
+        if left >= sum(masks[use].bit_count() for use in uses) or (len(pairs) <= once and left >= len(uses)):
+            break
+        pairs.pop()
+    targets = [*uses, *range(len(ends))]  # the nearest first
+    bits = [*(1 << len(ends) + j for j in range(len(uses))), *(1 << k for k in range(len(ends)))]
+    ways = in_turn([(use, j) for j, bit in enumerate(bits) if masks[use] & bit] for use in uses)[:left]
+    return Plan(
+        pairs,
+        {use: [targets[j] for u, j in ways if u == use and j >= len(uses)] for use in uses},
+        {use: [targets[j] for u, j in ways if u == use and j < len(uses)] for use in uses},
+        {graph.names[p]: len(at) for p, at in found.items()},
+    )
+
+
+def in_turn(lists: Iterable[Sequence[tuple[int, int]]]) -> list[tuple[int, int]]:
+    """The first of each list, then the second of each, ...; each item once."""
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*lists))
+    return list(dict.fromkeys(item for item in turns if item is not None))
+
+
+def reach(graph: TraceGraph, ends: Sequence[int], walls: Sequence[int]) -> list[int]:
+    """Of each node what follows from it by plain operators, as bits: the ends first, then the walls, in order."""
+    bits = {wall: 1 << len(ends) + j for j, wall in enumerate(walls)}
+    masks = [0] * len(graph)
+    for k, end in enumerate(ends):
+        masks[end] |= 1 << k
+    for k in range(len(graph) - 1, -1, -1):
+        if masks[k]:
+            bit = bits.get(k, masks[k])
+            for i in sources(graph, k):
+                masks[i] |= bit
+    return masks
+
+
+def sources(graph: TraceGraph, k: int) -> list[int]:
+    """The nodes among a node's arguments."""
+    return [i for i in graph.nodes[k].inputs if type(i) is int]
+
+
+def between(graph: TraceGraph, start: int, end: int, walls: Collection[int]) -> list[int]:
+    """The nodes on the ways from one node to another that pass no wall, the last included, in order."""
+    after = {start}
+    for k in range(start + 1, end + 1):
+        if (k == end or k not in walls) and not after.isdisjoint(sources(graph, k)):
+            after.add(k)
+    needed = {end}
+    for k in range(end, start, -1):
+        if k in needed:
+            needed.update(after.intersection(sources(graph, k)))
+    return sorted(needed - {start})
