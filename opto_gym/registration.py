@@ -305,8 +305,8 @@ for _name, _path in {
     "OptoPrime-CoT": "opto_gym.agents.optoprime_variants:CoT",
     "OptoPrime-FewShot": "opto_gym.agents.optoprime_variants:FewShot",
     "OptoPrime-Candidates": "opto_gym.agents.optoprime_variants:Candidates",
+    "OPRO": "opto_gym.agents.opro:OPRO",
     "OPRO-Trace": "opto_gym.agents.opro_trace:OPROTrace",
-    "OPRO": "opto_gym.agents.opro_trace:OPROTrace",  # until the original joins
     "TextGrad": "opto_gym.agents.textgrad:TextGrad",
     "RandomSearch": "opto_gym.agents.random_search:RandomSearch",
     "Enumeration": "opto_gym.baselines.battleship:Enumeration",

@@ -83,8 +83,11 @@ class ModelAgent(Agent):
             )
             if answer.problem is not None:
                 self.invalid(answer.problem)
-            else:
-                texts += filter(None, answer.texts)
+            for text in answer.texts:  # of several, some may be usable
+                if text:
+                    texts.append(text)
+                else:
+                    self.invalid("the answer is empty")
         return texts
 
     def take(self, text: str) -> None:
@@ -100,15 +103,15 @@ def tried(values: Values, feedback: str) -> str:
     return json.dumps({"variables": values, "feedback": feedback}, ensure_ascii=False, default=str)
 
 
-def newest(lines: Iterable[str], room: int) -> str:
-    """As many of the newest lines as fit, the oldest first; those that do not fit are counted."""
+def newest(lines: Iterable[str], room: int, left: str = "older") -> str:
+    """As many of the last lines as fit, in order; those before them are counted, and called what `left` says."""
     all_lines, kept = list(lines), list[str]()
     for line in reversed(all_lines):
         if sum(len(k) + 1 for k in kept) + len(line) > room:
             break
         kept.append(line)
     left_out = len(all_lines) - len(kept)
-    note = [f"({left_out} older ones are left out)"] if left_out else []
+    note = [f"({left_out} {left} ones are left out)"] if left_out else []
     return "\n".join([*note, *reversed(kept)])
 
 

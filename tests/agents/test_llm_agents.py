@@ -34,7 +34,7 @@ def observe(env, values=None, seed=0):
     return env.evaluate(values or env.problem.start, seed=seed).observation
 
 
-@pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 def test_a_good_answer_is_proposed(name):
     with OpenAIServer(GOOD) as server:
         agent, env = made(name, server)
@@ -42,7 +42,7 @@ def test_a_good_answer_is_proposed(name):
         assert agent.invalid_answers == []
 
 
-@pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 @pytest.mark.parametrize("answer", ["no", None, b"not json", b'{"choices": []}', '{"suggestion": {"add": 5}}'])
 def test_an_unusable_answer_proposes_the_last_good_parameters(name, answer):
     with OpenAIServer(GOOD, script=["ok", answer if isinstance(answer, bytes) else "ok"]) as server:
@@ -79,7 +79,7 @@ def test_optoprime_s_prompt_has_the_paper_s_sections_in_order():
 
 def test_opro_sees_all_of_the_past_and_no_graph():
     with OpenAIServer(GOOD) as server:
-        agent, env = made("OPRO", server)
+        agent, env = made("OPRO-Trace", server)
         values = agent.propose(observe(env))
         agent.propose(observe(env, values))
         user = server.requests[1]["body"]["messages"][1]["content"]
@@ -98,7 +98,7 @@ def test_memory_is_a_fifo(size):
     assert last.count('{"variables"') == size
 
 
-@pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 @pytest.mark.parametrize("budget", [4_000, 6_000, 16_000])
 def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget):
     x = trace.parameter("def add(a, b):\n    return 0\n" * 300, "add")
@@ -118,19 +118,19 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget):
     assert "more" in text  # what is cut is said
 
 
-@pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("prompt_budget", 100), ("max_tokens", 0), ("max_tokens", "many"), ("memory_size", -1), ("memory_size", True)],
 )
 def test_settings_that_can_t_work_are_refused(name, setting, value):
-    error = TypeError if name == "OPRO" and setting == "memory_size" else ValueError
+    error = TypeError if name == "OPRO-Trace" and setting == "memory_size" else ValueError
     with pytest.raises(error, match=setting):
         opto_gym.make_agent(name, model="fake", **{setting: value})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["OptoPrime", "OPRO"])
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 @pytest.mark.parametrize("env", ["Battleship-v0", "NumericalOptimization-v0"])
 def test_on_the_embedded_model(name, env):
     task = opto_gym.make(env).unwrapped
