@@ -37,7 +37,15 @@ class ProposalError(OptoGymError, KeyError):
 
 
 class EndpointError(OptoGymError):
-    """A language model endpoint can't be reached, or refuses, after all attempts."""
+    """A language model endpoint can't be reached, or refuses, after all attempts.
+
+    Attributes:
+        status: Of the last attempt's HTTP answer, or None where none came.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ModelNotFound(OptoGymError):

@@ -112,7 +112,7 @@ class OpenAIServer:
         answer["choices"] = choices
         if self.usage:
             words = [
-                sum(len(m["content"].split()) for m in body["messages"]),
+                sum(len(str(m.get("content") or "").split()) for m in body["messages"]),
                 sum(len((t or "").split()) for t in texts),
             ]
             answer["usage"] = {"prompt_tokens": words[0], "completion_tokens": words[1], "total_tokens": sum(words)}

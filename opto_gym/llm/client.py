@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import random
 import time
@@ -23,6 +24,8 @@ Message = Mapping[str, str]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _TOKENS_A_MESSAGE = 8  # what a chat template adds: role, separators
+_MAX_TOKENS = 1024
+_NOT_PASSED = ("stream", "stream_options", "user", "max_completion_tokens")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Answer:
         counted: Who counted the tokens: ``usage`` (the endpoint), ``estimate``, ``none`` (nothing was computed).
         problem: Why a well-received answer holds no usable completion, or None.
         replayed: Whether it came from the record.
+        body: What the endpoint sent, as it is: JSON. Only of `Client.complete`, and where it holds completions.
     """
 
     text: str
@@ -52,6 +56,7 @@ class Answer:
     counted: str
     problem: str | None = None
     replayed: bool = False
+    body: str | None = None
 
 
 class Client:
@@ -131,7 +136,7 @@ class Client:
         self,
         messages: Sequence[Message],
         *,
-        max_tokens: int = 1024,
+        max_tokens: int = _MAX_TOKENS,
         temperature: float | None = None,
         top_p: float | None = None,
         seed: int | None = None,
@@ -151,7 +156,7 @@ class Client:
             stop: Texts that end the answer.
             json_schema: Constrains the answer, where the endpoint can.
             json_object: Asks for a JSON object.
-            n: Number of completions; the embedded model gives one a call.
+            n: Number of completions.
 
         Raises:
             EndpointError: If the endpoint refuses, or all attempts failed.
@@ -160,7 +165,7 @@ class Client:
         """
         request: dict[str, Any] = {
             "model": self.model,
-            "messages": [{name: _sendable(text) for name, text in m.items()} for m in messages],
+            "messages": _sendable(messages),
             "max_tokens": max_tokens,
         }
         optional = {"temperature": temperature, "top_p": top_p, "seed": seed, "stop": list(stop) if stop else None}
@@ -172,10 +177,30 @@ class Client:
             request["response_format"] = {"type": "json_schema", "json_schema": form}
         elif json_object:
             request["response_format"] = {"type": "json_object"}
-        return self._call(request)
+        return dataclasses.replace(self._call(request, whole=False), body=None)
 
-    def _call(self, request: dict[str, Any]) -> Answer:
-        """From the record, or else from the endpoint and into the record."""
+    def complete(self, body: Mapping[str, Any]) -> Answer:
+        """One logical call with a whole body of OpenAI's chat completions: tools, JSON mode and what else it holds.
+
+        Args:
+            body: JSON data with ``messages``. The model becomes this client's; an answer without a limit gets 1,024
+                tokens, so that a token budget can refuse beforehand. What is None is not sent, nor ``user``, which
+                would keep the call from being found in the record, nor what asks for a stream.
+
+        Returns:
+            The answer, with the endpoint's in `Answer.body`.
+
+        Raises:
+            ValueError: If a number is infinite or NaN, which JSON can't hold.
+            EndpointError: As in `chat`, and so `BudgetSpent` and `ReplayMismatch`.
+        """
+        request = {k: _sendable(v) for k, v in body.items() if v is not None and k not in _NOT_PASSED}
+        request["max_tokens"] = body.get("max_completion_tokens") or body.get("max_tokens") or _MAX_TOKENS
+        request["model"] = self.model
+        return self._call(request, whole=True)
+
+    def _call(self, request: dict[str, Any], *, whole: bool) -> Answer:
+        """From the record, or else from the endpoint and into the record; there with the body if it is `whole`."""
         number = self.ledger.next_call()
         if self.record is None:
             return self._ask(request, number, self._bound(request), [])
@@ -187,7 +212,7 @@ class Client:
             if line["error"] is None:
                 return self._repeat(line, number)
             if replay:
-                raise EndpointError(line["error"])
+                raise EndpointError(line["error"], line["failed_attempts"][-1]["status"])
         if replay:
             # where the original's budget ended, so does the replay's: a call that was refused is not recorded
             self._reserve(_bytes_bound(request)).cancel()
@@ -203,6 +228,8 @@ class Client:
             raise
         said = dataclasses.asdict(answer)
         del said["text"], said["replayed"]
+        if not whole:
+            del said["body"]
         self.record.write({**line, **said, "error": None, "time": round(time.time(), 3)})
         return answer
 
@@ -231,7 +258,8 @@ class Client:
                     problem = f"the prompt is longer than the model's context ({failed.error})"
                     return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
                 if failed.final:
-                    raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{self._mend(failed)}")
+                    said = f"{self.endpoint} refused {self.model!r}: {failed.error}{self._mend(failed)}"
+                    raise EndpointError(said, failed.status)
                 if failed.lost:
                     held.settle(llm_calls=0)  # nobody can say what it cost: all that it may have
                 if attempt < self.attempts:
@@ -239,7 +267,8 @@ class Client:
                     held = self._reserve(bound) if failed.lost else held
             raise EndpointError(
                 f"{self.endpoint} gave no answer in {self.attempts} attempts; the last: {failed.error}. What is "
-                "recorded is safe: resume when it is up again"
+                "recorded is safe: resume when it is up again",
+                failed.status,
             )
         finally:
             held.cancel()  # no effect on what is settled
@@ -271,7 +300,9 @@ class Client:
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
         """Tokens in and out at most: counted for the embedded model, else one a byte and a few a message."""
         tokens_in, tokens_out = _bytes_bound(request)
-        return (local.server().count(request["messages"]) if self.model == "local" else tokens_in), tokens_out
+        if self.model == "local":
+            tokens_in = local.server().count(request["messages"], request.get("tools"))
+        return tokens_in, tokens_out
 
     def _enter(self, number: int, answer: Answer) -> None:
         a = answer
@@ -289,20 +320,27 @@ class Client:
 
     def _read(self, body: bytes, request: dict[str, Any], begin: float) -> Answer:
         """A 200's answer. One that holds no completion is unusable, not an error."""
-        data, texts, finish, problem = _completions(body)
+        data, contents, finish = _completions(body)
+        texts = [text for text in contents or () if isinstance(text, str)]
+        problem = None
+        if contents is None:
+            problem = f"the answer holds no completion: {body[:200].decode('utf-8', 'replace')}"
+        elif len(texts) < len(contents):
+            problem = f"the answer has no text (it ended by {finish!r})"
         usage = data.get("usage") if isinstance(data, dict) else None
         usage = usage if isinstance(usage, dict) else {}
         tokens_in, tokens_out, counted = usage.get("prompt_tokens"), usage.get("completion_tokens"), "usage"
         if not (isinstance(tokens_in, int) and isinstance(tokens_out, int) and min(tokens_in, tokens_out) >= 0):
             # four bytes a token is the rule of thumb for English and code
-            tokens_in = sum(len(m["content"].encode()) for m in request["messages"]) // 4
+            tokens_in = _bytes(request) // 4
             tokens_out = sum(len(t.encode("utf-8", "replace")) for t in texts) // 4
             counted = "estimate"
         usd = self.price.of(tokens_in, tokens_out) if self.price else None
         seconds = round(time.monotonic() - begin, 4)
         text = texts[0] if texts else ""
         said = self._endpoint.scrub(problem) if problem else None
-        return Answer(text, tuple(texts), finish, tokens_in, tokens_out, seconds, usd, counted, said)
+        sent = None if contents is None else body.decode(json.detect_encoding(body), "surrogatepass")
+        return Answer(text, tuple(texts), finish, tokens_in, tokens_out, seconds, usd, counted, said, body=sent)
 
     def _mend(self, failed: Failure) -> str:
         if failed.status in (401, 403):
@@ -312,30 +350,44 @@ class Client:
         return ""
 
 
-def _completions(body: bytes) -> tuple[Any, list[str], str | None, str | None]:
-    """(JSON, texts, finish reason, problem) of a body, whatever it is."""
+def _completions(body: bytes) -> tuple[Any, list[Any] | None, str | None]:
+    """(JSON, contents, finish reason) of a body, whatever it is; no contents where it holds no completion."""
     data: Any = None
     try:
         data = json.loads(body)
         choices = data["choices"]
-        contents = [c["message"]["content"] for c in choices]
+        contents = [c["message"].get("content") for c in choices]
         finish = choices[0].get("finish_reason")
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return data, [], None, f"the answer holds no completion: {body[:200].decode('utf-8', 'replace')}"
-    texts = [text for text in contents if isinstance(text, str)]
-    problem = None if len(texts) == len(contents) else f"the answer has no text (it ended by {finish!r})"
-    return data, texts, str(finish) if finish is not None else None, problem
+        return data, None, None
+    return data, contents, str(finish) if finish is not None else None
 
 
 def _bytes_bound(request: dict[str, Any]) -> tuple[int, int]:
     """Tokens in and out at most, for any tokenizer over bytes."""
-    tokens_in = sum(len(m["content"].encode()) + _TOKENS_A_MESSAGE for m in request["messages"])
+    tokens_in = _bytes(request) + _TOKENS_A_MESSAGE * len(request["messages"])
     return tokens_in, request["max_tokens"] * request.get("n", 1)
 
 
-def _sendable(text: str) -> str:
-    """The text with lone surrogates written out: JSON over HTTP can't hold them."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def _bytes(request: dict[str, Any]) -> int:
+    """Bytes of what the model reads: the texts, and as JSON what is more than a text."""
+    texts = [m["content"] for m in request["messages"] if isinstance(m.get("content"), str) and len(m) == 2]
+    rest = [m for m in request["messages"] if not isinstance(m.get("content"), str) or len(m) != 2]
+    rest += [request[field] for field in ("tools", "functions", "response_format") if field in request]
+    return sum(len(text.encode()) for text in texts) + sum(len(json.dumps(part)) for part in rest)
+
+
+def _sendable(value: Any) -> Any:
+    """JSON data with lone surrogates written out: JSON over HTTP can't hold them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_sendable(name): _sendable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sendable(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected finite numbers, got {value!r}")
+    return value
 
 
 def _pause(attempt: int) -> float:

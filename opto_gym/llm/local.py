@@ -16,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelNotFound
+from ..errors import EndpointError, ModelNotFound
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,17 +186,26 @@ class Server:
         self.base_url = f"{self._root}/v1"
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def count(self, messages: Sequence[Mapping[str, str]]) -> int:
-        """Tokens of a prompt, by the model's own template and tokenizer."""
-        prompt = self._post("/apply-template", {"messages": list(messages)})["prompt"]
+    def count(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Tokens of a prompt, by the model's own template and tokenizer.
+
+        Raises:
+            EndpointError: If the template can't hold the messages.
+        """
+        request = {"messages": list(messages)} | ({"tools": list(tools)} if tools else {})
+        prompt = self._post("/apply-template", request)["prompt"]
         tokens = self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})["tokens"]
         return len(tokens) + 1
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         data = json.dumps(body).encode()
         request = urllib.request.Request(self._root + path, data, {"Content-Type": "application/json"})
-        with self._open.open(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        try:
+            with self._open.open(request, timeout=60) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as e:
+            said = e.read().decode("utf-8", "replace")[:300]
+            raise EndpointError(f"the embedded model refused the prompt: {e.code}: {said}", 400) from e
 
     def close(self) -> None:
         """Ends the server."""

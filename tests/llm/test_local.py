@@ -9,10 +9,12 @@ import threading
 import zipfile
 from pathlib import Path
 
+import openai
 import pytest
 
-from opto_gym.errors import ModelNotFound, ReplayMismatch
+from opto_gym.errors import EndpointError, ModelNotFound, ReplayMismatch
 from opto_gym.llm import Budget, CallRecord, Client, local
+from opto_gym.llm.gateway import Gateway
 
 GGUF = b"GGUF and so on" * 1000
 
@@ -139,6 +141,45 @@ def test_schemas_constrain_the_answer():
         data = json.loads(answer.text)
         assert set(data) == {"reasoning", "x"}
         assert isinstance(data["x"], int)
+
+
+@pytest.mark.slow
+def test_several_answers_are_one_call():
+    llm = Client("local", budget=Budget({"llm_calls": 1}))
+    answer = llm.chat(ASK, max_tokens=12, temperature=1.0, seed=7, n=3)
+    assert len(set(answer.texts)) == 3
+    assert answer.text == Client("local").chat(ASK, max_tokens=12, temperature=1.0, seed=7).text
+    assert answer.texts[2] == Client("local").chat(ASK, max_tokens=12, temperature=1.0, seed=9).text
+    assert 12 < answer.tokens_out <= 36
+    assert answer.tokens_in == Client("local").chat(ASK, max_tokens=1).tokens_in
+
+
+@pytest.mark.slow
+def test_through_the_gateway():
+    tools = [{"type": "function", "function": {"name": "paint", "description": "Paints. " * 50}}]
+    with Gateway() as gateway, gateway.register(Client("local", budget=Budget({"tokens": 600}))) as access:
+        transport = openai.DefaultHttpxClient(trust_env=False)
+        with openai.OpenAI(base_url=access.base_url, api_key=access.token, http_client=transport) as package:
+            create = package.chat.completions.create
+            answer = create(
+                model="local", messages=ASK, max_tokens=200, response_format={"type": "json_object"}, seed=1
+            )
+            assert answer.usage.total_tokens == access.client.budget.spent["tokens"]
+            assert answer.choices[0].message.content.startswith("{")
+            with pytest.raises(openai.BadRequestError, match="budget"):
+                create(model="local", messages=ASK, max_tokens=600)
+            counted = local.server().count(ASK, tools)
+            assert create(model="local", messages=ASK, max_tokens=1, tools=tools).usage.prompt_tokens in (
+                counted,
+                counted - 1,
+            )
+
+
+@pytest.mark.slow
+def test_messages_that_the_template_cannot_hold_are_refused():
+    with pytest.raises(EndpointError, match="the embedded model refused the prompt: ") as caught:
+        Client("local").complete({"messages": [{"role": "tool", "content": [{"type": "odd"}]}]})
+    assert caught.value.status == 400
 
 
 @pytest.mark.slow
