@@ -308,6 +308,7 @@ for _name, _path in {
     "OPRO": "opto_gym.agents.opro:OPRO",
     "OPRO-Trace": "opto_gym.agents.opro_trace:OPROTrace",
     "TextGrad": "opto_gym.agents.textgrad:TextGrad",
+    "TraceDescent": "opto_gym.agents.trace_descent:TraceDescent",
     "RandomSearch": "opto_gym.agents.random_search:RandomSearch",
     "Enumeration": "opto_gym.baselines.battleship:Enumeration",
     "EnumerationPublished": "opto_gym.baselines.battleship:EnumerationPublished",

@@ -3,71 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..agents.base import Agent, Values, check_graph, number_in
-from ..core import Feedback, Problem, TraceFeedback
+from ..agents.base import Agent, Values, number_in
+from ..agents.gradients import direction, gradient
+from ..core import Problem, TraceFeedback
 from ..errors import OptoGymError
 from ..spaces import Number
-from ..trace import TraceGraph
-
-# d(output)/d(input) of each operator, from the inputs and the output
-DERIVATIVES: dict[str, Callable[..., tuple[float, ...]]] = {
-    "add": lambda a, b, y: (1.0, 1.0),
-    "sub": lambda a, b, y: (1.0, -1.0),
-    "mul": lambda a, b, y: (b, a),
-    "truediv": lambda a, b, y: (1.0 / b, -a / b**2),
-    "pow": lambda a, b, y: (b * a ** (b - 1), y * math.log(a) if a > 0 else 0.0),
-    "neg": lambda a, y: (-1.0,),
-    "pos": lambda a, y: (1.0,),
-    "abs": lambda a, y: (math.copysign(1.0, a),),
-}
-
-
-STEEPEST = 1e100  # a larger slope counts as this, so that its square stays finite
-
-
-def gradient(graph: TraceGraph) -> dict[str, float]:
-    """d(output)/d(parameter) for every parameter, by reverse accumulation over the graph.
-
-    At a pole, and where the run broke off in an error, the slope is 0.
-
-    Raises:
-        OptoGymError: If the graph is masked or only a score, or has operators other than `DERIVATIVES`, or values that
-            are no numbers.
-    """
-    check_graph("Adam", graph, "code")
-    slope = {graph.output: 1.0}
-    for k in range(len(graph.nodes) - 1, -1, -1):
-        node, kind = graph.nodes[k], graph.kind(k)
-        if k not in slope or not node.inputs or kind == "error":
-            continue
-        name = graph.operators[node.operator].name
-        if kind != "operator" or name not in DERIVATIVES:
-            raise OptoGymError(f"Adam knows the derivatives of {sorted(DERIVATIVES)}, and this graph has {name!r}")
-        values = [graph.nodes[i].value if isinstance(i, int) else i.value for i in node.inputs]
-        strange = [v for v in (*values, node.value) if not isinstance(v, int | float)]
-        if strange:
-            raise OptoGymError(f"Adam expected numbers in the trace graph, got {strange[0]!r} at {name!r}")
-        try:
-            partial = DERIVATIVES[name](*values, node.value)
-        except ArithmeticError:
-            partial = (0.0,) * len(values)
-        for i, d in zip(node.inputs, partial, strict=True):
-            if isinstance(i, int):
-                slope[i] = slope.get(i, 0.0) + slope[k] * d
-    return {graph.names[k]: _bounded(slope.get(k, 0.0)) for k in graph.parameters}
-
-
-def _bounded(slope: float) -> float:
-    return 0.0 if math.isnan(slope) else min(max(slope, -STEEPEST), STEEPEST)
-
-
-def direction(feedback: Feedback) -> int:
-    """+1 if the output should grow, -1 if it should shrink, 0 if the feedback does not say."""
-    text = str(feedback)
-    return ("larger" in text) - ("smaller" in text)
 
 
 def no_real_numbers(cls: type[Agent], problem: Problem) -> str | None:
@@ -136,7 +79,7 @@ class Adam(Agent):
         if observation.feedback.success:
             return dict(self.values)
         graph = observation.graph
-        slope, way = gradient(graph), direction(observation.feedback)
+        slope, way = gradient(graph, "Adam"), direction(observation.feedback)
         output = graph.nodes[graph.output].value
         if way == 0 and graph.error is None and output == output:  # errors and NaN have no direction
             raise OptoGymError('Adam needs feedback that says "larger" or "smaller" (kind future_positive)')

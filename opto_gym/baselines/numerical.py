@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ..agents.base import Agent, Oracle, Run, Values, number_in
+from ..agents.gradients import direction
 from ..core import Problem, TraceFeedback
 from ..spaces import Number
-from .adam import Moments, direction, no_real_numbers
+from .adam import Moments, no_real_numbers
 
 _Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
-from opto_gym.baselines.adam import Adam, direction, gradient
+from opto_gym.agents import gradients
+from opto_gym.agents.gradients import direction
+from opto_gym.baselines.adam import Adam
 from opto_gym.errors import OptoGymError
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
@@ -72,6 +74,10 @@ def test_a_specialist_refuses_other_problems(name):
 
 
 # ------------------------------------------------------------------ the gradient
+def gradient(graph):
+    return gradients.gradient(graph, "Adam")
+
+
 def expression(x, y, shape):
     """A tree of the operators that Adam knows, over x, y and constants."""
     if isinstance(shape, float):
