@@ -485,7 +485,9 @@ def test_the_end_of_the_gateway(server: OpenAIServer):
         idle = user(access)
         idle.models.list()  # its connection stays open
         stuck = socket.create_connection(("127.0.0.1", int(access.base_url.split(":")[2].split("/")[0])))
-        stuck.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ")
+        head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {access.token}\r\nContent-Length: 100\r\n\r\n"
+        stuck.sendall(f"POST /v1/chat/completions HTTP/1.1\r\n{head}{{".encode())  # the rest never comes
+        idle.models.list()  # by now the server has read that
     with pytest.raises(openai.APIConnectionError):
         idle.with_options(max_retries=0).models.list()
     idle.close()
