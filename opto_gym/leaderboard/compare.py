@@ -125,7 +125,7 @@ class Comparison:
             limits = row.ours[0].data["limits"]
             for name, option in (("evaluations", "--evaluations"), ("tokens", "--tokens")):
                 a, b = row.spent(name)
-                if abs(a - b) > 0.1 * max(a, b) and limits.get(name) is None:
+                if min(a, b) > 0 and abs(a - b) > 0.1 * max(a, b) and limits.get(name) is None:
                     said.append(
                         f"Not of one purse: on {row.env} a trial of {self.agent} took {a:,.0f} {name}, one of "
                         f"{self.against} {b:,.0f}. {option} holds both to the same."

@@ -185,6 +185,7 @@ def test_money_of_more_seeds(tmp_path):
     spent = [t.summary["ledger"]["optimizer"]["usd"] for t in row.ours]
     assert row.usd == pytest.approx(np.mean(spent))
     assert row.usd > 0
+    assert not any("tokens" in note for note in found.notes())  # one without a model has no purse of tokens
 
 
 def test_a_verdict_in_words():
