@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import deque
 from typing import Any
 
 from ..core import Problem
@@ -87,7 +88,9 @@ def _scan(text: str, names: list[str]) -> dict[str, Any]:
     """Values that stand after ``"name":``, where the object around them is broken."""
     found = {}
     for name in names:
-        for match in re.finditer(rf"[\"']?\b{re.escape(name)}\b[\"']?\s*:\s*", text):
+        places = re.finditer(rf"[\"']?\b{re.escape(name)}\b[\"']?\s*:\s*", text)
+        # the last one counts; the json module's errors count lines, so that all of them would take the text's size squared
+        for match in deque(places, maxlen=100):
             try:
                 found[name] = _DECODER.raw_decode(text, match.end())[0]
             except (ValueError, RecursionError):

@@ -262,6 +262,15 @@ def test_no_answer_breaks_the_parser_or_gives_a_value_out_of_its_space(problem, 
     json.dumps(values).encode()
 
 
+@pytest.mark.parametrize("piece", ["<n>", "n : ", '{"n":', "[1]", "```\n", '"n": "', "{", "[", "\0"])
+@pytest.mark.parametrize("problem", [EVERY, LINE, TOUR], ids=["every", "line", "tour"])
+def test_answers_of_hostile_size_are_refused_briefly(problem, piece):
+    text = piece * (300_000 // len(piece))
+    with pytest.raises(Unusable) as refused:
+        read_solution(text, problem)
+    assert len(str(refused.value)) < 500
+
+
 @given(
     st.fixed_dictionaries(
         {
