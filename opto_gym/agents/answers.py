@@ -89,7 +89,7 @@ def _scan(text: str, names: list[str]) -> dict[str, Any]:
     found = {}
     for name in names:
         places = re.finditer(rf"[\"']?\b{re.escape(name)}\b[\"']?\s*:\s*", text)
-        # the last one counts; the json module's errors count lines, so that all of them would take the text's size squared
+        # The last one counts. All of them would take quadratic time: an error of the json module counts lines.
         for match in deque(places, maxlen=100):
             try:
                 found[name] = _DECODER.raw_decode(text, match.end())[0]
