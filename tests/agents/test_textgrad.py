@@ -347,13 +347,13 @@ def test_calls_are_bounded_and_who_was_left_out_is_first_next_time(max_calls):
     with OpenAIServer(lambda body: "<new_value>1</new_value>" if is_step(body) else "larger") as server:
         env = Many()
         agent = made(server, env, max_calls=max_calls)
-        values, steps = env.problem.start, 0
-        while set(values.values()) != {1.0}:
+        values = env.problem.start
+        for _ in range(-(-10 // (max_calls // 3))):  # a sum's parameter costs three calls
+            assert set(values.values()) != {1.0}
             before = len(server.requests)
             values = agent.propose(env.evaluate(values).observation)
             assert 3 <= len(server.requests) - before <= max_calls
-            steps += 1
-        assert steps == -(-10 // (max_calls // 3))  # a sum's parameter costs three calls
+        assert set(values.values()) == {1.0}
 
 
 def test_the_ways_of_a_diamond():
