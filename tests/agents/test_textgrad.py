@@ -306,6 +306,7 @@ def test_malformed_answers_give_a_value_of_the_type_or_are_unusable(space, text)
         ("I write <new_value> tags.\n<new_value>a\nb</new_value> Done.", "a\nb"),
         ("<new_value>a</new_value> between <new_value></new_value>", "a"),
         ("<NEW_VALUE>a</New_Value>", "a"),
+        ("<new_value>a</new_value> is in <new_value> tags", "a"),
         ("so <new_value>\na", "a"),
         ('{"suggestion": {"x": "a"}}', "a"),
     ],
@@ -368,6 +369,9 @@ def test_the_ways_of_a_diamond():
     assert ways.successors == {use["x"]: [use["y"]], use["y"]: []}
     names = [graph.names[k] for k in between(graph, use["x"], use["y"], set(use.values()))]
     assert names == ["add0", "sub0", "mul1", "add1"]
+    wall = graph.names.index("add0")
+    names = [graph.names[k] for k in between(graph, use["x"], use["y"], {wall})]
+    assert names == ["sub0", "mul1", "add1"]
 
 
 def test_without_a_way_each_parameter_is_criticised_by_the_feedback():
