@@ -240,11 +240,11 @@ class Sandbox:
                 self._zygote = None
 
     def _living(self, broken: _Zygote | None) -> _Zygote:
-        """The zygote; a new one if there is none or it is the one found broken."""
+        """The zygote; a new one if there is none, it is dead, or it is the one found broken."""
         with self._lock:
             if self._closed:
                 raise SandboxError("the sandbox is closed; make a new one")
-            if self._zygote is not None and self._zygote is broken:
+            if self._zygote is not None and (self._zygote is broken or not self._zygote.alive()):
                 self._zygote.close()
                 self._zygote = None
             if self._zygote is None:
@@ -271,7 +271,7 @@ class Program:
         self._number, self._pid, self._waits, self.missing = 0, 0, -1, list[str]()
         self._dead: CandidateError | None = None
         self._zygote = box._living(None)
-        with contextlib.suppress(OSError):  # `_meet` tries once more
+        with contextlib.suppress(OSError):  # `_meet` tries again
             self._start()
 
     def _start(self) -> None:
@@ -286,8 +286,8 @@ class Program:
         send(self._channel, first, Deadline(_PATIENCE))
 
     def _meet(self) -> None:
-        """Waits for the process, with one more attempt where the zygote has died or does not answer."""
-        for last in (False, True):
+        """Waits for the process, with two more attempts where the zygote has died or does not answer."""
+        for last in (False, False, True):  # a program of a dead zygote may meet the next one as it dies
             try:
                 if not self._number:
                     self._start()

@@ -41,6 +41,16 @@ def test_a_killed_zygote_is_replaced(box):
         assert asked.call("f", []).error.type == "ProcessDied"  # what it remembered was
 
 
+def test_programs_of_a_zygote_that_died_long_ago_are_replaced(box):
+    with box.load({"f": "def f(): return 1"}) as first, box.load({"f": "def f(): return 2"}) as second:
+        os.kill(box._zygote.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        assert first.call("f", []).value == 1
+        os.kill(box._zygote.pid, signal.SIGKILL)  # the one after it
+        time.sleep(0.1)
+        assert second.call("f", []).value == 2
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the tree is found in Linux's /proc")
 def test_what_a_program_leaves_behind_is_killed():
     daemon = """
