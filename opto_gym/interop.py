@@ -10,7 +10,9 @@ from typing import Any
 from .agents.answers import Unusable, cast_value
 from .core import Evaluation, OptoEnv
 from .errors import MissingExtra
+from .spaces import Code
 from .trace.graph import TraceGraph
+from .wrappers.observations import unwrapped
 
 SHOWN = 6_000
 """Characters of the trace that a reflection is shown."""
@@ -52,7 +54,7 @@ class GepaEvaluator:
 
 def as_gepa_evaluator(env: Any) -> GepaEvaluator:
     """An environment for `gepa.optimize_anything`; see `GepaEvaluator`."""
-    return GepaEvaluator(env.unwrapped)
+    return GepaEvaluator(unwrapped(env))
 
 
 def _text(value: Any) -> str:
@@ -76,11 +78,13 @@ class TraceFunction:
     """
 
     def __init__(self, env: OptoEnv) -> None:
-        self.env, self._trace, self._calls = env, _trace_opt(), 0
+        self.env, self._calls, trace = env, 0, _trace_opt()
         self.parameters = {
-            p.name: self._trace.node(
+            p.name: trace.node(
                 p.start,
-                name=f"__code_{p.name}" if _is_code(p) else p.name,  # by such a name trace-opt knows that it is code
+                name=f"__code_{p.name}"
+                if isinstance(p.space, Code)
+                else p.name,  # by such a name trace-opt knows that it is code
                 trainable=True,
                 description=f"[ParameterNode] {p.description}",
                 constraint=p.space.describe(),
@@ -112,7 +116,7 @@ def as_trace_function(env: Any) -> TraceFunction:
     Raises:
         MissingExtra: Without trace-opt.
     """
-    return TraceFunction(env.unwrapped)
+    return TraceFunction(unwrapped(env))
 
 
 def rebuilt(graph: TraceGraph, parameters: Mapping[str, Any]) -> Any:
@@ -143,10 +147,6 @@ def rebuilt(graph: TraceGraph, parameters: Mapping[str, Any]) -> Any:
                 trace.nodes.MessageNode(node.value, inputs=inputs, description=f"[{name}] {op.description}", name=name)
             )
     return made[graph.output]
-
-
-def _is_code(parameter: Any) -> bool:
-    return bool(hasattr(parameter.space, "function"))
 
 
 def _trace_opt() -> Any:

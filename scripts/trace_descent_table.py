@@ -13,11 +13,11 @@ import gymnasium as gym
 import numpy as np
 
 import opto_gym
+from opto_gym.agents.optoprime_variants import MASKED
 from opto_gym.agents.trace_descent import TraceDescent
 from opto_gym.leaderboard.stats import interval, mean
 from opto_gym.wrappers import MaskGraph
 
-MASK = ("code", "documentation", "inputs", "others")  # the Trace paper's
 PAGE = Path(__file__).parent.parent / "docs" / "trace-descent.md"
 
 
@@ -64,7 +64,7 @@ def run(setting: Setting, k: int, masked: bool) -> Outcome:
     env: gym.Env[Any, Any] = opto_gym.make(setting.name, oracle_calls=setting.calls, **setting.arguments, **problem)
     task: Any = env.unwrapped
     if masked:
-        env = MaskGraph(env, MASK)
+        env = MaskGraph(env, MASKED)
     agent = TraceDescent()
     agent.reset(task.problem, seed=k)
     observation, _ = env.reset(seed=k)

@@ -217,9 +217,7 @@ def _from_optimize(agent: Agent) -> Run:
         try:
             agent.optimize(agent.problem, bridge)
             asked.put(StopIteration())
-        except BudgetSpent as e:  # of the model's; or nobody waits any more
-            asked.put(e)
-        except BaseException as e:
+        except BaseException as e:  # a spent budget of the model's among them
             asked.put(e)
 
     threading.Thread(target=work, daemon=True).start()

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..core import Problem
-from .answers import Unusable, read_suggestion
 from .base import Agent, Values, at_least, number_in
 
 Messages = list[dict[str, str]]
@@ -89,13 +88,6 @@ class ModelAgent(Agent):
                 else:
                     self.invalid("the answer is empty")
         return texts
-
-    def take(self, text: str) -> None:
-        """Makes what an answer suggests the parameters; those that it does not name stay."""
-        try:
-            self.values = {**self.values, **read_suggestion(text, self.problem)}
-        except Unusable as e:
-            self.invalid(str(e))
 
 
 def tried(values: Values, feedback: str) -> str:

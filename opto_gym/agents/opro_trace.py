@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core import Problem, TraceFeedback
-from .answers import schema
+from .answers import Unusable, read_suggestion, schema
 from .base import Values
 from .model import Messages, ModelAgent, newest, shorten, tried
 
@@ -22,12 +22,8 @@ class OPROTrace(ModelAgent):
     first and counted; the tolerant parser of OptoPrime.
 
     Args:
-        model: The optimizer's model.
-        base_url: Its endpoint.
-        prompt_budget: Characters of the prompt, 4,000 or more.
-        max_tokens: Tokens of the answer.
-        temperature: As the endpoint takes it; None is the endpoint's default.
-        constrained: Constrain the answer by a JSON schema; None does so for the embedded model.
+        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (characters, 4,000 or more),
+            ``max_tokens``, ``temperature`` (None is the endpoint's default), ``constrained``.
     """
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
@@ -39,7 +35,10 @@ class OPROTrace(ModelAgent):
         """One call of the model: the next parameters."""
         self.history.append((dict(self.values), str(observation.feedback)))
         for answer in self.ask(self.messages(), schema(self.problem, reasoning=False)):
-            self.take(answer)
+            try:
+                self.values = {**self.values, **read_suggestion(answer, self.problem)}
+            except Unusable as e:
+                self.invalid(str(e))
         return dict(self.values)
 
     def messages(self) -> Messages:

@@ -14,11 +14,12 @@ from opto_gym.agents.textgrad import between, plan, read_value
 from opto_gym.core import Problem
 from opto_gym.errors import BudgetSpent
 from opto_gym.leaderboard import replay, run
-from opto_gym.llm import Budget
 from opto_gym.trace import node, operator
 from opto_gym.wrappers import ScalarOnly
 from tests.openai_server import OpenAIServer
 from tests.tasks import Adder, Mixed, Valley
+
+from .test_contract import Oracle
 
 
 class Echo(OptoEnv):
@@ -150,16 +151,8 @@ def test_momentum_shows_earlier_values(momentum):
     assert momentum or "earlier_values" not in last
 
 
-class Counted:
-    """An oracle of so many calls, which notes them."""
-
-    def __init__(self, env, calls):
-        self.env, self.left, self.seen, self.budget = env, calls, [], Budget()
-        self.start = start(env)
-
-    @property
-    def over(self):
-        return self.left == 0
+class Counted(Oracle):
+    """An oracle of so many calls, which notes the split and the code of each."""
 
     def __call__(self, parameters, examples=None, split="train"):
         if not self.left:
