@@ -15,7 +15,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "search": ("skopt", "pyswarms", "optuna", "cmaes"),
     "data": ("huggingface_hub",),
     "tokens": ("tiktoken", "tiktoken_ext"),
-    "external": ("starlette", "uvicorn", "black"),
+    "external": ("starlette", "uvicorn", "psutil", "black"),
 }
 """The modules that each extra brings."""
 
