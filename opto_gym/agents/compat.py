@@ -1,4 +1,4 @@
-"""trace-opt's reading of an answer, with its faults: what `OptoPrime` does with ``parser="compat"``.
+"""trace-opt's reading of an answer, with its faults: what `OptoPrime` and `OPROTrace` do with ``parser="compat"``.
 
 Re-made from the behaviour of trace-opt 0.1.3.8 (Cheng, Nie and Swaminathan's own program) and tested against it. Its
 faults are part of it: they cost the published optimizer answers, and a comparison with it should have them too.
@@ -12,9 +12,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import Problem
-from ..extras import need
+from ..extras import need, require
 from ..spaces import Code
 from .answers import Unusable, recordable
+
+
+def known_parser(parser: str) -> str:
+    """The argument, if it is a parser whose packages are installed.
+
+    Raises:
+        ValueError: If there is no such parser.
+        MissingExtra: If black is not installed, which ``"compat"`` needs.
+    """
+    if parser not in ("tolerant", "compat"):
+        raise ValueError(f"expected parser to be 'tolerant' or 'compat', got {parser!r}")
+    if parser == "compat":
+        require("black")
+    return parser
 
 
 def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:

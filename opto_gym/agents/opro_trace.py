@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core import Problem, TraceFeedback
 from .answers import Unusable, read_suggestion, schema
 from .base import Values
-from .model import Messages, ModelAgent, newest, shorten, tried
+from .compat import known_parser, read_as_trace_opt
+from .model import Messages, ModelAgent, tried
+from .prompting import fit, newest, tokens
 
 ANSWER = """Propose new values for the variables. Answer with one JSON object and nothing else:
 {"suggestion": {"variable": new value, ...}}"""
+
+PAGE = """{objective}
+
+Variables:
+{variables}
+
+Tried so far, with the feedback:
+{history}
+
+Your answer:"""
 
 
 class OPROTrace(ModelAgent):
@@ -18,13 +32,19 @@ class OPROTrace(ModelAgent):
     et al., "Large Language Models as Optimizers", ICLR 2024: the history is in order of time and not sorted by score,
     and one candidate is proposed a step.
 
-    Differences from the paper's program (trace-opt): our own wording; the history has a budget, the oldest are left out
-    first and counted; the tolerant parser of OptoPrime.
+    Differences from the paper's program (trace-opt): our own wording, which describes the variables too; parameters that
+    a run did not reach are in the history; it has a budget, the oldest are left out first and counted; the tolerant
+    parser of OptoPrime, or with ``parser="compat"`` trace-opt's own, as there.
 
     Args:
-        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (characters, 4,000 or more),
+        parser: ``"tolerant"`` or ``"compat"``.
+        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,500 or more),
             ``max_tokens``, ``temperature`` (None is the endpoint's default), ``constrained``.
     """
+
+    def __init__(self, *, parser: str = "tolerant", **settings: Any) -> None:
+        super().__init__(**settings)
+        self.parser = known_parser(parser)
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
         """Begins a new problem."""
@@ -36,18 +56,26 @@ class OPROTrace(ModelAgent):
         self.history.append((dict(self.values), str(observation.feedback)))
         for answer in self.ask(self.messages(), schema(self.problem, reasoning=False)):
             try:
-                self.values = {**self.values, **read_suggestion(answer, self.problem)}
+                self.values = {**self.values, **self.read(answer)}
             except Unusable as e:
                 self.invalid(str(e))
         return dict(self.values)
 
+    def read(self, answer: str) -> Values:
+        """The values that an answer proposes."""
+        if self.parser == "compat":
+            return read_as_trace_opt(answer, self.problem, self.values)
+        return read_suggestion(answer, self.problem)
+
     def messages(self) -> Messages:
         """The prompt: the task, and what was tried, oldest first."""
-        objective = shorten(self.problem.objective, self.prompt_budget // 4)
         names = "\n".join(f"{p.name}: {p.space.describe()}. {p.description}".strip() for p in self.problem.parameters)
-        names = shorten(names, self.prompt_budget // 4)
-        room = self.prompt_budget - len(objective) - len(names) - len(ANSWER) - 200
-        lines = [tried(*past) for past in self.history]
-        shown = newest([*lines[:-1], shorten(lines[-1], room)], room)
-        user = f"{objective}\n\nVariables:\n{names}\n\nTried so far, with the feedback:\n{shown}\n\nYour answer:"
-        return [{"role": "system", "content": ANSWER}, {"role": "user", "content": user}]
+        shown = fit(
+            {
+                "objective": (0.25, self.problem.objective),
+                "variables": (0.25, names),
+                "history": (0.5, lambda room: newest(self.history, lambda past: tried(*past), room)),
+            },
+            self.room - tokens(ANSWER + PAGE),
+        )
+        return [{"role": "system", "content": ANSWER}, {"role": "user", "content": PAGE.format_map(shown)}]

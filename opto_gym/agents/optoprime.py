@@ -6,11 +6,11 @@ from collections import deque
 from typing import Any, ClassVar
 
 from ..core import Problem, TraceFeedback
-from ..extras import require
 from .answers import Unusable, read_suggestion, read_tags, schema
 from .base import Values, at_least
-from .compat import read_as_trace_opt
-from .model import Messages, ModelAgent, newest, shorten, tried
+from .compat import known_parser, read_as_trace_opt
+from .model import Messages, ModelAgent, tried
+from .prompting import Text, fit, newest, rendered, tokens
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
 #Instruction: what to achieve.
@@ -44,6 +44,8 @@ answer with the one word TERMINATE."""
 
 ANSWER = {"json": JSON, "tags": TAGS}
 END = "Your answer:"
+SHARES = {"instruction": 0.17, "run": 0.33, "feedback": 0.25, "past": 0.25}
+"""Of a prompt's budget that is too small for all; of the run, see `TraceGraph.to_pseudocode`."""
 
 
 class OptoPrime(ModelAgent):
@@ -74,7 +76,7 @@ class OptoPrime(ModelAgent):
         memory_size: How many past (variables, feedback) the prompt shows, oldest first; the paper uses 0, 5 and 10.
         parser: ``"tolerant"`` or ``"compat"``.
         form: ``"json"`` or ``"tags"``.
-        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (characters, 4,000 or more),
+        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,500 or more),
             ``max_tokens``, ``temperature`` (None is the endpoint's default, as in the paper), ``constrained``.
     """
 
@@ -83,15 +85,11 @@ class OptoPrime(ModelAgent):
     def __init__(self, *, memory_size: int = 0, parser: str = "tolerant", form: str = "json", **settings: Any) -> None:
         super().__init__(**settings)
         at_least(0, memory_size=memory_size)
-        if parser not in ("tolerant", "compat"):
-            raise ValueError(f"expected parser to be 'tolerant' or 'compat', got {parser!r}")
         if form not in ANSWER:
             raise ValueError(f"expected form to be 'json' or 'tags', got {form!r}")
         if form == "tags" and (parser == "compat" or self.constrained):
             raise ValueError("expected form to be 'json' where parser='compat' or constrained=True, got 'tags'")
-        if parser == "compat":
-            require("black")
-        self.memory_size, self.parser, self.form = memory_size, parser, form
+        self.memory_size, self.parser, self.form = memory_size, known_parser(parser), form
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
         """Begins a new problem."""
@@ -127,21 +125,25 @@ class OptoPrime(ModelAgent):
     def messages(self, observation: TraceFeedback) -> Messages:
         """The prompt."""
         system = f"{READ}\n\n{ANSWER[self.form]}"
-        user = self.report(observation, int(self.prompt_budget * (1 - self.kept_back)) - len(system))
-        return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        room = int(self.room * (1 - self.kept_back)) - tokens(system)
+        return [{"role": "system", "content": system}, {"role": "user", "content": self.report(observation, room)}]
 
-    def report(self, observation: TraceFeedback, budget: int) -> str:
+    def report(self, observation: TraceFeedback, room: int) -> str:
         """The run, in the paper's sections."""
-        feedback = shorten(str(observation.feedback), budget // 4)
-        past = self.past(budget // 4)
-        fixed = [("Instruction", shorten(self.problem.objective, budget // 6)), ("Feedback", feedback)]
-        frame = sum(len(text) + len(name) + 4 for name, text in fixed) + len(past) + 200  # 200: the other headings
-        graph = observation.graph.sections(budget - frame)
-        sections = [fixed[0], *((name.capitalize(), text) for name, text in graph.items() if text), fixed[1]]
-        shown = "\n\n".join(f"#{name}\n{text}" for name, text in sections)
-        return f"{shown}\n\n{past}{END}"
+        texts: dict[str, Text] = {
+            "instruction": self.problem.objective,
+            "run": lambda room: rendered(observation.graph.to_pseudocode, room),
+            "feedback": str(observation.feedback),
+            "past": self.past,
+        }
+        frame = tokens(f"#Instruction\n\n\n\n\n#Feedback\n\n\n\n\n{END}")
+        shown = fit({name: (SHARES[name], text) for name, text in texts.items()}, room - frame)
+        sections = f"#Instruction\n{shown['instruction']}\n\n{shown['run']}\n\n#Feedback\n{shown['feedback']}"
+        return "\n\n".join(filter(None, [sections, shown["past"], END]))
 
     def past(self, room: int) -> str:
         """What is shown of the past: the memory, oldest first."""
-        memory = newest((tried(*one) for one in self.memory), room)
-        return f"Earlier variables and the feedback on them:\n{memory}\n\n" if memory else ""
+        if not self.memory:
+            return ""
+        heading = "Earlier variables and the feedback on them:"
+        return f"{heading}\n{newest(self.memory, lambda one: tried(*one), room - tokens(heading) - 1)}"
