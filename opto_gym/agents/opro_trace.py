@@ -32,9 +32,9 @@ class OPROTrace(ModelAgent):
     et al., "Large Language Models as Optimizers", ICLR 2024: the history is in order of time and not sorted by score,
     and one candidate is proposed a step.
 
-    Differences from the paper's program (trace-opt): our own wording, which describes the variables too; parameters that
-    a run did not reach are in the history; it has a budget, the oldest are left out first and counted; the tolerant
-    parser of OptoPrime, or with ``parser="compat"`` trace-opt's own, as there.
+    Differences from the paper's program (trace-opt): our own wording, which describes the variables too; parameters
+    that a run did not reach are in the history; it has a budget, the oldest are left out first and counted; the
+    tolerant parser of OptoPrime, or with ``parser="compat"`` trace-opt's own, as there.
 
     Args:
         parser: ``"tolerant"`` or ``"compat"``.
