@@ -23,6 +23,7 @@ test: setup .venv-bench
 	@sh scripts/browser.sh
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest -q -n 2 -m "not slow"
+	@$(BIN)/opto-gym external install
 	@$(BIN)/pytest -q -m slow
 	@$(MAKE) --no-print-directory docs
 

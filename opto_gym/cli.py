@@ -87,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     sets = commands.add_parser("data", help="data sets: what is there, fetching one, the folder")
     sets.add_argument("action", choices=["list", "fetch", "path"])
     sets.add_argument("name", nargs="?", help="which to fetch")
+    external = commands.add_parser("external", help="the authors' packages: installing them, what is there, the folder")
+    external.add_argument("action", choices=["install", "list", "path"])
     return parser
 
 
@@ -269,6 +271,7 @@ def _doctor(options: argparse.Namespace) -> int:
     import shutil
 
     from . import __version__
+    from .agents.external import install
     from .leaderboard.spec import where
     from .llm import local
     from .llm.endpoint import without_credentials
@@ -286,6 +289,7 @@ def _doctor(options: argparse.Namespace) -> int:
         "endpoint": without_credentials(url) if url else "OPENAI_BASE_URL is not set",
         "key": f"OPENAI_API_KEY is {key}",
         "model": os.environ.get("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
+        "external packages": install.state() if install.state() == "ready" else f"{install.state()}: {install.COMMAND}",
         **advice.rows(force),
         "disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free"
         + ("" if os.access(".", os.W_OK) else ", but this folder can't be written"),
@@ -548,6 +552,20 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _external(options: argparse.Namespace) -> int:
+    from .agents.external import install
+
+    if options.action == "install":
+        install.install()
+    elif options.action == "list":
+        for package in install.packages():
+            there = "installed" if package.installed else f"if {package.where}" if package.where else "not installed"
+            print(f"{package.name:26} {package.version:12} {there}")
+    if options.action != "list":
+        print(install.folder())
+    return 0
+
+
 _COMMANDS = {
     "envs": _listing,
     "agents": _listing,
@@ -562,6 +580,7 @@ _COMMANDS = {
     "reproduce": _reproduce,
     "models": _models,
     "data": _data,
+    "external": _external,
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
     ├── ProposalError           a call with unknown or missing parameter names
     ├── EndpointError           a language model can't be reached or refuses
     ├── ModelNotFound           the embedded model is not installed
-    ├── MissingExtra            a package of one of opto_gym's extras is not installed
+    ├── MissingExtra            a package that an extra or `opto-gym external install` brings is not installed
     ├── DataNotFound            a data set is not on this machine, or is damaged
     ├── SandboxError            code can't be run as safely as asked
     ├── RecordError             a run folder is damaged, locked or can't be written
@@ -53,7 +53,7 @@ class ModelNotFound(OptoGymError):
 
 
 class MissingExtra(OptoGymError, ImportError):
-    """A package that one of opto_gym's extras brings is not installed."""
+    """A package that one of opto_gym's extras, or `opto-gym external install`, brings is not installed."""
 
 
 class DataNotFound(OptoGymError):
