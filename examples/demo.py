@@ -9,7 +9,7 @@ from opto_gym.leaderboard import report, run
 
 OUT = Path("runs/demo")
 ENVS = ["Battleship-v0", "NumericalOptimization-v0"]
-SMALL = {"max_tokens": 300, "prompt_budget": 6000}  # the embedded model reads about 300 tokens a second, writes 60
+SMALL = {"max_tokens": 300, "prompt_budget": 1500}  # the embedded model reads about 300 tokens a second, writes 60
 AGENTS = [("OptoPrime", SMALL), ("OPRO-Trace", SMALL), "RandomSearch", "Enumeration", "HuntTarget", "Adam"]
 
 

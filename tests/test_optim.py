@@ -119,7 +119,7 @@ def test_the_listing_feeds_errors_back(capsys):
 
 @pytest.mark.slow
 def test_the_listing_on_the_embedded_model():
-    assert len(listing().main(steps=1, model="local", max_tokens=150, prompt_budget=4000)) == 1
+    assert len(listing().main(steps=1, model="local", max_tokens=150, prompt_budget=1000)) == 1
 
 
 @pytest.mark.skipif("TRACE_OPT_PYTHON" not in os.environ, reason="TRACE_OPT_PYTHON names no python with trace-opt")

@@ -1,13 +1,13 @@
-"""What the optimizers that ask a language model share: settings, one way to ask, one to cut and to remember."""
+"""What the optimizers that ask a language model share: settings, one way to ask, one to remember."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..core import Problem
 from .base import Agent, Values, at_least, number_in
+from .prompting import FRAME
 
 Messages = list[dict[str, str]]
 
@@ -18,7 +18,8 @@ class ModelAgent(Agent):
     Args:
         model: The optimizer's model.
         base_url: Its endpoint.
-        prompt_budget: Characters of the prompt, 4,000 or more.
+        prompt_budget: Tokens of the prompt, 1,000 or more, as `prompting.tokens` counts them. The default and the
+            answer's leave room in the embedded model's context, of 8,192.
         max_tokens: Tokens of the answer.
         temperature: As the endpoint takes it; None is the endpoint's default.
         constrained: Constrain the answer by a JSON schema, where the agent has one; None does so for the embedded
@@ -26,6 +27,7 @@ class ModelAgent(Agent):
 
     Attributes:
         values: The parameters proposed last, to which an unusable answer falls back.
+        room: Tokens of the messages' texts.
     """
 
     uses_model: ClassVar[bool] = True
@@ -35,17 +37,18 @@ class ModelAgent(Agent):
         *,
         model: str | None = None,
         base_url: str | None = None,
-        prompt_budget: int = 16_000,
+        prompt_budget: int = 4_000,
         max_tokens: int = 1024,
         temperature: float | None = None,
         constrained: bool | None = None,
     ) -> None:
         super().__init__(model=model, base_url=base_url)
         at_least(1, max_tokens=max_tokens)
-        at_least(4_000, prompt_budget=prompt_budget)
+        at_least(1_000, prompt_budget=prompt_budget)
         if temperature is not None:
             number_in("[0, inf)", temperature=temperature)
         self.prompt_budget, self.max_tokens = prompt_budget, max_tokens
+        self.room = prompt_budget - FRAME
         self.temperature, self.constrained = temperature, constrained
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
@@ -93,23 +96,3 @@ class ModelAgent(Agent):
 def tried(values: Values, feedback: str) -> str:
     """Parameters and what was said of them, as a line."""
     return json.dumps({"variables": values, "feedback": feedback}, ensure_ascii=False, default=str)
-
-
-def newest(lines: Iterable[str], room: int, left: str = "older") -> str:
-    """As many of the last lines as fit, in order; those before them are counted, and called what `left` says."""
-    all_lines, kept = list(lines), list[str]()
-    for line in reversed(all_lines):
-        if sum(len(k) + 1 for k in kept) + len(line) > room:
-            break
-        kept.append(line)
-    left_out = len(all_lines) - len(kept)
-    note = [f"({left_out} {left} ones are left out)"] if left_out else []
-    return "\n".join([*note, *reversed(kept)])
-
-
-def shorten(text: str, limit: int) -> str:
-    """The text, or its two ends with the number of characters between them."""
-    if len(text) <= limit:
-        return text
-    half = max(10, limit // 2 - 20)
-    return f"{text[:half]} ..({len(text) - 2 * half} more characters).. {text[-half:]}"

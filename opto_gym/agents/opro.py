@@ -12,11 +12,24 @@ from ..core import Problem, TraceFeedback
 from ..spaces import Number, Permutation, Prompt
 from .answers import Unusable, cast_value, read_suggestion, schema
 from .base import Run, Values, at_least
-from .model import Messages, ModelAgent, newest, shorten
+from .model import Messages, ModelAgent
+from .prompting import fit, listed, newest, shorten, tokens
 from .random_search import anew
 
 ORDER = """Give one new solution, different from all of these and with a better score than any of them. Write it in the
 same form, each part between its tags, and no score."""
+
+PAGE = """{objective}
+
+A solution has these parts:
+{parts}
+
+Solutions that were tried, with their scores, from the worst to the best. {better}
+
+{solutions}
+{cases}"""
+
+CASES = "Some cases that solutions are tried on, with what was said of an answer:"
 
 
 class OPRO(ModelAgent):
@@ -66,7 +79,7 @@ class OPRO(ModelAgent):
         starts: Solutions evaluated before the first call; the first are the start values, the others are random.
         exemplars: Cases of the task that the prompt shows, where a parameter is a prompt.
         decimals: Of the scores shown.
-        prompt_budget: Characters of the prompt, 4,000 or more.
+        prompt_budget: Tokens of the prompt, 1,000 or more.
         max_tokens: Tokens of an answer.
         temperature: As the endpoint takes it.
         constrained: Constrain the answer by a JSON schema; None does so for the embedded model.
@@ -142,35 +155,34 @@ class OPRO(ModelAgent):
             key = _key(values)
             if key in self.tried or key in new:
                 self.duplicates += 1
-                self.invalid(f"a solution that was there before: {shorten(key, 200)}")
+                self.invalid(f"a solution that was there before: {shorten(key, 60)}")
             else:
                 new[key] = values
         return list(new.values()) or [dict(self.values)]
 
     def messages(self) -> Messages:
         """The meta-prompt, within its budget."""
-        budget, exemplars = self.prompt_budget, self.drawn_cases()
-        solutions = self.ranked()[-self.top :]
-        room = budget - len(self.page("", exemplars)) - 60  # 60: for how many are left out
-        blocks = [shorten(self.block(values, score, room // 2), room) for values, score in solutions]
-        return [{"role": "user", "content": self.page(newest(blocks, room, "worse"), exemplars)}]
-
-    def page(self, history: str, exemplars: str) -> str:
-        """The prompt around a history."""
-        budget, parameters = self.prompt_budget, self.problem.parameters
-        parts = "\n".join(f"<{p.name}>...</{p.name}> {p.space.describe()}. {p.description}".strip() for p in parameters)
+        chosen = self.rng.permutation(len(self.cases))[: self.exemplars]
+        cases, solutions = list(self.cases.items()), self.ranked()[-self.top :]
+        parts = (f"<{p.name}>...</{p.name}> {p.space.describe()}. {p.description}" for p in self.problem.parameters)
         better = f"{'Higher' if self.higher_is_better else 'Lower'} scores are better."
         span = " They go from 0 to 100." if self.percent else ""
-        return (
-            f"{shorten(self.problem.objective, budget // 4)}\n\n"
-            f"A solution has these parts:\n{shorten(parts, budget // 4)}\n\n"
-            f"Solutions that were tried, with their scores, from the worst to the best. {better}{span}\n\n"
-            f"{history}\n{exemplars}{ORDER}"
+        shown = fit(
+            {
+                "objective": (0.25, self.problem.objective),
+                "parts": (0.25, "\n".join(map(str.strip, parts))),
+                "solutions": (0.33, lambda room: newest(solutions, lambda s: self.block(*s, room // 2), room, "worse")),
+                "cases": (0.17, lambda room: listed(("\n".join(cases[k]) for k in chosen), room)),
+            },
+            self.room - tokens(PAGE + better + span + CASES + ORDER),
         )
+        if shown["cases"]:
+            shown["cases"] = f"{CASES}\n\n{shown['cases']}\n\n"
+        return [{"role": "user", "content": PAGE.format_map({**shown, "better": better + span}) + ORDER}]
 
     def block(self, values: Values, score: float, room: int) -> str:
-        """A solution with its score."""
-        limit = max(80, room // len(values))
+        """A solution with its score, in about `room` tokens."""
+        limit = max(20, room // len(values))
         lines = [f"<{name}>{shorten(str(value), limit)}</{name}>" for name, value in values.items()]
         return "\n".join([*lines, f"score: {self.shown(score)}", ""])
 
@@ -187,15 +199,6 @@ class OPRO(ModelAgent):
             return f"{100 * score:.{self.decimals}f}"
         cut = math.trunc(score * 10**self.decimals) / 10**self.decimals
         return f"{cut:.{self.decimals}f}"
-
-    def drawn_cases(self) -> str:
-        """The section of exemplars, if there are any."""
-        chosen = self.rng.permutation(len(self.cases))[: self.exemplars]
-        if not len(chosen):
-            return ""
-        limit, cases = self.prompt_budget // 6 // len(chosen), list(self.cases.items())
-        shown = [f"{shorten(cases[k][0], limit * 2 // 3)}\n{shorten(cases[k][1], limit // 3)}" for k in chosen]
-        return "\n\n".join(["Some cases that solutions are tried on, with what was said of an answer:", *shown, ""])
 
 
 def cases_in(observation: TraceFeedback) -> dict[str, str]:

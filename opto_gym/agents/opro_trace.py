@@ -38,7 +38,7 @@ class OPROTrace(ModelAgent):
 
     Args:
         parser: ``"tolerant"`` or ``"compat"``.
-        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,500 or more),
+        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,000 or more),
             ``max_tokens``, ``temperature`` (None is the endpoint's default), ``constrained``.
     """
 

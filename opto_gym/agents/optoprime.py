@@ -76,7 +76,7 @@ class OptoPrime(ModelAgent):
         memory_size: How many past (variables, feedback) the prompt shows, oldest first; the paper uses 0, 5 and 10.
         parser: ``"tolerant"`` or ``"compat"``.
         form: ``"json"`` or ``"tags"``.
-        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,500 or more),
+        settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,000 or more),
             ``max_tokens``, ``temperature`` (None is the endpoint's default, as in the paper), ``constrained``.
     """
 

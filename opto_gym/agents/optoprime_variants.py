@@ -11,8 +11,9 @@ from ..spaces import Choice
 from ..wrappers.observations import score_alone
 from .answers import Unusable, read_suggestion, schema
 from .base import Values, at_least
-from .model import Messages, shorten
+from .model import Messages
 from .optoprime import END, READ, OptoPrime
+from .prompting import listed, shorten, tokens
 
 MASKED = ("code", "documentation", "inputs", "others")
 
@@ -97,7 +98,7 @@ class CoT(OptoPrime):
         thoughts = self.ask([{"role": "system", "content": READ}, {"role": "user", "content": report + THINK}])
         if not thoughts:
             return self.values
-        said = shorten(thoughts[0], int(self.prompt_budget * self.kept_back) - len(SO))
+        said = shorten(thoughts[0], int(self.room * self.kept_back) - tokens(SO))
         return super().choose([*messages, {"role": "assistant", "content": said}, {"role": "user", "content": SO}])
 
 
@@ -147,10 +148,10 @@ class FewShot(OptoPrime):
         best = sorted(self.gains, key=lambda gain: gain[0])[-self.shots :]
         if not best:
             return super().past(room)
-        memory = super().past(room // 2) if self.memory else ""
-        each = (room - len(memory) - 80) // len(best)  # 80: the heading
-        examples = "\n".join(shorten(text, each) for _, text in best)
-        return f"{memory}Changes that helped before, the best one last:\n{examples}\n\n"
+        memory = super().past(room // 2)
+        heading = "Changes that helped before, the best one last:"
+        examples = listed((text for _, text in best), room - tokens(f"{memory}\n\n{heading}\n"), between="\n")
+        return "\n\n".join(filter(None, [memory, f"{heading}\n{examples}"]))
 
 
 class Candidates(OptoPrime):
@@ -189,10 +190,8 @@ class Candidates(OptoPrime):
 
     def select(self, messages: Messages, proposals: list[Values]) -> Values:
         """One call of the model: the proposal that it selects."""
-        room = int(self.prompt_budget * self.kept_back) - len(SELECT)
-        lines = [json.dumps(values, ensure_ascii=False, default=str) for values in proposals]
-        each = room // len(lines) - 8
-        said = shorten("\n".join(f"{k}. {shorten(line, each)}" for k, line in enumerate(lines, 1)), room)
+        lines = [f"{k}. {json.dumps(v, ensure_ascii=False, default=str)}" for k, v in enumerate(proposals, 1)]
+        said = listed(lines, int(self.room * self.kept_back) - tokens(SELECT), between="\n")
         numbers = Parameter("choice", Choice(list(range(1, len(lines) + 1))), 1)
         choice = Problem("choice", {}, SELECT, (numbers,), (0.0, 1.0))
         asked = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": SELECT}]

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, cast
 
 from ..core import Feedback, Parameter, Problem, TraceFeedback
 from ..trace import TraceGraph
-from ..trace.render import calls, shared
+from ..trace.render import calls
 from ..trace.values import short
 from .answers import Unusable, cast_value, read_suggestion, schema
 from .base import Oracle, Values, at_least
-from .model import Messages, ModelAgent, shorten
+from .model import Messages, ModelAgent
+from .prompting import Text, fit, listed, rendered, shorten, tokens
 
 CRITICISE = """You criticise one value inside a program, so that it can be improved. You are shown what the program is \
 for, the value, what was computed from it, and what is said about the result.
@@ -70,7 +71,7 @@ class TextGrad(ModelAgent):
         validate: Keep a step only if it raises the score on val, where there is one.
         model: The optimizer's model.
         base_url: Its endpoint.
-        prompt_budget: Characters of a prompt, 4,000 or more.
+        prompt_budget: Tokens of a prompt, 1,000 or more.
         max_tokens: Tokens of an answer.
         temperature: 0 is the package's; None is the endpoint's default.
         constrained: Constrain the step's answer by a JSON schema; None does so for the embedded model.
@@ -180,21 +181,23 @@ class TextGrad(ModelAgent):
         """A node's value with its role: a parameter's description, else how it was made."""
         node, name = graph.nodes[k], graph.names[k]
         if k in graph.parameters:
-            value = node.value if isinstance(node.value, str) else short(node.value, self.prompt_budget)
+            value = node.value if isinstance(node.value, str) else short(node.value, 4 * self.room)
             return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{value}"
         return f"{name}, which was made so:\n{self.context(graph, [k])}"
 
     def context(self, graph: TraceGraph, way: Sequence[int], start: int | None = None) -> str:
         """The computation of these nodes, with the arguments that it took beside the one that it starts from."""
         arguments = itertools.chain.from_iterable(sources(graph, k) for k in way)
-        lines = calls(graph, sorted({*way, *arguments} - {start}), self.prompt_budget // 4)
+        places = sorted({*way, *arguments} - {start})
+        lines = rendered(lambda limit: calls(graph, places, limit), self.room // 4)
         operators = dict.fromkeys(graph.operators[graph.nodes[k].operator] for k in way)
         said = "\n".join(f"{op.name}: {op.description}" for op in operators if op.description)
-        return f"{lines}\n{shorten(said, self.prompt_budget // 8)}".strip()
+        return f"{lines}\n{shorten(said, self.room // 8)}".strip()
 
     def without_graph(self, observation: TraceFeedback) -> dict[str, list[str]]:
         """Criticism of the parameters by the feedback itself, where the graph does not tell what led to it."""
-        seen, said = observation.graph.to_pseudocode(self.prompt_budget // 3), words(observation.feedback, self.problem)
+        seen = rendered(observation.graph.to_pseudocode, self.room // 3)
+        said = words(observation.feedback, self.problem)
         asked = [p for name in self.order for p in self.problem.parameters if p.name == name][: self.max_calls // 2]
         values = {p.name: f"{p.name}: {p.description}\n{self.values[p.name]}" for p in asked}
         return {name: self.criticise(value, seen, "feedback", [said]) for name, value in values.items()}
@@ -202,16 +205,15 @@ class TextGrad(ModelAgent):
     # ---- step
     def step(self, p: Parameter, criticisms: Sequence[str]) -> Any:
         """One call: the parameter's new value, or its old one if the answer can't be used."""
-        value, room = self.values[p.name], self.prompt_budget // 2
-        earlier = [shorten(str(v), max(60, room // self.momentum)) for v in self.past[p.name]]
-        sections = {
+        value, earlier = self.values[p.name], [str(v) for v in self.past[p.name]]
+        sections: dict[str, Text] = {
             "purpose": self.problem.objective,
             "variable": f"{p.name}: {p.description}".rstrip(" :"),
             "value": str(value),
             "constraints": "\n".join([p.space.describe(), *self.constraints]),
             "examples_of_good_values": "\n---\n".join(self.in_context),
-            "earlier_values_oldest_first": "\n---\n".join(earlier),
-            "criticism": "\n\n".join(shorten(c, max(60, room // len(criticisms))) for c in criticisms),
+            "earlier_values_oldest_first": lambda room: listed(earlier, room, between="\n---\n"),
+            "criticism": lambda room: listed(criticisms, room),
         }
         alone = dataclasses.replace(self.problem, parameters=(p,))
         for answer in self.ask(self.page(IMPROVE, sections), schema(alone, reasoning=False)):
@@ -221,12 +223,11 @@ class TextGrad(ModelAgent):
                 self.invalid(str(e))
         return value
 
-    def page(self, system: str, sections: Mapping[str, str]) -> Messages:
+    def page(self, system: str, sections: Mapping[str, Text]) -> Messages:
         """A prompt within the budget: sections in tags; where not all fit, the longest are shortened."""
-        texts = {tag: text.rstrip() for tag, text in sections.items() if text}
-        room = self.prompt_budget - len(system) - sum(2 * len(tag) + 9 for tag in texts)
-        rooms = shared({tag: len(text) for tag, text in texts.items()}, dict.fromkeys(texts, 1.0), room)
-        parts = [f"<{tag}>\n{shorten(text, rooms[tag])}\n</{tag}>" for tag, text in texts.items()]
+        frame = "\n\n".join(f"<{tag}>\n\n</{tag}>" for tag in sections)
+        shown = fit({tag: (1.0, text) for tag, text in sections.items()}, self.room - tokens(system + frame))
+        parts = [f"<{tag}>\n{text.rstrip()}\n</{tag}>" for tag, text in shown.items() if text]
         return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
 
 

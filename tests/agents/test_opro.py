@@ -14,6 +14,7 @@ from opto_gym.agents.answers import Unusable
 from opto_gym.agents.opro import read_solution
 from opto_gym.leaderboard import replay, run
 from opto_gym.llm import Client
+from opto_gym.prompts import count
 from opto_gym.wrappers import MaskGraph
 from tests.openai_server import OpenAIServer
 from tests.tasks import Adder, Mixed, Valley
@@ -289,7 +290,7 @@ def test_what_the_prompt_shows_reads_back(values):
     assert read_solution(agent.block(values, 0.5, 10_000), EVERY) == values
 
 
-@pytest.mark.parametrize("budget", [4_000, 6_000, 16_000])
+@pytest.mark.parametrize("budget", [1_000, 1_500, 4_000])
 @pytest.mark.parametrize("many", [1, 60])
 def test_prompts_stay_within_their_budget(budget, many):
     parameters = [Parameter(f"text{k}", Prompt(), f"start {k} " * 5000, "what it is " * 300) for k in range(many)]
@@ -303,7 +304,7 @@ def test_prompts_stay_within_their_budget(budget, many):
         agent = made(server, problem, n=2, prompt_budget=budget)
         for _ in range(25):
             agent.propose(case)
-        sizes = [len(sent(server, k)) for k in range(len(server.requests))]
+        sizes = [count(sent(server, k)) for k in range(len(server.requests))]
     assert len(sizes) == 25
     assert max(sizes) <= budget
     assert sent(server).count("score: ") >= 1
