@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from ..core import Problem
@@ -41,9 +42,8 @@ def read_suggestion(text: str, problem: Problem, key: str = "suggestion") -> dic
     return {p.name: cast_value(found[p.name], p.space, p.name) for p in problem.parameters if p.name in found}
 
 
-_BLOCK = re.compile(
-    r"<variable>\s*<name>\s*([^<>]*?)\s*</name>\s*<value>(.*?)</value>\s*(?:</variable>|(?=<variable>)|\Z)", re.DOTALL
-)
+_OPENED = re.compile(r"<variable>\s*<name>([^<>]*)</name>\s*<value>")
+_CLOSED = re.compile(r"</value>\s*(?:</variable>|(?=<variable>)|\Z)")
 
 
 def read_tags(text: str, problem: Problem) -> dict[str, Any]:
@@ -55,10 +55,23 @@ def read_tags(text: str, problem: Problem) -> dict[str, Any]:
     Raises:
         Unusable: As `read_suggestion`.
     """
-    blocks = dict(_BLOCK.findall(re.sub(r"<reasoning>.*?</reasoning>", "", text, flags=re.DOTALL)))
+    blocks = dict(_blocks(_without_reasoning(text)))
     if not any(p.name in blocks for p in problem.parameters):
         raise Unusable(f"no <variable> block for {', '.join(p.name for p in problem.parameters)} in {_brief(text)}")
     return {p.name: cast_value(blocks[p.name].strip(), p.space, p.name) for p in problem.parameters if p.name in blocks}
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """(name, value) of each block. Two patterns, since one for the whole takes cubic time where it does not match."""
+    at = 0
+    while (opened := _OPENED.search(text, at)) and (closed := _CLOSED.search(text, opened.end())):
+        yield opened[1].strip(), text[opened.end() : closed.start()]
+        at = closed.end()
+
+
+def _without_reasoning(text: str) -> str:
+    before, closed, after = text.rpartition("</reasoning>")  # behind the last no opening tag has a closing one
+    return re.sub(r"<reasoning>.*?</reasoning>", "", before + closed, flags=re.DOTALL) + after
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
@@ -69,7 +82,7 @@ def _objects(text: str) -> list[dict[str, Any]]:
         candidates.append(text[text.index("{") : text.rindex("}") + 1])
     found = []
     for c in candidates:
-        for read in (_DECODER.decode, _without_commas, ast.literal_eval):
+        for read in (_DECODER.decode, _without_commas, _literal):
             try:
                 data = read(c)
             except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
@@ -82,6 +95,11 @@ def _objects(text: str) -> list[dict[str, Any]]:
 
 def _without_commas(text: str) -> Any:
     return _DECODER.decode(re.sub(r",(\s*[}\]])", r"\1", text))
+
+
+def _literal(text: str) -> Any:
+    """A literal of Python's as JSON has it, which knows no sets, bytes or numbers of more than 4,300 digits."""
+    return json.loads(json.dumps(ast.literal_eval(text)))
 
 
 def _scan(text: str, names: list[str]) -> dict[str, Any]:
@@ -104,7 +122,13 @@ def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
     Raises:
         Unusable: If it has another type.
     """
-    value = recordable(value)
+    try:
+        return _cast(recordable(value), space, name)
+    except RecursionError:  # on showing it
+        raise Unusable(f"{name}: expected {space.describe()}, got lists too deep to show") from None
+
+
+def _cast(value: Any, space: ValueSpace, name: str) -> Any:
     if isinstance(space, Number):
         return _number(value, space, name)
     if isinstance(space, Choice):
@@ -124,9 +148,17 @@ def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
 
 
 def recordable(value: Any) -> Any:
-    """A text with its pairs of surrogates joined, and lone ones, which no record could hold, replaced."""
+    """JSON data with the pairs of surrogates in its texts joined, and lone ones, which no record could hold, replaced.
+
+    Raises:
+        RecursionError: If it is nested too deeply.
+    """
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [recordable(part) for part in value]
+    if isinstance(value, dict):
+        return {recordable(name): recordable(part) for name, part in value.items()}
     return value
 
 
@@ -150,7 +182,8 @@ def _order(value: Any, name: str) -> list[Any]:
     """A list of whole numbers, which models like to write as text: "0, 3, 1" or "0 -> 3 -> 1"."""
     if isinstance(value, str):
         value = [int(k) for k in re.findall(r"\d{1,9}", value)]
-    if not isinstance(value, list) or not value:
+    numbers = isinstance(value, list) and all(isinstance(k, int | float) for k in value)
+    if not numbers or not value:
         raise Unusable(f"{name}: expected a list of whole numbers, got {_brief(value)}")
     return [int(k) if isinstance(k, float) and k.is_integer() else k for k in value]
 

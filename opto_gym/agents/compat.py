@@ -31,6 +31,10 @@ def known_parser(parser: str) -> str:
     return parser
 
 
+LONGEST = 10_000
+"""Characters of a value that are formatted."""
+
+
 def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
     """The new values that trace-opt would take from an answer.
 
@@ -42,8 +46,9 @@ def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) ->
     * Broken JSON is searched for the first text in "suggestion"; all up to the last quote before the first closing
       brace counts as that text.
 
-    Two things differ: what a record can't hold (lone surrogates) is replaced, and where trace-opt's step ends in an
-    exception, and with it the user's program, the answer is unusable.
+    Three things differ: what a record can't hold (lone surrogates) is replaced; where trace-opt's step ends in an
+    exception, and with it the user's program, the answer is unusable; and a value of more than `LONGEST` characters is
+    dropped before black reads it, which takes up to a second for a thousand of them where brackets do not close.
 
     Args:
         text: The answer.
@@ -100,6 +105,8 @@ def _converted(found: dict[str, Any], problem: Problem, values: Mapping[str, Any
         value = found[p.name]
         try:
             if isinstance(value, str) and "def" in value:
+                if len(value) > LONGEST:
+                    continue
                 value = black.format_str(value, mode=black.Mode())
             value = type(values[p.name])(value)
         except (ValueError, KeyError):

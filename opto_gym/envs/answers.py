@@ -22,9 +22,12 @@ _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _NUMBERS = {word: k for k, word in enumerate(("zero", *_ONES, *_TEENS))}
 _NUMBERS |= {word: 10 * k for k, word in enumerate(_TENS, 2)}
-_IN_WORDS = re.compile(  # twenty-one, but neither five-sided nor twenty-first
-    rf"(?<!\w-)\b(?:(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_ONES)})|{'|'.join(_NUMBERS)})\b(?!-\w)"
-)
+_SMALL = rf"(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_ONES)})|{'|'.join(_NUMBERS)}"
+_LARGE = ("dozen", "hundred", "thousand", "million", "billion")  # not read, nor what they stand in
+_WORD = rf"(?:{_SMALL}|{'|'.join(_LARGE)})"
+_AND = "|".join(f"(?<={word}) and " for word in _LARGE)
+_IN_WORDS = re.compile(rf"(?<!\w-)\b{_WORD}(?:(?:[- ]|{_AND}){_WORD})*\b(?!-\w)")  # neither five-sided nor twenty-first
+_DIGITS = 4000  # of a number; Python reads some more
 
 
 def text_of(answer: Any) -> str | None:
@@ -32,7 +35,7 @@ def text_of(answer: Any) -> str | None:
     if isinstance(answer, str):
         return answer
     if isinstance(answer, bool | int | float):
-        return str(answer)
+        return None if isinstance(answer, int) and answer.bit_length() > 3 * _DIGITS else str(answer)
     if isinstance(answer, list) and answer and all(isinstance(word, str) for word in answer):
         return " ".join(answer)
     return None
@@ -100,16 +103,19 @@ def _one_of(yes: str, no: str) -> Callable[[str, str, bool], str | None]:
 
 
 def _integer(part: str, text: str, announced: bool) -> str | None:
-    """A number, with its sign; behind the last = where there is one. 8 and 8.0 are equal."""
+    """A number, with its sign; behind the last = where there is one. 8 and 8.0 are equal; words up to ninety-nine."""
     tail = part.rpartition("=")[2]
     part = tail if re.search(r"\d", tail) else part
     numbers = re.findall(r"(?<![\w.)])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", part)
     number = _pick(numbers, announced)
     if number is not None:
+        if len(number) > _DIGITS:
+            return None
         whole, _, rest = number.replace(",", "").partition(".")
         return f"{int(whole)}.{rest}" if rest.strip("0") else str(int(whole))
     words = _pick(_IN_WORDS.findall(part.lower()), announced)
-    return None if words is None else str(sum(_NUMBERS[word] for word in re.split("[- ]", words)))
+    small = words is not None and re.fullmatch(_SMALL, words)
+    return str(sum(_NUMBERS[word] for word in re.split("[- ]", small[0]))) if small else None
 
 
 def _words(part: str, text: str, announced: bool) -> str | None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
-from opto_gym.agents.answers import Unusable, read_suggestion, schema
+from opto_gym.agents.answers import Unusable, read_suggestion, read_tags, schema
 
 PROBLEM = Problem(
     "t", {}, "o",
@@ -43,7 +44,7 @@ def read(text):
         ('{"suggestion": {"c": "auto"}}', {"c": "auto"}),
         ('{"suggestion": {"order": [2, 0.0, 1]}}', {"order": [2, 0, 1]}),
         ('{"suggestion": {"order": "2 -> 0 -> 1"}}', {"order": [2, 0, 1]}),
-        ('{"suggestion": {"order": [2, 2, "x"]}}', {"order": [2, 2, "x"]}),  # the oracle says what is wrong with it
+        ('{"suggestion": {"order": [2, 2, 0.5]}}', {"order": [2, 2, 0.5]}),  # the oracle says what is wrong with it
         ('{"suggestion": {"p": "a\nb definition"}}', {"p": "a\nb definition"}),
         ('{"suggestion": {"p": 7}}', {"p": "7"}),
         ('{"suggestion": {"unknown": 1, "p": "x"}}', {"p": "x"}),
@@ -64,12 +65,47 @@ def test_forgiving_of_form(answer, values):
     ["", "I can't.", "TERMINATE", "{}", '{"suggestion": {}}', '{"suggestion": null}', '{"suggestion": {"n": null}}',
      '{"suggestion": {"n": [1]}}', '{"suggestion": {"n": true}}', '{"suggestion": {"f": null}}',
      '{"suggestion": {"p": ["a"]}}', '{"suggestion": {"n": "five"}}', '{"suggestion": {"c": [true]}}',
-     '{"suggestion": {"order": []}}', '{"suggestion": {"order": 5}}',
+     '{"suggestion": {"order": []}}', '{"suggestion": {"order": [2, 2, "x"]}}', '{"suggestion": {"order": 5}}',
      '{"suggestion": {"order": "none"}}', "[1, 2]", "5"],
 )  # fmt: skip
 def test_unusable(answer):
     with pytest.raises(Unusable):
         read(answer)
+
+
+@pytest.mark.parametrize("name", [*"nkcp", "order"])
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 10_000])
+def test_no_number_is_longer_than_python_can_show(name, number):
+    try:
+        values = read(f"{{'suggestion': {{'{name}': {number}}}}}")
+    except Unusable:
+        return
+    assert json.dumps(values)
+
+
+@pytest.mark.parametrize("name", ["n", "c", "p", "order"])
+def test_lists_of_any_depth_are_no_value(name):
+    for depth in (*range(150, 1100, 7), 10_000):  # json, repr and recursion each end at a depth of their own
+        nested = f"[{'[' * depth}{']' * depth}]"
+        with pytest.raises(Unusable):
+            read(f'{{"suggestion": {{"{name}": {nested}}}}}')
+
+
+def test_python_s_tuples_are_lists():
+    assert read("{'order': (2, 0, 1)}") == {"order": [2, 0, 1]}
+
+
+@pytest.mark.parametrize(
+    "sent", [" ", "<reasoning>", "<variable><name>n</name><value>", "</value> ", "<variable><name>"]
+)
+@pytest.mark.parametrize("start", ["", "<variable><name>", "<variable><name>n</name><value>5"])
+def test_tags_take_linear_time(start, sent):
+    begin = time.perf_counter()
+    try:
+        read_tags(start + sent * (300_000 // len(sent)), PROBLEM)
+    except Unusable:
+        pass
+    assert time.perf_counter() - begin < 2
 
 
 def test_what_a_record_can_t_hold_is_replaced():

@@ -71,6 +71,7 @@ def suggest(**values):
         (suggest(f=" ", x=2), {"x": 2.0}),
         (suggest(unknown=1, x=2), {"x": 2.0}),
         # what a record can't hold
+        ('{"suggestion": {"order": ["\\ud800", {"a": 1}]}}', {"order": ["\ufffd", {"a": 1}]}),
         ('{"suggestion": {"p": "a\\ud800b"}}', {"p": "a\ufffdb"}),
     ],
 )

@@ -42,6 +42,15 @@ def test_six_phrasings_are_accepted_and_all_other_options_refused(task):
         ("integer", "The answer is ninety nine.", "99"),
         ("integer", "forty\u2011two", "42"),
         ("integer", "twenty", "20"),
+        ("integer", "The answer is one hundred.", None),  # and not 1
+        ("integer", "one hundred and five", None),
+        ("integer", "Answer: two dozen eggs", None),
+        ("integer", "a hundred", None),
+        ("integer", "three four", None),
+        ("integer", "one, two, three", "3"),
+        ("integer", "between one and two", "2"),
+        ("integer", "0" * 30 + "7", "7"),
+        ("integer", "The answer is -" + "9" * 10_000, None),
         ("integer", "eight-sided", None),
         ("integer", "the twenty-first", None),
         ("integer", "two twenty-sided dice", "2"),
@@ -81,7 +90,7 @@ def test_answers_of_programs():
     assert right("lenient", "integer", 8.0, "8")
     assert right("lenient", "true or false", True, "True")
     assert right("lenient", "words", ["a", "b"], "a b")
-    for nothing in (None, {}, [], [1], object()):
+    for nothing in (None, {}, [], [1], object(), 10**5000):
         assert text_of(nothing) is None
         assert not any(right(rule, kind, nothing, "8") for rule in ("lenient", "strict") for kind in KINDS)
 
