@@ -1,6 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Each does its own set-up, in .venv at the root.
 PYTHON ?= python3
 BIN := .venv/bin
+PROGRAMS := opto_gym/agents/external/programs
 
 .PHONY: setup demo test unit lint bench differential docs clean
 setup: .venv/ready
@@ -34,6 +35,7 @@ lint: setup
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@MYPYPATH=$(PROGRAMS) $(BIN)/mypy --explicit-package-bases $(wildcard $(PROGRAMS)/*.py)
 
 # trace-opt, of whose dependencies (1.3 GB) its tracer needs one; both stay out of .venv.
 .venv-bench: | setup
@@ -42,13 +44,13 @@ lint: setup
 bench: setup .venv-bench
 	@PYTHONPATH=.venv-bench $(BIN)/pytest -q -s benchmarks/bench_*.py --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
 
-# Our OptoPrime and the authors' on the same programs and answers: what the prompts say, what becomes of the parameters.
+# Our agents and the authors' on the same problems and answers; part of `make test`.
 differential: setup
-	@PYTHON=$(PYTHON) sh scripts/trace_opt_env.sh
-	@TRACE_OPT_PYTHON=$(CURDIR)/.venv-trace-opt/bin/python $(BIN)/pytest -q -s -n0 tests/agents/test_differential.py
+	@$(BIN)/opto-gym external install
+	@$(BIN)/pytest -q -s -n0 tests/agents/test_differential*.py
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-trace-opt site runs
+	rm -rf .venv .venv-bench site runs

@@ -388,7 +388,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             output = trace.batch([node for _, node, _ in runs])
             score = math.fsum(r.feedback.score for r in results) / len(results)
             parts = tuple(q._replace(example=k) for k, r in enumerate(results) for q in r.feedback.parts)
-            feedback = Feedback(score, parts, all(r.feedback.success for r in results), self.reward(score))
+            success, rewards = all(r.feedback.success for r in results), tuple(r.feedback.reward for r in results)
+            feedback = Feedback(score, parts, success, self.reward(score), rewards)
         graph = trace.backward(output, p.values())
         return Evaluation(
             feedback.score,

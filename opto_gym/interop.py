@@ -138,10 +138,12 @@ def rebuilt(graph: TraceGraph, parameters: Mapping[str, Any]) -> Any:
             made.append(trace.node(node.value, name=op.name or "input"))
         else:
             names = [*op.arguments, *(f"x{k}" for k in range(len(op.arguments), len(node.inputs)))]
-            inputs = {
-                name: made[i] if isinstance(i, int) else trace.node(i.value)
-                for name, i in zip(names, node.inputs, strict=False)
-            }
+            inputs: dict[str, Any] = {}
+            for name, i in zip(names, node.inputs, strict=False):
+                given = made[i] if isinstance(i, int) else trace.node(i.value)
+                # trace-opt's backward pass fails where a call has a node twice, as x * x has
+                twice = any(given is other for other in inputs.values())
+                inputs[name] = trace.operators.identity(given) if twice else given
             name = op.name.lstrip(".") or "call"
             made.append(
                 trace.nodes.MessageNode(node.value, inputs=inputs, description=f"[{name}] {op.description}", name=name)

@@ -74,6 +74,7 @@ class Feedback:
         parts: Statements, each of one kind.
         success: Whether the example is solved.
         reward: The score turned so that higher is better; filled in by `OptoEnv`.
+        rewards: The examples' one by one, where there are several; filled in by `OptoEnv`, too.
         metrics: Plain data for the record, which no agent sees.
     """
 
@@ -81,6 +82,7 @@ class Feedback:
     parts: tuple[Part, ...] = ()
     success: bool = False
     reward: float = 0.0
+    rewards: tuple[float, ...] = ()
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -99,13 +101,14 @@ class Feedback:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without the metrics."""
         parts = [[p.kind, p.content, p.media, p.example] for p in self.parts]
-        return {"score": self.score, "reward": self.reward, "success": self.success, "parts": parts}
+        said: dict[str, Any] = {"score": self.score, "reward": self.reward, "success": self.success, "parts": parts}
+        return said | ({"rewards": list(self.rewards)} if self.rewards else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Feedback:
         """The inverse of `to_dict`."""
         parts = tuple(Part(*p) for p in data["parts"])
-        return cls(data["score"], parts, data["success"], data["reward"])
+        return cls(data["score"], parts, data["success"], data["reward"], tuple(data.get("rewards", ())))
 
 
 class TraceFeedback(NamedTuple):

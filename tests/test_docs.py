@@ -59,6 +59,6 @@ def test_the_gallery_shows_every_family():
 
 
 def test_every_agent_is_on_its_page():
-    page = (ROOT / "docs" / "agents.md").read_text()
+    page = "".join((ROOT / "docs" / name).read_text() for name in ("agents.md", "external.md"))
     classes = [agent_class(name) for name in opto_gym.registered_agents()]
     assert {f"{c.__module__}.{c.__qualname__}" for c in classes} <= set(re.findall(r"^::: (.*)$", page, re.MULTILINE))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -46,6 +47,10 @@ class Oracle(Protocol):
     def over(self) -> bool:
         """Whether no call is possible any more: the problem is solved, or the oracle calls are spent."""
 
+    @property
+    def recorded(self) -> Sequence[Values]:
+        """The parameters of the calls on record, in order: of an interrupted trial, or of one that is replayed."""
+
     def __call__(
         self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
     ) -> TraceFeedback:
@@ -60,7 +65,10 @@ class Agent:
 
     Attributes:
         uses_model: Whether it calls a language model; then `llm` is its client.
+        in_terminal: Whether it asks a person in the terminal.
         needs: Modules of opto_gym's extras without which it can't be made.
+        deterministic: Whether equal answers make it propose the same, so that an interrupted trial goes on from its
+            record; else it begins again, and what was spent is lost.
         problem: The problem at work, after `reset`.
         rng: The generator for all its random choices, after `reset`.
         invalid_answers: Why answers of the model could not be used, since the last oracle call.
@@ -70,13 +78,20 @@ class Agent:
     """
 
     uses_model: ClassVar[bool] = False
+    in_terminal: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[bool] = True
 
     def __init__(self, *, model: str | None = None, base_url: str | None = None) -> None:
         require(*self.needs)
         self.model, self.base_url = model, base_url
         self._llm: Client | None = None
         self.invalid_answers: list[str] = []
+
+    @classmethod
+    def files(cls, **settings: Any) -> Sequence[Path]:
+        """Files beside its modules that make it what it is: their content is part of a trial's identity."""
+        return ()
 
     @property
     def llm(self) -> Client:
@@ -188,12 +203,13 @@ def _from_optimize(agent: Agent) -> Run:
     """`optimize` in a thread that is only ever awake while `propose` waits: a coroutine in all but name."""
     asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    turn = threading.Lock()
 
     class Bridge:
         def __init__(self, start: TraceFeedback) -> None:
             from ..llm import Budget
 
-            self.start, self.budget, self.over = start, Budget(), False
+            self.start, self.budget, self.over, self.recorded = start, Budget(), False, ()
 
         def __call__(
             self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
@@ -202,8 +218,9 @@ def _from_optimize(agent: Agent) -> Run:
                 raise TypeError(
                     f"{type(agent).__name__} chooses its examples, which propose() can't serve: call optimize()"
                 )
-            asked.put(parameters)
-            answer = answers.get()
+            with turn:
+                asked.put(parameters)
+                answer = answers.get()
             if answer is None:
                 raise BudgetSpent("oracle_calls")
             return answer  # type: ignore[no-any-return]

@@ -125,11 +125,13 @@ class Spec:
         inner = unwrapped(env)
         spec = env.spec
         assert spec is not None
-        source = source_hash(registration.agent_class(self.agent))
+        cls = registration.agent_class(self.agent)
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in cls.files(**self.settings)}
+        agent = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
         return {
             "env": json.loads(spec.to_json()),
             "problem": inner.problem.content_hash,
-            "agent": {"name": self.agent, "settings": dict(self.settings), "source": source},
+            "agent": {**agent, **({"files": files} if files else {})},
             "models": {
                 role: model and [model, "local" if model == "local" else self.base_url]
                 for role, model in (("optimizer", self.optimizer_model), ("task", self.task_model))

@@ -2,12 +2,14 @@
 
 from .budget import LIMITS, Budget, Reservation
 from .client import Answer, Client
+from .endpoint import REFUSALS
 from .ledger import ROLES, Attempt, Ledger
 from .prices import Price, price_of
 from .record import CallRecord
 
 __all__ = [
     "LIMITS",
+    "REFUSALS",
     "ROLES",
     "Answer",
     "Attempt",

@@ -18,6 +18,8 @@ _TOO_LONG = ("exceed_context_size", "context_length_exceeded", "maximum context 
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
 _SECRETS = re.compile(r"\bsk-[\w*-]{6,}|(?<=Bearer )[^\s'\"]+|(?<=://)[^/@\s]+(?=@)|(?<=key=)[^&\s'\"]+")
 _LONGEST_PAUSE = 60.0
+REFUSALS = (400, 404, 413, 422)
+"""Statuses by which an endpoint finds a request wrong; another one may be right."""
 
 
 class Failure(Exception):

@@ -12,6 +12,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,7 @@ import msgspec
 from ..errors import BudgetSpent, EndpointError, OptoGymError
 from ..extras import require
 from .client import Client
+from .endpoint import REFUSALS
 
 require("starlette", "uvicorn")
 
@@ -36,7 +38,6 @@ LONGEST_BODY = 16 * 2**20
 
 _CALLS_AT_ONCE = 256
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_SERVED = "POST /v1/chat/completions without streaming, and GET /v1/models"
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -53,7 +54,7 @@ class _Message(msgspec.Struct):
     content: str | list[_Part] | None = None
 
 
-class _ChatRequest(msgspec.Struct):
+class ChatRequest(msgspec.Struct):
     """What the gateway relies on. Other fields are passed on as they are, for the endpoint to judge."""
 
     model: str
@@ -77,15 +78,17 @@ class Access:
     Attributes:
         base_url: What the package takes as OpenAI's base URL.
         token: What it takes as its key.
-        client: Where its calls go: role, budget, ledger and record are the client's.
+        client: Where its calls go: role, budget, ledger and record are the client's. None has no model to ask.
         refused: Calls that the budget could not hold. A package that keeps asking should be ended.
+        spent: The budget's word on the first of these.
         failure: The error of the last call if it was the endpoint's or the record's; None after one that went well.
     """
 
-    def __init__(self, gateway: Gateway, client: Client) -> None:
+    def __init__(self, gateway: Gateway, client: Client | None) -> None:
         self.base_url, self.token, self.client = gateway.base_url, secrets.token_urlsafe(32), client
         self.refused = 0
-        self.failure: OptoGymError | None = None
+        self.spent: BudgetSpent | None = None
+        self.failure: Exception | None = None
         self._gateway = gateway
         self._idle = threading.Condition()
         self._open, self._calls = True, 0
@@ -106,48 +109,60 @@ class Access:
             self._open = False
             self._idle.wait_for(lambda: self._calls == 0)
 
-    def _answer(self, body: bytes) -> Response:
-        """The answer to a chat request; runs in a thread of its own."""
+    def serve(self, answer: Callable[[bytes], Response], body: bytes) -> Response:
+        """The answer to a request's body, in the calling thread; `close` waits for it."""
         with self._idle:
             if not self._open:
-                return _unknown_token()
+                return unknown_token()
             self._calls += 1
         try:
-            return self._ask(body)
+            return answer(body)
+        except BudgetSpent as e:
+            with self._idle:
+                self.refused += 1
+                self.spent = self.spent or e
+            return error(400, "budget_exhausted", str(e))
         finally:
             with self._idle:
                 self._calls -= 1
                 self._idle.notify_all()
 
-    def _ask(self, body: bytes) -> Response:
+    @property
+    def idle(self) -> bool:
+        """Whether no call is in flight."""
+        return self._calls == 0
+
+    def chat(self, body: bytes) -> Response:
+        """The answer to a chat request.
+
+        Raises:
+            BudgetSpent: If the budget can't hold the call.
+        """
+        if self.client is None:
+            return error(400, "not_served", "this trial has no model to ask")
         try:
             data = json.loads(body)
-            asked = msgspec.convert(data, _ChatRequest)
+            asked = msgspec.convert(data, ChatRequest)
             if asked.stream:
-                return _error(400, "not_served", f"expected {_SERVED}, got stream=true")
+                return error(400, "not_served", "expected POST /v1/chat/completions without streaming, got stream=true")
             if asked.model != self.client.model:
                 said = f"expected model {self.client.model!r}, the only one of this trial, got {asked.model[:100]!r}"
-                return _error(404, "model_not_found", said)
+                return error(404, "model_not_found", said)
             answer = self.client.complete(data)
-        except (ValueError, RecursionError) as e:  # msgspec's errors are ValueErrors
-            said = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)[:300]
-            return _error(400, "invalid_request", f"expected a chat request as JSON: {said}")
-        except BudgetSpent as e:
-            with self._idle:
-                self.refused += 1
-            return _error(400, "budget_exhausted", str(e))
+        except (ValueError, RecursionError) as e:
+            return invalid("a chat request", e)
         except OptoGymError as e:
             self.failure = e
-            if isinstance(e, EndpointError) and e.status in (400, 404, 413, 422):
-                return _error(400, "endpoint_refused", str(e))
+            if isinstance(e, EndpointError) and e.status in REFUSALS:
+                return error(400, "endpoint_refused", str(e))
             # a status that clients do not try again: the attempts were made here, and are in the ledger
-            return _error(424, "endpoint_failed" if isinstance(e, EndpointError) else "trial_failed", str(e))
+            return error(424, "endpoint_failed" if isinstance(e, EndpointError) else "trial_failed", str(e))
         self.failure = None
         if answer.counted == "none":
-            return _error(400, "context_length_exceeded", str(answer.problem))
+            return error(400, "context_length_exceeded", str(answer.problem))
         if answer.body is None:
             # a status that clients do try again: it was one answer, paid for, and the next may be better
-            return _error(502, "endpoint_failed", str(answer.problem))
+            return error(502, "endpoint_failed", str(answer.problem))
         return Response(answer.body.encode("utf-8", "backslashreplace"), 200, media_type="application/json")
 
 
@@ -173,11 +188,7 @@ class Gateway:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        routes = [
-            Route("/v1/chat/completions", self._chat, methods=["POST"]),
-            Route("/v1/models", self._models, methods=["GET"]),
-            Route("/{path:path}", self._not_served, methods=_METHODS),
-        ]
+        routes = [*self.routes(), Route("/{path:path}", self._not_served, methods=_METHODS)]
         # a page in a browser can make a name of its own point to loopback, but not change the Host that is sent
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
         app = Starlette(routes=routes, middleware=[hosts])
@@ -210,14 +221,26 @@ class Gateway:
         self._pool.shutdown()
         self._socket.close()
 
-    def _access(self, request: Request) -> Access | None:
+    def access(self, request: Request) -> Any:
+        """The `Access` of a request's token, or None."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         return self._accesses.get(token.strip()) if kind.lower() == "bearer" else None
 
+    def routes(self) -> list[Route]:
+        """What is served."""
+        return [
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+            Route("/v1/models", self._models, methods=["GET"]),
+        ]
+
     async def _chat(self, request: Request) -> Response:
-        access = self._access(request)
+        return await self.posted(request, lambda access: access.chat)
+
+    async def posted(self, request: Request, how: Callable[[Any], Callable[[bytes], Response]]) -> Response:
+        """Answers a request that has a body, in a thread of its own: `how` gives the method of its access."""
+        access = self.access(request)
         if access is None:
-            return _unknown_token()
+            return unknown_token()
         body, size = bytearray(), 0
         try:
             async for chunk in request.stream():
@@ -227,31 +250,44 @@ class Gateway:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody hears it
         if size > LONGEST_BODY:
-            return _error(413, "request_too_large", f"expected at most {LONGEST_BODY} bytes, got {size}")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, access._answer, bytes(body))
+            return error(413, "request_too_large", f"expected at most {LONGEST_BODY} bytes, got {size}")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, access.serve, how(access), bytes(body))
 
     async def _models(self, request: Request) -> Response:
-        access = self._access(request)
+        access = self.access(request)
         if access is None:
-            return _unknown_token()
-        model = {"id": access.client.model, "object": "model", "created": 0, "owned_by": "opto_gym"}
-        return _json(200, {"object": "list", "data": [model]})
+            return unknown_token()
+        models = [access.client.model] if access.client else []
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "opto_gym"} for name in models]
+        return in_json(200, {"object": "list", "data": data})
 
     async def _not_served(self, request: Request) -> Response:
-        if self._access(request) is None:
-            return _unknown_token()
-        return _error(400, "not_served", f"expected {_SERVED}, got {request.method} {request.url.path[:100]}")
+        if self.access(request) is None:
+            return unknown_token()
+        served = {route.path: "POST" if "POST" in (route.methods or ()) else "GET" for route in self.routes()}
+        path = request.url.path
+        names = ", ".join(f"{method} {name}" for name, method in served.items())
+        status = 405 if path in served else 400  # not 404, which a package may take for a model that is still loading
+        return error(status, "not_served", f"expected {names}, got {request.method} {path[:100]}")
 
 
-def _unknown_token() -> Response:
-    return _error(401, "invalid_api_key", "expected the token of a trial that runs, as Authorization: Bearer TOKEN")
+def unknown_token() -> Response:
+    """The answer to a request without a valid token."""
+    return error(401, "invalid_api_key", "expected the token of a trial that runs, as Authorization: Bearer TOKEN")
 
 
-def _error(status: int, code: str, message: str) -> Response:
+def invalid(expected: str, e: Exception) -> Response:
+    """The answer to a body that is not what was expected; msgspec's errors are ValueErrors."""
+    said = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)[:300]
+    return error(400, "invalid_request", f"expected {expected} as JSON: {said}")
+
+
+def error(status: int, code: str, message: str) -> Response:
     """An error object as OpenAI's endpoint sends it."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return _json(status, {"error": {"message": message, "type": kind, "param": None, "code": code}})
+    return in_json(status, {"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-def _json(status: int, data: Any) -> Response:
+def in_json(status: int, data: Any) -> Response:
+    """Data as JSON, in ASCII: a lone surrogate is written out."""
     return Response(json.dumps(data), status, media_type="application/json")

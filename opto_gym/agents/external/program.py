@@ -1,0 +1,59 @@
+"""Any program as an optimizer, in any language: it speaks the protocol of docs/protocol.md."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...errors import OptoGymError
+from .base import External
+
+
+class Program(External):
+    """A program that asks the oracle alone.
+
+    Its environment variables ``OPTO_GYM_URL`` and ``OPTO_GYM_TOKEN`` say where, see docs/protocol.md. Its working
+    folder is an empty one; files that the command names are found from where opto_gym was started.
+
+    Needs ``pip install 'opto-gym[external]'``.
+
+    Args:
+        command: The command line, such as ``"node climb.mjs"``.
+        settings: `External`'s: ``memory``, ``patience``.
+
+    Raises:
+        OptoGymError: If there is no such command.
+    """
+
+    kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(("Number", "Choice", "Permutation", "Prompt", "Code"), "native")
+
+    def __init__(self, *, command: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._words = [str(Path(word).absolute()) if Path(word).is_file() else word for word in shlex.split(command)]
+        if not self._words or shutil.which(self._words[0]) is None:
+            raise OptoGymError(f"{type(self).__name__} expected a command that this machine has, got {command!r}")
+
+    @classmethod
+    def files(cls, **settings: Any) -> Sequence[Path]:
+        """The files that the command names."""
+        return [Path(word) for word in shlex.split(settings["command"]) if Path(word).is_file()]
+
+    def command(self) -> Sequence[str]:
+        """The command's words."""
+        return self._words
+
+
+class ModelProgram(Program):
+    """A program that asks a model, too: ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` are set for it.
+
+    Needs ``pip install 'opto-gym[external]'``.
+
+    Args:
+        command: As for `Program`.
+        settings: `External`'s: ``model``, ``base_url``, ``memory``, ``patience``.
+    """
+
+    uses_model: ClassVar[bool] = True

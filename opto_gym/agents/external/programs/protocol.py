@@ -1,0 +1,110 @@
+"""The program's side of the protocol, for Python without opto_gym: the standard library alone.
+
+A program that opto_gym starts finds its trial in the environment (``OPTO_GYM_URL``, ``OPTO_GYM_TOKEN``), asks its model
+with any OpenAI-compatible client (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``), and its oracle as `Trial` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+
+
+class Spent(Exception):
+    """The budget holds no further evaluation: end."""
+
+
+class Trial:
+    """The trial that this process works on.
+
+    Attributes:
+        url: The server's, which is OpenAI's base URL too.
+        token: OpenAI's key and the oracle's.
+        model: The model's name, or None.
+        seed: For all random choices.
+        settings: What the agent was given.
+        problem: Objective, parameters and their spaces, as plain data.
+        parameters: The problem's, by name.
+        start: The evaluation of the start values.
+    """
+
+    def __init__(self) -> None:
+        self.url, self.token = os.environ["OPTO_GYM_URL"], os.environ["OPTO_GYM_TOKEN"]
+        # no proxy: the server is on this machine
+        self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        task = self._ask("/task")
+        self.model, self.seed, self.settings = task["model"], task["seed"], task["settings"]
+        self.problem, self.start = task["problem"], task["start"]
+        self.parameters = {p["name"]: p for p in self.problem["parameters"]}
+
+    def kind(self, name: str) -> str:
+        """A parameter's kind: ``Number``, ``Choice``, ``Permutation``, ``Prompt`` or ``Code``."""
+        return str(self.parameters[name]["space"]["kind"])
+
+    def texts(self) -> dict[str, str]:
+        """The start values as texts."""
+        start = {name: p["start"] for name, p in self.parameters.items()}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in start.items()}
+
+    def evaluate(
+        self,
+        parameters: dict[str, Any],
+        examples: list[int] | None = None,
+        split: str = "train",
+        *,
+        texts: bool = False,
+    ) -> dict[str, Any]:
+        """One oracle call: ``score``, ``reward``, ``rewards``, ``text``, ``trace``, ``graph``, ...
+
+        Args:
+            parameters: A value for each; bad ones are feedback.
+            examples: Indices into the split; None draws a batch.
+            split: ``train`` or ``val``.
+            texts: The values are texts, which the server reads.
+
+        Raises:
+            Spent: If the budget does not hold it.
+        """
+        asked = {"parameters": parameters, "examples": examples, "split": split, "texts": texts}
+        return self._ask("/evaluations", asked)  # type: ignore[no-any-return]
+
+    def recommend(self, parameters: dict[str, Any], *, texts: bool = False) -> None:
+        """Names the best parameters; without it, the best reward seen counts."""
+        self._ask("/recommendation", {"parameters": parameters, "texts": texts})
+
+    def invalid(self, reason: str) -> None:
+        """Notes that an answer of the model could not be used."""
+        self._ask("/invalid-answers", {"reason": reason})
+
+    def _ask(self, path: str, data: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        body = None if data is None else json.dumps(data).encode()
+        try:
+            with self._http.open(urllib.request.Request(self.url + path, body, headers)) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as e:
+            error = json.loads(e.read())["error"]
+            if error["code"] == "budget_exhausted":
+                raise Spent(error["message"]) from None
+            raise RuntimeError(f"{path}: {error['code']}: {error['message']}") from None
+        return json.loads(text) if text else None
+
+
+def run(program: Any) -> None:
+    """Runs ``program(trial)``; the end of the budget ends it well, and so does the end of opto_gym."""
+
+    def end_with_parent() -> None:
+        while os.read(0, 1):  # ends when opto_gym is gone, killed or not
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        program(Trial())
+    except Spent:
+        pass
