@@ -11,7 +11,9 @@ import pytest
 
 import opto_gym
 from opto_gym import optim, trace
+from opto_gym.agents.external import install
 from opto_gym.errors import TraceError
+from tests.external import needs_packages
 from tests.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
@@ -122,7 +124,8 @@ def test_the_listing_on_the_embedded_model():
     assert len(listing().main(steps=1, model="local", max_tokens=150, prompt_budget=1000)) == 1
 
 
-@pytest.mark.skipif("TRACE_OPT_PYTHON" not in os.environ, reason="TRACE_OPT_PYTHON names no python with trace-opt")
+@pytest.mark.slow
+@needs_packages
 def test_the_listing_runs_on_trace_opt_with_other_imports(tmp_path):
     text = LISTING.read_text()
     imports = re.search(r"from opto import trace\n.*?OptoPrime\n", text, re.DOTALL).group()
@@ -145,8 +148,6 @@ def test_the_listing_runs_on_trace_opt_with_other_imports(tmp_path):
             "TRACE_CUSTOMLLM_API_KEY": "none",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
-        done = subprocess.run(
-            [os.environ["TRACE_OPT_PYTHON"], str(path)], capture_output=True, text=True, env=env, check=False
-        )
+        done = subprocess.run([install.python(), path], capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr
     assert "Got " in done.stdout

@@ -1,20 +1,14 @@
-"""Our OptoPrime beside the real trace-opt: the same programs and answers through both.
-
-Runs where TRACE_OPT_PYTHON names a Python that has trace-opt with its optimizers (`make differential` makes one).
-"""
+"""Our OptoPrime and OPRO-Trace beside the real trace-opt's: the same programs and answers through both."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import json
-import os
 import random
 import re
-import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -22,16 +16,15 @@ import pytest
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, Parameter, Part, Permutation, Problem, Prompt, TraceFeedback, trace
 from tests.agents import trace_problems
+from tests.external import by_their_packages, needs_packages
 from tests.openai_server import OpenAIServer
 
-PROBLEMS, STEPS = 200, 3
+AGENTS, PROBLEMS, STEPS = ("OptoPrime", "OPRO-Trace"), 200, 3
 SPACES = {int: Number(integer=True), float: Number(), str: Prompt(), bool: Choice([True, False]), list: Permutation(3)}
 OBJECTIVE = "Make the output larger."
 SECTIONS = "Instruction|Code|Documentation|Variables|Constraints|Inputs|Others|Outputs|Feedback"
 
-pytestmark = pytest.mark.skipif(
-    "TRACE_OPT_PYTHON" not in os.environ, reason="TRACE_OPT_PYTHON names no python with trace-opt"
-)
+pytestmark = [pytest.mark.slow, needs_packages]
 
 
 def parameter(value, name, constraint):
@@ -44,26 +37,23 @@ def bundle(trainable=False):
     return trace.bundle(trainable=True, name="__code0") if trainable else trace.bundle
 
 
-def ours(case, server):
-    """The case's steps through our tracer and OptoPrime, as trace_opt_child.py gives them."""
+def ours(case, code, agent, server):
+    """The case's steps through our tracer and agent, as trace_opt_child.py gives them."""
     program = importlib.import_module(case["program"])
+    program.change.data = code  # all programs have this one
     parameters = program.parameters
     described = tuple(
         Parameter(n, Code("change(a)") if n == "__code0" else SPACES[type(p.data)], p.data)
         for n, p in parameters.items()
     )
-    problem = Problem("generated", {}, OBJECTIVE, described, (0.0, 1.0))
-    agent = opto_gym.make_agent(
-        "OptoPrime", model="fake", base_url=server.url, parser="compat", memory_size=case["memory"], prompt_budget=10**6
-    )
-    agent.reset(problem, seed=0)
+    agent.reset(Problem("generated", {}, OBJECTIVE, described, (0.0, 1.0)), seed=0)
     steps = []
     for step in case["steps"]:
         server.reply = step["answer"]
         try:
             output = program.forward()
-        except trace.ExecutionError:
-            break
+        except trace.ExecutionError as e:
+            output = e.exception_node
         graph = trace.backward(output, parameters.values())
         agent.invalid_answers.clear()
         values = agent.propose(TraceFeedback(graph, Feedback(0.0, (Part("reward", step["feedback"]),))))
@@ -77,36 +67,39 @@ def ours(case, server):
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
-    """(case, trace-opt's steps, ours) of each problem."""
+    """(case, trace-opt's steps, ours) of each problem, by agent; each agent has problems of its own."""
     folder = tmp_path_factory.mktemp("programs")
+    (folder / "operators.py").write_text(trace_problems.LIBRARY)
     made = []
-    for k in range(PROBLEMS):
+    for k in range(len(AGENTS) * PROBLEMS):
         rng = random.Random(k)
         names, source = trace_problems.program(rng)
         (folder / f"program_{k}.py").write_text(source)
         steps = [{"feedback": f"Too small by {rng.random()}.", "answer": trace_problems.answer(rng, names)}
                  for _ in range(STEPS)]  # fmt: skip
-        made.append({"program": f"program_{k}", "objective": OBJECTIVE, "memory": rng.randrange(3), "steps": steps})
-    child = subprocess.run(
-        [os.environ["TRACE_OPT_PYTHON"], str(Path(__file__).with_name("trace_opt_child.py"))],
-        input=json.dumps(made),
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr[-3000:]
-    theirs = json.loads(child.stdout.splitlines()[-1])
+        case = {"agent": AGENTS[k // PROBLEMS], "program": f"program_{k}", "objective": OBJECTIVE, "steps": steps}
+        made.append({**case, "memory": rng.randrange(3)})
+    theirs = by_their_packages("trace_opt_child.py", made, folder, PYTHONPATH=str(folder))
+    found = {name: [] for name in AGENTS}
     with pytest.MonkeyPatch.context() as patch, OpenAIServer() as server:
         patch.syspath_prepend(folder)
         patch.setitem(sys.modules, "traced", SimpleNamespace(bundle=bundle, node=trace.node, parameter=parameter))
-        return [(case, steps, ours(case, server)) for case, steps in zip(made, theirs, strict=True)]
+        settings = {"model": "fake", "base_url": server.url, "parser": "compat", "prompt_budget": 10**6}
+        opro = opto_gym.make_agent("OPRO-Trace", **settings)
+        primes = [opto_gym.make_agent("OptoPrime", memory_size=size, **settings) for size in range(3)]
+        code = importlib.import_module("operators").change.data
+        for case, steps in zip(made, theirs, strict=True):
+            agent = opro if case["agent"] == "OPRO-Trace" else primes[case["memory"]]
+            found[case["agent"]].append((case, steps, ours(case, code, agent, server)))
+    return found
 
 
 # ---------------------------------------------------------------- what a prompt says, whoever words it
 NAMED = ("base0", "text0")  # inputs to which the programs give names
 LITERAL = r"(int|float|str|bool|list|a|b)\d+"  # a literal is an input there, named by its type or its argument
 OPERATORS = {"Add": "add", "Sub": "subtract", "Mult": "multiply"}
+ERROR = r"(\w+) (?:raised this|raises an exception|has an error)"  # an error's documentation
+LINE = r"( \[line \d+: .*\]| \(<string>, line \d+\))$"  # where an error was, at the end of what it says
 
 
 def entries(section):
@@ -115,10 +108,18 @@ def entries(section):
     return {found[k + 1]: (found[k], found[k + 2].strip("\n")) for k in range(0, len(found), 3)}
 
 
+def past(user):
+    """The (variables, feedback) of earlier steps in a prompt, in order."""
+    decode = json.JSONDecoder().raw_decode
+    found = [decode(user, m.start())[0] for m in re.finditer(r'^\{\s*"variables"', user, re.MULTILINE)]
+    return [(one["variables"], one["feedback"]) for one in found]
+
+
 class Said:
     """What a prompt says, in words that are neither library's: a computed value is named by how it came to be."""
 
-    def __init__(self, user):
+    def __init__(self, user, quoted):
+        self.quoted = quoted  # texts are in ours
         head = re.split(r"^(?:====+|Your answer:|Earlier variables.*|Below are .*)$", user.strip(), flags=re.MULTILINE)
         run = next(part for part in head if "#Feedback" in part)
         parts = re.split(f"^#({SECTIONS})$", run, flags=re.MULTILINE)[1:]
@@ -126,7 +127,10 @@ class Said:
         self.inputs = entries(s.get("Inputs", ""))
         self.instruction, self.feedback = s["Instruction"], s["Feedback"]
         self.variables = {n: (kind, text.strip()) for n, (kind, text) in entries(s["Variables"]).items()}
-        lines = [ast.parse(line).body[0] for line in s["Code"].splitlines()]
+        self.documentation = dict(re.findall(r"^\[(\w+)\] (.*?)\.*$", s.get("Documentation", ""), re.MULTILINE))
+        lines = [ast.parse(self.python(line)).body[0] for line in s["Code"].splitlines()]
+        raised = [(n, found[1]) for n, text in self.documentation.items() if (found := re.search(ERROR, text))]
+        self.raised = {self.documentation.pop(name) and operator for name, operator in raised}
         self.computed = {line.targets[0].id: line.value for line in lines}
         self.calls = Counter(self.tree(name) for name in self.computed)
         self.others = Counter((self.tree(n), *v) for n, v in self.plain(s.get("Others", "")).items())
@@ -136,18 +140,28 @@ class Said:
         self.leaves = Counter(v for n, v in inputs.items() if n not in NAMED and not re.fullmatch(LITERAL, n))
         shown = self.plain("\n".join([s.get("Others", ""), s["Outputs"]]))
         self.computed_values = self.leaves + Counter(shown.values())
-        self.documentation = dict(re.findall(r"^\[(\w+)\] (.*?)\.*$", s.get("Documentation", ""), re.MULTILINE))
         self.constraints = {n: text for n, (_, text) in entries(s.get("Constraints", "")).items()}
-        decode = json.JSONDecoder().raw_decode
-        past = [decode(user, m.start())[0] for m in re.finditer(r'^\{\s*"variables"', user, re.MULTILINE)]
-        self.past = [(p["variables"], p["feedback"]) for p in past]
+        self.result = next((text for _, text in self.plain(s["Outputs"]).values()), None)
+        self.past = past(user)
+
+    def python(self, line):
+        """A line of code; that of an error says here after which arguments, and the documentation where."""
+        if (error := re.fullmatch(r"(\w+?)(\d+) = error after \((.*)\)", line)) is None:
+            return line
+        operator = re.match(r"(\w+) raised this", self.documentation[error[1]])[1]
+        operator = {"sub": "subtract", "mul": "multiply"}.get(operator, operator)
+        arguments = error[3].removeprefix("__code0").removeprefix(", ") if operator == "__code0" else error[3]
+        return f"{error[1]}{error[2]} = {operator}({arguments})"
 
     def plain(self, section):
-        """Entries, a quoted text without its quotes."""
+        """Entries, a quoted text without its quotes, an error without its place."""
         found = entries(section)
         for name, (kind, text) in found.items():
-            if kind == "str" and text[:1] in ("'", '"'):
-                found[name] = (kind, ast.literal_eval(text))
+            if self.quoted and kind == "str" and text[:1] in ("'", '"'):
+                text = ast.literal_eval(text).strip("\n")
+            if re.match(r"\(\w+\) ", text):
+                kind, text = "str", re.sub(LINE, "", text)
+            found[name] = (kind, text)
         return found
 
     def tree(self, at):
@@ -172,27 +186,58 @@ class Said:
         return f"({ast.literal_eval(at)!r})"
 
 
+@pytest.fixture(scope="module")
 def prompts(cases):
-    """(program, what trace-opt's prompt says, what ours says) of each step."""
-    for case, theirs, own in cases:
-        for a, b in zip(theirs, own, strict=True):
-            yield case["program"], Said(a["user"]), Said(b["user"])
+    """(program, what trace-opt's prompt says, what ours says) of each of OptoPrime's steps."""
+    return [
+        (case["program"], Said(a["user"], quoted=False), Said(b["user"], quoted=True))
+        for case, theirs, own in cases["OptoPrime"]
+        for a, b in zip(theirs, own, strict=True)
+    ]
 
 
-def test_both_go_equally_far(cases):
-    assert [len(theirs) for _, theirs, _ in cases] == [len(own) for _, _, own in cases]
-    assert sum(len(theirs) for _, theirs, _ in cases) > 2 * PROBLEMS
+# where the code defines no function of any name
+NO_FUNCTION = (
+    "(AttributeError) 'NoneType' object has no attribute 'group'",
+    "(NameError) the code defines no function 'change'",
+)
 
 
-@pytest.mark.parametrize("part", ["instruction", "feedback", "given", "computed_values"])
-def test_the_prompts_say_the_same(cases, part):
-    for program, a, b in prompts(cases):
+def reached(prompts):
+    """Those of runs to whose end a parameter led; of an error to which none led trace-opt does not show the feedback."""
+    return [step for step in prompts if step[1].result is not None]
+
+
+def compiled(prompts):
+    """Those of runs in which the code parameter compiled, too; else trace-opt shows nothing of the run but it."""
+    return [step for step in reached(prompts) if not any(n.startswith("exception___code") for n in step[1].computed)]
+
+
+@pytest.mark.parametrize("part", ["instruction", "feedback", "result"])
+def test_the_prompts_say_the_same_of_the_end(prompts, part):
+    for program, a, b in reached(prompts):
+        said = getattr(a, part), getattr(b, part)
+        assert said == NO_FUNCTION or said[0] == said[1], program
+
+
+def test_the_runs_end_in_every_way(prompts):
+    errors = Counter(re.match(r"\((\w+)\) |", b.result)[1] for _, _, b in prompts)
+    unreached = [(a, b) for _, a, b in prompts if a.result is None]
+    print(f"\n{len(prompts)} updates of OptoPrime, {len(unreached)} where no parameter led to the end: {dict(errors)}")
+    assert len(prompts) == PROBLEMS * STEPS
+    assert {"SyntaxError", "TypeError", "ValueError", "IndexError", None} <= errors.keys()
+    assert all(a.feedback == "None" and not a.variables and b.variables for a, b in unreached)
+
+
+@pytest.mark.parametrize("part", ["given", "computed_values"])
+def test_the_prompts_show_the_same_values(prompts, part):
+    for program, a, b in compiled(prompts):
         assert getattr(a, part) == getattr(b, part), program
 
 
-def test_the_prompts_say_the_same_of_the_run(cases):
+def test_the_prompts_say_the_same_of_the_run(prompts):
     compared = misplaced = fixed = 0
-    for program, a, b in prompts(cases):
+    for program, a, b in compiled(prompts):
         # Two differences. Where a call has arguments of descending depth, trace-opt merges lists that are not sorted;
         # it then takes a computed value for a fixed input, and does not show its call. And it shows the call of a value
         # that depends on no parameter, where all that it was computed from happens to be shown.
@@ -202,22 +247,24 @@ def test_the_prompts_say_the_same_of_the_run(cases):
             continue
         compared += 1
         assert (a.calls, a.others, a.outputs) == (b.calls, b.others, b.outputs), program
-        assert b.documentation.items() - {("__code0", "Changes a")} <= a.documentation.items(), program
+        # of the operator that raised trace-opt shows no description, even where it was called before
+        shown = {item for item in b.documentation.items() if item[0] not in {"__code0", *b.raised}}
+        assert shown <= a.documentation.items(), program
         assert a.documentation.keys() - b.documentation.keys() <= {"eval", "neg", "getitem", *OPERATORS.values()}
     print(f"\n{compared} steps with the same calls; in {misplaced} trace-opt takes computed values for inputs")
-    print(f"in {fixed} it shows calls that no parameter reaches")
+    print(f"in {fixed} it shows calls that no parameter reaches; in {len(prompts) - len(compiled(prompts))} no run")
     assert compared > 4 * (misplaced + fixed)
 
 
-def test_the_prompts_show_the_same_variables(cases):
-    for program, a, b in prompts(cases):
+def test_the_prompts_show_the_same_variables(prompts):
+    for program, a, b in compiled(prompts):
         assert a.variables.items() <= b.variables.items(), program
         unreached = b.variables.keys() - a.variables.keys()  # ours shows them too
         assert not any(name in call for name in unreached for call in b.calls)
 
 
-def test_the_prompts_say_the_same_constraints(cases):
-    for program, a, b in prompts(cases):
+def test_the_prompts_say_the_same_constraints(prompts):
+    for program, a, b in prompts:
         for name, text in a.constraints.items():
             if name == "__code0":  # theirs shows the head with its docstring
                 assert "def change(a)" in text
@@ -227,14 +274,28 @@ def test_the_prompts_say_the_same_constraints(cases):
         assert b.constraints.keys() - a.constraints.keys() <= b.variables.keys() - a.variables.keys()
 
 
-def test_the_memories_are_the_same(cases):
+def test_the_memories_are_the_same(prompts):
     seen = 0
-    for program, a, b in prompts(cases):
-        assert [feedback for _, feedback in a.past] == [feedback for _, feedback in b.past], program
-        for (variables, _), (kept, _) in zip(a.past, b.past, strict=True):
-            assert plain(variables).items() <= plain(kept).items(), program
-            seen += 1
+    for program, a, b in prompts:
+        seen += same_past(a.past, b.past, program)
     assert seen > PROBLEMS / 2
+
+
+def test_opro_shows_the_same_history(cases):
+    for case, theirs, own in cases["OPRO-Trace"]:
+        for k, (a, b) in enumerate(zip(theirs, own, strict=True)):
+            assert OBJECTIVE in a["user"]
+            assert OBJECTIVE in b["user"]
+            assert same_past(past(a["user"]), past(b["user"]), case["program"]) == k + 1
+            assert past(b["user"])[-1][1] == case["steps"][k]["feedback"]  # the oldest first
+
+
+def same_past(theirs, own, program):
+    """Checks that two histories say the same; gives their length."""
+    for (variables, feedback), (kept, said) in zip(theirs, own, strict=True):
+        assert feedback == said or (feedback is None and not variables), program
+        assert plain(variables).items() <= plain(kept).items(), program  # ours has those that nothing reached too
+    return len(own)
 
 
 def plain(values):
@@ -242,20 +303,22 @@ def plain(values):
     return {name: (type(v), v.rstrip("\n") if isinstance(v, str) else repr(v)) for name, v in values.items()}
 
 
-def test_the_updated_parameters_are_the_same(cases):
-    for case, theirs, own in cases:
-        for step, a, b in zip(case["steps"], theirs, own, strict=False):
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_updated_parameters_are_the_same(cases, agent):
+    for case, theirs, own in cases[agent]:
+        for step, a, b in zip(case["steps"], theirs, own, strict=True):
             assert plain(a["values"]) == plain(b["values"]), (case["program"], step["answer"])
 
 
-def test_the_same_answers_raise(cases):
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_same_answers_raise(cases, agent):
     kinds = Counter()
-    for case, theirs, own in cases:
-        for step, a, b in zip(case["steps"], theirs, own, strict=False):
+    for case, theirs, own in cases[agent]:
+        for step, a, b in zip(case["steps"], theirs, own, strict=True):
             raised = re.match(r"trace-opt raises (\w+)|the answer has no text", b["said"])
             assert a["raised"] == (raised and (raised[1] or "TypeError")), (case["program"], step["answer"])
             kinds[a["raised"] or b["said"][:22] or "taken"] += 1
-    print(dict(kinds))
+    print(f"\n{agent}: {dict(kinds)}")
     assert {"TypeError", "AttributeError", "OverflowError", "trace-opt finds no sug", "trace-opt drops the va"} < set(
         kinds
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-HEAD = '''from traced import bundle, node, parameter  # one library's or the other's
+LIBRARY = '''from traced import bundle, node, parameter  # one library's or the other's
 
 
 @bundle()
@@ -32,13 +32,20 @@ def label(text, a):
     return f"{text}: {a}"
 
 
+@bundle()
+def strict(a):
+    """Passes small numbers on."""
+    if a > 9:
+        raise ValueError(f"{a} is too large")
+    return a
+
+
 @bundle(trainable=True)
 def change(a):
     """Changes a."""
     return a + 1
-
-
 '''
+"""The module ``operators``, for all programs: trace-opt takes 50 ms to make them."""
 STARTS = {
     "count": (3, "a whole number"),
     "size": (2.5, None),
@@ -62,6 +69,8 @@ CODE += [
     ["def"],
     "lambda a: a",
     "def change(a):\n\treturn {'a': a}['a']",
+    "def change(a):\n    b = a\n    return b['x']",
+    "def change(a):\n    raise ValueError(f'no {a}')",
 ]
 
 
@@ -90,7 +99,15 @@ def program(rng: random.Random) -> tuple[list[str], str]:
         )  # trace-opt breaks where a value is used twice in a call
         if a.isdigit():
             a, b = b, a
-        kinds = [f"combine({a}, {b})", f"{a} + {b}", f"{a} * {b}", f"{a} - {b}", f"-{a}", f"change({a})"]
+        kinds = [
+            f"combine({a}, {b})",
+            f"{a} + {b}",
+            f"{a} * {b}",
+            f"{a} - {b}",
+            f"-{a}",
+            f"change({a})",
+            f"strict({a})",
+        ]
         say(rng.choice(kinds), numbers)
     say(f"combine({numbers[-1]} - 1, {rng.choice(roots)})", numbers)  # so that a parameter reaches the output
     output = numbers[-1]
@@ -98,8 +115,9 @@ def program(rng: random.Random) -> tuple[list[str], str]:
         say(f"label({rng.choice(texts)}, {output})", texts)
         output = texts[-1]
     given = ", ".join([*(f'"{n}0": {n}' for n in names), '"__code0": change'])
+    lines = ["from operators import *", "", *lines]
     lines += [f"parameters = {{{given}}}", "", "", "def forward():", *(f"    {call}" for call in calls)]
-    return [*(f"{n}0" for n in names), "__code0"], HEAD + "\n".join([*lines, f"    return {output}", ""])
+    return [*(f"{n}0" for n in names), "__code0"], "\n".join([*lines, f"    return {output}", ""])
 
 
 def answer(rng: random.Random, names: list[str]) -> str | None:
