@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import gymnasium as gym
@@ -33,6 +34,9 @@ class RecordedOracle:
         replay: Evaluate everything again and compare it with the record.
         on_call: Called after each call with its line, in the calling thread.
         notes: Gives, and forgets, the reasons of unusable answers since the last call.
+
+    Attributes:
+        recorded: The parameters of the calls on record, in order.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class RecordedOracle:
         self._lock = threading.Lock()
         self._recorded = {(line["key"], line["n"]): line for line in folder.steps()}
         self._numbers = {line["call"] for line in self._recorded.values()}
+        self.recorded = [line["parameters"] for line in sorted(folder.steps(), key=itemgetter("call")) if line["call"]]
         self._seen: dict[str, int] = {}
         self._calls, self._last_metrics = 0, None
         self._solved = False

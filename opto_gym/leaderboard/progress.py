@@ -21,10 +21,14 @@ class Progress:
         done: How many are done already.
         calls: Oracle calls by trial, where that is its budget.
         show: False for silence.
+        bar: Whether a bar may be drawn: not where somebody types in the terminal.
     """
 
-    def __init__(self, trials: int, done: int, calls: Mapping[str, float | None], show: bool) -> None:
+    def __init__(
+        self, trials: int, done: int, calls: Mapping[str, float | None], show: bool, *, bar: bool = True
+    ) -> None:
         self.trials, self.done, self.each, self.show = trials, done, calls, show
+        self._draws = show and bar and sys.stderr.isatty()
         self._lock = threading.Lock()
         self._calls = self._tokens = self._failed = 0
         self._in_flight: dict[str, int] = {}
@@ -34,7 +38,7 @@ class Progress:
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        if self.show and sys.stderr.isatty():
+        if self._draws:
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import registration
+from ..agents.human import check_terminal
 from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..extras import require
 from ..llm import LIMITS, Budget, Reservation, local, price_of
@@ -323,8 +324,13 @@ def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
             todo[name] = spec
     if any("local" in (spec.optimizer_model, spec.task_model) for spec in todo.values()):
         local.server()  # before any trial: its start stops all threads for a second, which a time limit would feel
+    person = any(registration.agent_class(spec.agent).in_terminal for spec in todo.values())
+    if person:
+        check_terminal()
+        if jobs > 1:
+            raise ValueError(f"a person does one trial at a time: expected 1 job, got {jobs}")
     calls = {trial: plan.limits[trial].get("oracle_calls") for trial in plan.specs}
-    with Progress(len(plan.specs), len(done), calls, show) as progress:
+    with Progress(len(plan.specs), len(done), calls, show, bar=not person) as progress:
         for env, agent, why in plan.skipped:
             progress.say(f"skipped {agent} on {env}: {why}")
         trials = {
@@ -355,7 +361,9 @@ def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
                 stop.set()
                 for future in futures:
                     future.cancel()
-                progress.say("stopping after the calls in flight")
+                progress.say(
+                    "stopping: leave the prompt with Ctrl-D" if person else "stopping after the calls in flight"
+                )
                 raise
     order = list(plan.specs)
     return RunResult(folder.path, tuple(sorted(done, key=lambda o: order.index(o.trial))), plan.skipped)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import math
 import re
+import sys
 
 import pytest
 
 import opto_gym
 from opto_gym.agents.base import Agent
+from opto_gym.agents.external.base import External
 from opto_gym.baselines.adam import Adam
 from opto_gym.baselines.blame import BlameGraph
 from opto_gym.baselines.locks import LockGraph
@@ -25,7 +28,8 @@ from opto_gym.wrappers import ScalarOnly
 from tests.openai_server import OpenAIServer
 from tests.tasks import Mixed, Valley
 
-AGENTS = opto_gym.registered_agents()
+# programs in processes of their own have a contract of their own, in test_external.py
+AGENTS = [name for name in opto_gym.registered_agents() if not issubclass(agent_class(name), External)]
 READERS = (Adam, LeastSquares, SCATS, Tour, LockGraph, BlameGraph, FewShot)
 """Agents that are nothing without the graph."""
 TASKS = [
@@ -42,7 +46,7 @@ class Oracle:
     """An oracle for tests: so many calls."""
 
     def __init__(self, env, calls):
-        self.env, self.left, self.seen, self.budget = env, calls, [], Budget()
+        self.env, self.left, self.seen, self.budget, self.recorded = env, calls, [], Budget(), ()
         self.start = env.evaluate(env.problem.start, seed=0).observation
 
     @property
@@ -75,10 +79,19 @@ def questions(server):
     return env
 
 
+class Typed(io.StringIO):
+    """What somebody types in a terminal."""
+
+    def isatty(self):
+        return True
+
+
 @pytest.fixture(params=AGENTS)
-def made(request, server):
+def made(request, server, monkeypatch):
     """(a way to make the agent, an environment that it can work on)."""
     cls = agent_class(request.param)
+    if cls.in_terminal:  # the real terminal is in test_human.py
+        monkeypatch.setattr(sys, "stdin", Typed("start\nrun\n" * 100))
     keywords = {"model": "fake", "base_url": server.url} if cls.uses_model else {}
     tasks = [Mixed(), *(opto_gym.make(name).unwrapped for name in TASKS), questions(server)]
     env = next(t for t in tasks if cls.why_not(t.problem) is None)
