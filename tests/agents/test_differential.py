@@ -204,7 +204,7 @@ NO_FUNCTION = (
 
 
 def reached(prompts):
-    """Those of runs to whose end a parameter led; of an error to which none led trace-opt does not show the feedback."""
+    """Those of runs to whose end a parameter led; where none led to an error, trace-opt does not show the feedback."""
     return [step for step in prompts if step[1].result is not None]
 
 
