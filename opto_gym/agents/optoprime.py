@@ -73,7 +73,8 @@ class OptoPrime(ModelAgent):
     tags for each variable, in which code stands as it is. It can't be constrained.
 
     Args:
-        memory_size: How many past (variables, feedback) the prompt shows, oldest first; the paper uses 0, 5 and 10.
+        memory_size: How many past (variables, feedback) the prompt shows, oldest first. The paper has 5 on the traffic
+            lights, 10 on Meta-World and none elsewhere; its program's default is none.
         parser: ``"tolerant"`` or ``"compat"``.
         form: ``"json"`` or ``"tags"``.
         settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,000 or more),

@@ -30,8 +30,9 @@ code, and select the one that the instruction and the feedback ask for. Answer w
 class NoMem(OptoPrime):
     """OptoPrime that is shown nothing of the past, whatever its ``memory_size``: an ablation of its paper.
 
-    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5. `OptoPrime` at its default,
-    ``memory_size=0``, does the same: this is the name to compare one with a memory with.
+    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5: there it is compared with an
+    OptoPrime whose ``memory_size`` is 5 on the traffic lights and 10 on Meta-World. `OptoPrime` at its default, which
+    is the published program's, has no memory either and makes the same trials as this.
 
     Args:
         settings: `OptoPrime`'s.

@@ -95,11 +95,16 @@ class FewShot(PromptAgent):
 def examples_in(observation: TraceFeedback) -> dict[str, str]:
     """The questions of an observation with the right answers that its feedback tells.
 
+    A batch's questions come in the order of its examples. Where there is not one for each, none is told: they could not
+    be matched.
+
     Raises:
         OptoGymError: If the questions are masked, or only a score is left.
     """
     graph, feedback = observation
     check_graph("FewShot", graph, "inputs")
     questions = [str(n.value) for n in graph.nodes if graph.operators[n.operator].name == "question"]
+    output = graph.nodes[graph.output]
+    batch = len(output.inputs) if graph.operators[output.operator].name == "batch" else 1
     told = {part.example or 0: m[1] for part in feedback.parts if (m := _TARGET.match(part.content))}
-    return {q: told[k] for k, q in enumerate(questions) if k in told}
+    return {q: told[k] for k, q in enumerate(questions) if k in told} if len(questions) == batch else {}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 import opto_gym
+from opto_gym import Feedback, Part, TraceFeedback, trace
 from opto_gym.baselines.prompting import STEP_BY_STEP, examples_in
 from opto_gym.errors import OptoGymError
 from opto_gym.wrappers import MaskGraph
@@ -73,6 +74,18 @@ def test_few_shot_needs_the_feedback_that_tells_answers():
     env = opto_gym.make(NAMES[0], data="sample", feedback=["hindsight_negative"])
     assert proposals(opto_gym.make_agent("FewShot"), env, 2) == [env.unwrapped.problem.start] * 2
     assert examples_in(env.unwrapped.last.observation) == {}
+
+
+def test_few_shot_takes_no_question_for_another_s():
+    prompt = trace.parameter("Answer.", "system_prompt")
+    asked = [prompt + trace.node(text, "question") for text in ("One?", "Two?")]
+    said = tuple(Part("hindsight_negative", f"The right answer is {k + 1}", example=k) for k in range(2))
+
+    def examples(*outputs):
+        return examples_in(TraceFeedback(trace.backward(trace.batch(outputs), [prompt]), Feedback(0.0, said)))
+
+    assert examples(*asked) == {"One?": "1", "Two?": "2"}
+    assert examples(prompt + "unasked", asked[1]) == {}  # the one question is the second example's
 
 
 def test_few_shot_stops_where_the_prompt_is_full():
