@@ -72,15 +72,30 @@ def computed(graph: TraceGraph) -> list[int]:
 
 
 def folded(graph: TraceGraph, body: list[int]) -> list[int | Fold]:
-    """The computed nodes with the longest loop rolled up."""
-    period, rounds, start = repetition([graph.nodes[k].operator for k in body])
-    if rounds <= 4:
-        return list(body)
-    first, last = start + period, start + period * (rounds - 2)
-    return [*body[:first], Fold(period, body[first:last]), *body[last:]]
+    """The computed nodes with the loops of more than four rounds rolled up that hold at least a 32nd of them."""
+    operators = np.array([graph.nodes[k].operator for k in body])
+    plan: list[int | Fold] = []
+    waiting: list[tuple[int, int] | list[int | Fold]] = [
+        (0, len(body))
+    ]  # stretches to look at, and loops, from the end
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            plan += part
+            continue
+        begin, end = part
+        period, rounds, start = repetition(operators[begin:end])
+        if rounds <= 4 or 32 * period * rounds < len(body):
+            plan += body[begin:end]
+            continue
+        start += begin
+        first, last, after = start + period, start + period * (rounds - 2), start + period * rounds
+        loop: list[int | Fold] = [*body[start:first], Fold(period, body[first:last]), *body[last:after]]
+        waiting += [(after, end), loop, (begin, start)]
+    return plan
 
 
-def repetition(sequence: Sequence[int], longest: int = 40) -> tuple[int, int, int]:
+def repetition(sequence: Sequence[int] | np.ndarray, longest: int = 40) -> tuple[int, int, int]:
     """(period, rounds, start) of the repetition that covers most of the sequence; the shortest period of equals."""
     s = np.asarray(sequence)
     best = (0, 0, 0)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opto_gym.trace import PARTS, backward, batch, node, operator, parameter
+from opto_gym.trace.render import Fold, computed, folded
 
 LONG = st.sampled_from(["", "x", 'q"uote\n', "word " * 300, "\\", "a" * 30_000, "ü<b>&#;", "```", "%", "{}", "--> n0"])
 VALUES = st.one_of(
@@ -121,6 +122,25 @@ def test_loops_are_rolled_up():
     for picture in (graph.to_mermaid(), graph.to_graphviz()):
         assert "nodes of a loop" in picture
     assert len(graph.to_pseudocode()) < 3000
+
+
+def test_each_loop_is_rolled_up():
+    x = parameter(1, "x").node
+    for step in (lambda x: x + 1, lambda x: -(x * 3 - x) % 1009, lambda x: x // 1):
+        x = abs(x)
+        for _ in range(100):
+            x = step(x)
+    graph = backward(x)
+    code = graph.sections()["code"].splitlines()
+    assert [line for line in code if "more rounds" in line] == [
+        "# ... 97 more rounds of this operation, which gives add1..add97",
+        "# ... 97 more rounds of these 4 operations, which give mul1..mul97, sub1..sub97, neg1..neg97, mod1..mod97",
+        "# ... 96 more rounds of this operation, which gives floordiv1..floordiv96",
+    ]
+    assert len(code) == 3 + 4 + 13 + 4 + 1  # abs, three loops, the output
+    nodes = [k for item in folded(graph, computed(graph)) for k in (item.nodes if isinstance(item, Fold) else [item])]
+    assert nodes == computed(graph)
+    assert graph.to_mermaid().count("nodes of a loop") == graph.to_graphviz().count("nodes of a loop") == 3
 
 
 def test_short_values_of_a_loop_are_listed():
