@@ -32,7 +32,7 @@ class NoMem(OptoPrime):
 
     Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5: there it is compared with an
     OptoPrime whose ``memory_size`` is 5 on the traffic lights and 10 on Meta-World. `OptoPrime` at its default, which
-    is the published program's, has no memory either and makes the same trials as this.
+    is the published program's, has no memory either and asks the same as this.
 
     Args:
         settings: `OptoPrime`'s.

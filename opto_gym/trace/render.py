@@ -75,9 +75,8 @@ def folded(graph: TraceGraph, body: list[int]) -> list[int | Fold]:
     """The computed nodes with the loops of more than four rounds rolled up that hold at least a 32nd of them."""
     operators = np.array([graph.nodes[k].operator for k in body])
     plan: list[int | Fold] = []
-    waiting: list[tuple[int, int] | list[int | Fold]] = [
-        (0, len(body))
-    ]  # stretches to look at, and loops, from the end
+    # What comes after the plan, its begin last: stretches that have not been looked at, and loops.
+    waiting: list[tuple[int, int] | list[int | Fold]] = [(0, len(body))]
     while waiting:
         part = waiting.pop()
         if isinstance(part, list):
