@@ -81,7 +81,7 @@ def _objects(text: str) -> list[dict[str, Any]]:
     if "{" in text and "}" in text:
         candidates.append(text[text.index("{") : text.rindex("}") + 1])
     found = []
-    for c in candidates:
+    for c in (c for c in candidates if "{" in c):
         for read in (_DECODER.decode, _without_commas, _literal):
             try:
                 data = read(c)
