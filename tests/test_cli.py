@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import opto_gym
-from opto_gym.cli import _named, _pairs, main
+from opto_gym.cli import main
+from opto_gym.commands import _named, _pairs
 
 RUN = [
     "run",
