@@ -6,6 +6,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -33,11 +34,16 @@ def _value(text: str) -> Any:
 
 
 def _pairs(text: str) -> dict[str, Any]:
-    """``a=1,b=two`` as a dictionary; commas inside brackets do not part."""
-    parts, depth = [""], 0
+    """``a=1,b=two`` as a dictionary; commas inside brackets or a value in quotes do not part."""
+    parts, depth, quote = [""], 0, ""
     for c in text:
-        depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "'\"" and (depth or parts[-1].endswith("=")):
+            quote = c
+        else:
+            depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += c
@@ -51,9 +57,9 @@ def _pairs(text: str) -> dict[str, Any]:
 
 
 def _named(text: str) -> tuple[str, dict[str, Any]]:
-    """``Name``, ``module:Class``, each with ``:key=value,...``."""
-    head, colon, tail = text.rpartition(":")
-    return (head, _pairs(tail)) if colon and "=" in tail else (text, {})
+    """``Name`` or ``module:Class``, each with ``:key=value,...``; values may hold colons."""
+    found = re.fullmatch(r"([^:=]+(?::[^:=]+)?)(?::([^:=]+=.*))?", text, re.DOTALL)
+    return (found[1], _pairs(found[2] or "")) if found else (text, {})
 
 
 # ------------------------------------------------------------------ looking

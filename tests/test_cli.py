@@ -143,6 +143,19 @@ def test_arguments_of_environments_and_agents():
     assert _named("my.module:Agent") == ("my.module:Agent", {})
     assert _named("my.module:Agent:memory-size=5,name=x") == ("my.module:Agent", {"memory_size": 5, "name": "x"})
     assert _pairs("a=none,b=True,c=[1,2]") == {"a": None, "b": True, "c": [1, 2]}
+    assert _pairs("""a='it, "so',b=["x,y", ")"],c=don't,d=1""") == {
+        "a": 'it, "so', "b": ["x,y", ")"], "c": "don't", "d": 1,
+    }  # fmt: skip
+    assert _named("Program:command=node climb.mjs --up,memory=1") == (
+        "Program", {"command": "node climb.mjs --up", "memory": 1},
+    )  # fmt: skip
+    assert _named("Program:command='a b=1,2 \"c d\"',memory=1") == (
+        "Program", {"command": 'a b=1,2 "c d"', "memory": 1},
+    )  # fmt: skip
+    assert _named("m:Agent:base_url=http://127.0.0.1:80/v1?a=b") == (
+        "m:Agent",
+        {"base_url": "http://127.0.0.1:80/v1?a=b"},
+    )
 
 
 def test_no_command_shows_the_help(capsys):
