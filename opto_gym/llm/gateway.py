@@ -43,22 +43,28 @@ _Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class _Part(msgspec.Struct):
-    # of texts alone: what a picture costs can't be told before it is sent
+class TextPart(msgspec.Struct):
+    """A part of a message: text alone, since what a picture costs can't be told before it is sent."""
+
     type: Literal["text"]
     text: str
 
 
-class _Message(msgspec.Struct):
+class Message(msgspec.Struct):
+    """A message of a chat."""
+
     role: str
-    content: str | list[_Part] | None = None
+    content: str | list[TextPart] | None = None
 
 
 class ChatRequest(msgspec.Struct):
-    """What the gateway relies on. Other fields are passed on as they are, for the endpoint to judge."""
+    """What the gateway relies on. Other fields are passed on as they are, for the endpoint to judge.
+
+    `model` is the trial's. Streaming is refused.
+    """
 
     model: str
-    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
     n: Annotated[int, msgspec.Meta(ge=1, le=128)] | None = None
     max_tokens: _Tokens | None = None
     max_completion_tokens: _Tokens | None = None

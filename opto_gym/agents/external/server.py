@@ -1,7 +1,8 @@
 """The evaluation server: the trace oracle over HTTP beside the gateway, for optimizers in any language.
 
 One server, one token a trial: ``/v1/chat/completions`` asks the trial's model, ``/v1/evaluations`` its oracle. What
-both spend is in the trial's budget and record. docs/protocol.md describes the protocol, `openapi` is its document.
+both spend is in the trial's budget and record. docs/protocol.md describes the protocol; ``/openapi.json``, its document
+for programs, is `openapi`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -23,63 +24,11 @@ from ...llm import LIMITS, Client
 from ...llm.gateway import Access, Gateway, error, in_json, invalid, unknown_token
 from ..answers import Unusable, cast_value, recordable
 from ..base import Oracle, Values
+from .messages import EvaluationRequest, InvalidAnswer, Proposal
+from .openapi import openapi
 
 TRACE = 6_000
 """Characters of an evaluation's trace as pseudo-code."""
-
-
-class Proposal(msgspec.Struct, forbid_unknown_fields=True):
-    """A recommendation. Read as texts, a value is what the text says: "5.5" is 5.5 for a number."""
-
-    parameters: dict[str, Any]
-    texts: bool = False
-
-
-class EvaluationRequest(Proposal):
-    """Parameters, and the examples to try them on: indices into the split, or null for a batch that is drawn."""
-
-    examples: list[int] | None = None
-    split: Literal["train", "val"] = "train"
-
-
-class InvalidAnswer(msgspec.Struct, forbid_unknown_fields=True):
-    """Why an answer of the model could not be used."""
-
-    reason: str
-
-
-class Part(msgspec.Struct):
-    """One statement about an output, of one kind, about one example of the batch where there are several."""
-
-    kind: str
-    content: str
-    media: str
-    example: int | None
-
-
-class Evaluation(msgspec.Struct):
-    """What the oracle says: higher rewards are better; `text` is all parts in words; `left` is null where unlimited."""
-
-    score: float
-    reward: float
-    rewards: list[float]
-    success: bool
-    text: str
-    parts: list[Part]
-    trace: str
-    graph: dict[str, Any]
-    left: dict[str, float | None]
-    over: bool
-
-
-class Task(msgspec.Struct):
-    """The problem, the evaluation of its start values, the trial's seed and model, and what the optimizer was given."""
-
-    problem: dict[str, Any]
-    start: Evaluation
-    seed: int
-    model: str | None
-    settings: dict[str, Any]
 
 
 class Session(Access):
@@ -135,15 +84,15 @@ class Session(Access):
             size = self.problem.examples.get(asked.split)
             if size is None:
                 raise ValueError(f"expected a split of {list(self.problem.examples)}, got {asked.split!r}")
-            if asked.examples is not None and not all(0 <= k < size for k in asked.examples or [-1]):
-                raise ValueError(f"expected one or more examples from 0 to {size - 1}, got {str(asked.examples)[:100]}")
+            if asked.examples and max(asked.examples) >= size:
+                raise ValueError(f"expected examples from 0 to {size - 1}, got {str(max(asked.examples))[:100]}")
         except (ValueError, RecursionError) as e:
             return invalid("an evaluation request", e)
         self._still()
         try:
             said = self._said(self.oracle(parameters, asked.examples, asked.split))
         except Exception as e:
-            self.failure = e  # the author's, the record's or the task model's: whoever runs the program raises it
+            self.failure = self.failure or e  # the author's, the record's or the task model's
             return error(424, "trial_failed", f"{type(e).__name__}: {e}")
         finally:
             self.last = time.monotonic()
@@ -263,4 +212,4 @@ class EvaluationServer(Gateway):
         return await self.posted(request, lambda session: session.note)
 
     async def _openapi(self, request: Request) -> Response:
-        return in_json(200, {}) if self.access(request) else unknown_token()
+        return in_json(200, openapi()) if self.access(request) else unknown_token()

@@ -1,0 +1,134 @@
+"""The protocol for programs: an OpenAPI document, made of the structs that check the requests.
+
+The server gives it as ``/openapi.json``; ``scripts/make_openapi.py`` writes docs/openapi.json.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Literal
+
+import msgspec
+
+from ...llm.gateway import ChatRequest
+from .messages import Evaluation, EvaluationRequest, InvalidAnswer, Proposal, Task
+
+VERSION = "1"
+"""Of the protocol."""
+
+_REF = "#/components/schemas/{name}"
+
+_ANYWHERE = {
+    401: {"invalid_api_key": "no such token, or its trial has ended"},
+}
+_WITH_A_BODY = _ANYWHERE | {
+    400: {"invalid_request": "the body is not JSON or not what is expected; the message says where"},
+    413: {"request_too_large": "more than 16 MiB"},
+}
+_FAILS = {"trial_failed": "the environment or the record failed, and the trial fails with it"}
+_SPENT = {"budget_exhausted": "the budget can't hold the call; nothing was spent. End"}
+_EVALUATION = _WITH_A_BODY | {400: _SPENT | _WITH_A_BODY[400], 424: _FAILS}
+_CHAT = _WITH_A_BODY | {
+    400: _SPENT
+    | _WITH_A_BODY[400]
+    | {
+        "not_served": "streaming, or the trial has no model",
+        "context_length_exceeded": "the prompt is longer than the model's context",
+        "endpoint_refused": "the model's endpoint found the request wrong",
+    },
+    404: {"model_not_found": "another model than the trial's"},
+    424: _FAILS | {"endpoint_failed": "the model's endpoint gave no answer in all attempts"},
+    502: {"endpoint_failed": "an answer came, and was paid, but holds no completion"},
+}
+
+
+class Error(msgspec.Struct):
+    """What went wrong. `code` is for programs, `message` for people."""
+
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    param: None
+    code: str
+
+
+class Refusal(msgspec.Struct):
+    """OpenAI's error object."""
+
+    error: Error
+
+
+class Completion(msgspec.Struct):
+    """The endpoint's answer as it was sent, byte for byte; OpenAI documents its fields."""
+
+    choices: list[dict[str, Any]]
+
+
+class Model(msgspec.Struct):
+    """A model."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class Models(msgspec.Struct):
+    """The trial's one model, if it has one."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+def openapi() -> dict[str, Any]:
+    """The document, as plain data: requests, answers and errors of the gateway and the evaluation server."""
+    structs = (ChatRequest, EvaluationRequest, Proposal, InvalidAnswer, Task, Evaluation, Completion, Models, Refusal)
+    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    for schema in schemas.values():
+        schema["description"] = inspect.cleandoc(schema["description"])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "opto_gym",
+            "version": VERSION,
+            "description": "The model and the trace oracle of one trial, for an optimizer in any language.",
+        },
+        "paths": {
+            "/v1/chat/completions": {"post": _operation("Ask the trial's model", _CHAT, ChatRequest, Completion)},
+            "/v1/models": {"get": _operation("The trial's model", _ANYWHERE, None, Models)},
+            "/v1/task": {"get": _operation("What is to be optimized", _ANYWHERE, None, Task)},
+            "/v1/evaluations": {
+                "post": _operation("One oracle call, paid from the budget", _EVALUATION, EvaluationRequest, Evaluation)
+            },
+            "/v1/recommendation": {
+                "post": _operation("Name the best parameters; the last word counts", _WITH_A_BODY, Proposal)
+            },
+            "/v1/invalid-answers": {
+                "post": _operation("Note an answer of the model that was of no use", _WITH_A_BODY, InvalidAnswer)
+            },
+            "/openapi.json": {"get": _operation("This document", _ANYWHERE, None, dict)},
+        },
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"token": []}],
+    }
+
+
+def _operation(
+    summary: str, errors: dict[int, dict[str, str]], takes: type | None, gives: type | None = None
+) -> dict[str, Any]:
+    answers = (
+        {"200": {"description": "The answer", **_json(_schema(gives))}} if gives else {"204": {"description": "Noted"}}
+    )
+    for status, codes in sorted(errors.items()):
+        only = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
+        said = "\n".join(f"* `{code}`: {meaning}" for code, meaning in codes.items())
+        answers[str(status)] = {"description": said, **_json({"allOf": [_schema(Refusal), only]})}
+    body = {"requestBody": {"required": True, **_json(_schema(takes))}} if takes else {}
+    return {"summary": summary, **body, "responses": answers}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _schema(of: type) -> dict[str, Any]:
+    return {"type": "object"} if of is dict else {"$ref": _REF.format(name=of.__name__)}
