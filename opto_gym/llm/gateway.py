@@ -37,7 +37,6 @@ LONGEST_BODY = 16 * 2**20
 """Bytes of a request; a longer one is refused."""
 
 _CALLS_AT_ONCE = 256
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -94,7 +93,8 @@ class Access:
         self.base_url, self.token, self.client = gateway.base_url, secrets.token_urlsafe(32), client
         self.refused = 0
         self.spent: BudgetSpent | None = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.refusal: EndpointError | None = None
         self._gateway = gateway
         self._idle = threading.Condition()
         self._open, self._calls = True, 0
@@ -194,10 +194,11 @@ class Gateway:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        routes = [*self.routes(), Route("/{path:path}", self._not_served, methods=_METHODS)]
         # a page in a browser can make a name of its own point to loopback, but not change the Host that is sent
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-        app = Starlette(routes=routes, middleware=[hosts])
+        others = dict.fromkeys((404, 405), self._not_served)
+        app = Starlette(routes=self.routes(), middleware=[hosts], exception_handlers=others)
+        app.router.redirect_slashes = False
         # a client that stops in the middle of its request must not hold up the end
         settings: dict[str, Any] = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 2}
         self._server = uvicorn.Server(uvicorn.Config(app, **settings, lifespan="off", ws="none"))
@@ -267,14 +268,16 @@ class Gateway:
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "opto_gym"} for name in models]
         return in_json(200, {"object": "list", "data": data})
 
-    async def _not_served(self, request: Request) -> Response:
+    async def _not_served(self, request: Request, e: Exception) -> Response:
         if self.access(request) is None:
             return unknown_token()
         served = {route.path: "POST" if "POST" in (route.methods or ()) else "GET" for route in self.routes()}
         path = request.url.path
         names = ", ".join(f"{method} {name}" for name, method in served.items())
         status = 405 if path in served else 400  # not 404, which a package may take for a model that is still loading
-        return error(status, "not_served", f"expected {names}, got {request.method} {path[:100]}")
+        said = error(status, "not_served", f"expected {names}, got {request.method[:100]} {path[:100]}")
+        said.headers.update(getattr(e, "headers", None) or {})  # at 405, what is allowed
+        return said
 
 
 def unknown_token() -> Response:

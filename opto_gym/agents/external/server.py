@@ -91,7 +91,7 @@ class Session(Access):
         self._still()
         try:
             said = self._said(self.oracle(parameters, asked.examples, asked.split))
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             self.failure = self.failure or e  # the author's, the record's or the task model's
             return error(424, "trial_failed", f"{type(e).__name__}: {e}")
         finally:
