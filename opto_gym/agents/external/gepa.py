@@ -1,0 +1,78 @@
+"""gepa, the GEPA paper's own package.
+
+Agrawal et al., "GEPA: Reflective Prompt Evolution Can Outperform Reinforcement Learning", 2025;
+https://github.com/gepa-ai/gepa.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from ..base import at_least
+from .package import Package
+
+
+class GEPA(Package):
+    """GEPA as gepa 0.1.4 has it: a pool of candidates, each the best on some example, changed by reflection.
+
+    An evaluation of gepa's, a minibatch or all of val, is one oracle call. The reflection model reads the objective,
+    the parameter's description and constraint, the trace of the minibatch, and each example's reward and feedback; for
+    a prompt in gepa's default words, for other kinds in those of its ``optimize_anything``. Where a task has no val,
+    train takes its place. Parameters go in and come out as texts; if gepa finds no fence of backticks in an answer, it
+    takes all of it. It ends when the budget does, or when val is perfect.
+
+    Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
+
+    Args:
+        train_size: Examples of train that minibatches are made of, drawn by the seed; all where there are fewer.
+        val_size: Examples that each candidate of the pool is tried on, drawn likewise.
+        reflection_minibatch_size: Examples of a reflection.
+        candidate_selection_strategy: Which candidate is changed next.
+        module_selector: Which of its parameters: one after the other, or all at once.
+        acceptance_criterion: Which changed ones are tried on val.
+        use_merge: Whether candidates are crossed, too.
+        max_merge_invocations: How often at most.
+        max_tokens: Tokens of an answer; None leaves it to the model.
+        settings: `External`'s.
+    """
+
+    program: ClassVar[str] = "with_gepa.py"
+    kinds: ClassVar[Mapping[str, str]] = {
+        "Number": "as a text that is read back",
+        "Choice": "as a text that is read back",
+        "Permutation": "as a text that is read back",
+        "Prompt": "native",
+        "Code": "native",
+    }
+
+    def __init__(
+        self,
+        *,
+        train_size: int = 50,
+        val_size: int = 50,
+        reflection_minibatch_size: int = 3,
+        candidate_selection_strategy: Literal["pareto", "current_best", "epsilon_greedy", "top_k_pareto"] = "pareto",
+        module_selector: Literal["round_robin", "all"] = "round_robin",
+        acceptance_criterion: Literal["strict_improvement", "improvement_or_equal"] = "strict_improvement",
+        use_merge: bool = False,
+        max_merge_invocations: int = 5,
+        max_tokens: int | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        at_least(1, train_size=train_size, val_size=val_size, reflection_minibatch_size=reflection_minibatch_size)
+        at_least(0, max_merge_invocations=max_merge_invocations)
+        if max_tokens is not None:
+            at_least(1, max_tokens=max_tokens)
+        self.settings = {
+            "train_size": train_size,
+            "val_size": val_size,
+            "reflection_minibatch_size": reflection_minibatch_size,
+            "candidate_selection_strategy": candidate_selection_strategy,
+            "module_selector": module_selector,
+            "acceptance_criterion": acceptance_criterion,
+            "use_merge": use_merge,
+            "max_merge_invocations": max_merge_invocations,
+            "max_tokens": max_tokens,
+        }

@@ -1,0 +1,206 @@
+"""DSPy's optimizers on our oracle: a program with a predictor for each prompt, which the oracle runs on an example."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable
+from statistics import fmean
+from typing import Any
+
+import dspy
+import protocol
+from dspy.teleprompt.mipro_optimizer_v2 import AUTO_RUN_SETTINGS
+from dspy.utils.callback import BaseCallback
+from dspy.utils.exceptions import AdapterParseError
+from gepa.utils import ScoreThresholdStopper
+
+Ask = Callable[[dict[str, str], str], dict[str, Any]]
+
+
+class Prompt(dspy.Predict):  # type: ignore[misc]
+    """A prompt of the task: the instructions are its text. Only the task uses it, so no model is asked here."""
+
+    def forward(self, *, task: str, case: str, run: str) -> Any:
+        """What the program's run gave, noted as this predictor's in DSPy's trace."""
+        prediction = dspy.Prediction(run=run)
+        if dspy.settings.trace is not None:
+            dspy.settings.trace.append((self, {"task": task, "case": case}, prediction))
+        return prediction
+
+
+class Program(dspy.Module):  # type: ignore[misc]
+    """The task with its prompts: runs on one case, and is told a reward and feedback."""
+
+    def __init__(self, prompts: dict[str, Prompt], ask: Ask) -> None:
+        super().__init__()
+        self.ask = ask
+        for name, prompt in prompts.items():
+            setattr(self, f"prompt_{name}", prompt)
+
+    def forward(self, task: str, case: str) -> Any:
+        """One oracle call."""
+        said = self.ask(self.texts(), case)
+        for prompt in self.predictors():
+            prompt(task=task, case=case, run=said["trace"])
+        return dspy.Prediction(reward=said["reward"], feedback=said["text"], success=said["success"])
+
+    def texts(self) -> dict[str, str]:
+        """The prompts as they are now, by parameter."""
+        return {name.removeprefix("prompt_"): p.signature.instructions for name, p in self.named_predictors()}
+
+
+class Oracle:
+    """The trial's oracle for prompts alone, with rewards on DSPy's scale.
+
+    Attributes:
+        program: The start.
+        split: Whose rewards tell which candidate is best.
+        enough: How many of its examples a candidate must have been tried on for that.
+    """
+
+    def __init__(self, trial: protocol.Trial, split: str, enough: int) -> None:
+        self.trial, self.split, self.enough = trial, split, enough
+        worst, best = trial.problem["scores"]
+        self._zero, self._one = (worst, best) if best > worst else (-worst, -best)
+        self._values = {name: p["start"] for name, p in trial.parameters.items()}
+        self._tried: dict[tuple[str, ...], dict[str, float]] = {}
+        names = [name for name in trial.parameters if trial.kind(name) == "Prompt"]
+        self.program = Program({name: Prompt(self._signature(name)) for name in names}, self.ask_function())
+        self._start = self.program.texts()
+        self.recommend(self._start)
+
+    def _signature(self, name: str) -> Any:
+        p = self.trial.parameters[name]
+        fields = {
+            "task": (str, dspy.InputField(desc=self.trial.problem["objective"])),
+            "case": (str, dspy.InputField(desc="which example of the task")),
+            "run": (str, dspy.OutputField(desc=f"how the task ran with its prompts; this one: {p['description']}")),
+        }
+        return dspy.Signature(fields, p["start"])
+
+    def ask_function(self) -> Ask:
+        """Asks; a function, so that copies of a program share it."""
+
+        def ask(texts: dict[str, str], case: str) -> dict[str, Any]:
+            split, _, k = case.partition("/")
+            try:
+                said = self.trial.evaluate(self._full(texts), [int(k)], split)
+            except protocol.Spent:
+                sys.exit()  # DSPy takes any Exception for the example's failure, and goes on
+            except RuntimeError as e:
+                sys.exit(str(e))
+            said["reward"] = (said["reward"] - self._zero) / (self._one - self._zero)
+            if split == self.split:
+                self._note(tuple(texts.values()), case, said["reward"])
+            return said
+
+        return ask
+
+    def _full(self, texts: dict[str, str]) -> dict[str, Any]:
+        """All parameters; DSPy shows the start's text with other margins, and a default for an empty one."""
+        changed = {name: text for name, text in texts.items() if text != self._start[name]}
+        return self._values | changed
+
+    def _note(self, texts: tuple[str, ...], case: str, reward: float) -> None:
+        """Recommends the best so far, since the budget may end any moment."""
+        self._tried.setdefault(texts, {})[case] = reward
+        means = [(fmean(seen.values()), t) for t, seen in self._tried.items() if len(seen) >= self.enough]
+        if means:
+            best = max(means, key=lambda one: one[0])[1]
+            self.recommend(dict(zip(self._start, best, strict=True)))
+
+    def recommend(self, texts: dict[str, str]) -> None:
+        """Names the best prompts."""
+        self.trial.recommend(self._full(texts))
+
+
+class Watch(BaseCallback):  # type: ignore[misc]
+    """Sees what DSPy makes of the model's answers."""
+
+    def __init__(self, trial: protocol.Trial) -> None:
+        self.trial = trial
+
+    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """Ends with the budget: DSPy may take that for a failure of one call, and go on."""
+        if "budget_exhausted" in str(exception):
+            sys.exit()
+
+    def on_adapter_parse_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """Notes what can't be read; DSPy asks once more for JSON."""
+        if exception is not None:
+            self.trial.invalid(str(exception))
+
+
+def metric(example: Any, prediction: Any, trace: Any = None) -> float:
+    """The reward; in MIPROv2's search for good runs, where there is a trace, whether the case is solved."""
+    return prediction.reward if trace is None else prediction.success  # type: ignore[no-any-return]
+
+
+def told(example: Any, prediction: Any, trace: Any = None, name: Any = None, part: Any = None) -> Any:
+    """The metric for GEPA, which reads feedback."""
+    return dspy.Prediction(score=prediction.reward, feedback=prediction.feedback)
+
+
+def compiled(name: str, trial: protocol.Trial, options: dict[str, Any], program: Any, train: Any, val: Any) -> Any:
+    """What an optimizer makes of a program."""
+    if name == "COPRO":
+        return dspy.COPRO(metric=metric, **options).compile(program, trainset=train)
+    if name == "MIPROv2":
+        trials, size, steps = (options.pop(x) for x in ("num_trials", "minibatch_size", "minibatch_full_eval_steps"))
+        optimizer = dspy.MIPROv2(metric, max_bootstrapped_demos=0, max_labeled_demos=0, seed=trial.seed, **options)
+        return optimizer.compile(
+            program,
+            trainset=train,
+            valset=val,
+            num_trials=trials,
+            minibatch=len(val) > size,
+            minibatch_size=size,
+            minibatch_full_eval_steps=steps,
+            data_aware_proposer=False,
+        )
+    if name == "SIMBA":
+        return dspy.SIMBA(metric=metric, max_demos=0, **options).compile(program, trainset=train, seed=trial.seed)
+    # not more than there are, else an example would come in a minibatch twice
+    options["reflection_minibatch_size"] = min(options["reflection_minibatch_size"], len(train))
+    endless = {} if options["auto"] else {"max_metric_calls": sys.maxsize}
+    stop = {"stop_callbacks": ScoreThresholdStopper(1.0)}
+    optimizer = dspy.GEPA(told, reflection_lm=dspy.settings.lm, seed=trial.seed, gepa_kwargs=stop, **endless, **options)
+    return optimizer.compile(program, trainset=train, valset=val)
+
+
+def main(trial: protocol.Trial) -> None:
+    """Compiles until the optimizer ends, or the budget is spent."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm's import asks the net for a list of prices
+    random.seed(trial.seed)
+    options = dict(trial.settings)
+    name, max_tokens = options.pop("optimizer"), options.pop("max_tokens")
+    lm = dspy.LM(f"openai/{trial.model}", api_base=trial.url, api_key=trial.token, max_tokens=max_tokens, cache=False)
+    dspy.configure(lm=lm, callbacks=[Watch(trial)], num_threads=1)
+    size, rng = trial.problem["examples"], random.Random(trial.seed)
+
+    def drawn(split: str, most: int) -> list[Any]:
+        cases = [f"{split}/{k}" for k in rng.sample(range(size[split]), min(size[split], most))]
+        task = trial.problem["objective"]
+        return [dspy.Example(task=task, case=case).with_inputs("task", "case") for case in cases]
+
+    train, val_size = drawn("train", options.pop("train_size")), options.pop("val_size")
+    val = drawn("val", val_size) if "val" in size else train[:val_size]
+    if name == "SIMBA":
+        options["bsize"] = min(options["bsize"], len(train))
+        oracle = Oracle(trial, "train", options["bsize"])
+    elif name == "COPRO":
+        oracle = Oracle(trial, "train", len(train))
+    else:
+        most = AUTO_RUN_SETTINGS[options["auto"]]["val_size"] if name == "MIPROv2" and options["auto"] else len(val)
+        oracle = Oracle(trial, "val" if "val" in size else "train", min(len(val), most))
+    try:
+        best = compiled(name, trial, options, oracle.program, train, val)
+    except AdapterParseError:
+        return  # so COPRO and MIPROv2 end where no answer can be read; the best so far is recommended
+    oracle.recommend(best.texts())
+
+
+if __name__ == "__main__":
+    protocol.run(main)
