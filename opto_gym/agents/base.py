@@ -81,6 +81,7 @@ class Agent:
     in_terminal: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[bool] = True
+    __slots__ = ("__dict__", "__weakref__", "_loop")  # see `_without_loop`
 
     def __init__(self, *, model: str | None = None, base_url: str | None = None) -> None:
         require(*self.needs)
@@ -139,7 +140,7 @@ class Agent:
             if type(self).run is not Agent.run:
                 self._loop = _one_by_one(self.run())
             elif type(self).optimize is not Agent.optimize:
-                self._loop = _from_optimize(self)
+                self._loop = _from_optimize(_without_loop(self))
             else:
                 raise TypeError(f"{type(self).__name__} writes none of propose(), run() and optimize()")
             next(self._loop)
@@ -199,8 +200,18 @@ def _one_by_one(loop: Run) -> Run:
         return
 
 
+def _without_loop(agent: Agent) -> Agent:
+    """The same agent, attributes and all, but for its loop: who holds it does not keep the agent from being dropped."""
+    same = object.__new__(type(agent))
+    same.__dict__ = agent.__dict__
+    return same
+
+
 def _from_optimize(agent: Agent) -> Run:
-    """`optimize` in a thread that is only ever awake while `propose` waits: a coroutine in all but name."""
+    """`optimize` in a thread that is only ever awake while `propose` waits: a coroutine in all but name.
+
+    Ends when its generator is dropped, as it is with the agent.
+    """
     asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     turn = threading.Lock()
@@ -222,6 +233,7 @@ def _from_optimize(agent: Agent) -> Run:
                 asked.put(parameters)
                 answer = answers.get()
             if answer is None:
+                answers.put(None)  # for the others that wait
                 raise BudgetSpent("oracle_calls")
             return answer  # type: ignore[no-any-return]
 
@@ -249,4 +261,6 @@ def _from_optimize(agent: Agent) -> Run:
                 raise RuntimeError(f"{type(agent).__name__}.optimize failed: {wanted}") from wanted
             answers.put((yield wanted))
     finally:
+        bridge.over = True
+        bridge.budget.stop()
         answers.put(None)

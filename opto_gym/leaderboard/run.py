@@ -359,6 +359,7 @@ def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
                         progress.trial(outcome)
             except BaseException:
                 stop.set()
+                whole.stop()  # heard by those too that make no oracle call for a long time
                 for future in futures:
                     future.cancel()
                 progress.say(

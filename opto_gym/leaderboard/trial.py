@@ -120,6 +120,8 @@ class Trial:
         except (KeyboardInterrupt, RecordError):
             raise
         except BudgetSpent as e:  # outside of the agent's loop: nothing can be said of its parameters
+            if self._stop.is_set():
+                raise KeyboardInterrupt from e
             status, ended, error = "failed", f"budget: {e.limit}", traceback.format_exc()
         except (Exception, SystemExit) as e:
             status, ended, error = "failed", f"{type(e).__name__}: {e}", traceback.format_exc()

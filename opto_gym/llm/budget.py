@@ -60,6 +60,10 @@ class Budget:
         """Limits and what is spent, as plain data."""
         return {"limits": dict(self.limits), "spent": self.spent}
 
+    def stop(self) -> None:
+        """Refuses all that would be reserved from now on, as if the time were over."""
+        self.limits["seconds"] = 0.0
+
     def limited(self, name: str) -> bool:
         """Whether there is such a limit, here or in a parent."""
         return name in self.limits or (self.parent is not None and self.parent.limited(name))

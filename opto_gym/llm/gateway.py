@@ -86,7 +86,9 @@ class Access:
         client: Where its calls go: role, budget, ledger and record are the client's. None has no model to ask.
         refused: Calls that the budget could not hold. A package that keeps asking should be ended.
         spent: The budget's word on the first of these.
-        failure: The error of the last call if it was the endpoint's or the record's; None after one that went well.
+        failure: The first error that ends the trial, the endpoint's or the record's; None while there is none. After
+            it nothing is answered.
+        refusal: The endpoint's word on the last call, if it found that wrong: without its JSON mode, say, it may not.
     """
 
     def __init__(self, gateway: Gateway, client: Client | None) -> None:
@@ -120,6 +122,8 @@ class Access:
         with self._idle:
             if not self._open:
                 return unknown_token()
+            if self.failure is not None:
+                return error(424, "trial_failed", str(self.failure))
             self._calls += 1
         try:
             return answer(body)
@@ -158,12 +162,13 @@ class Access:
         except (ValueError, RecursionError) as e:
             return invalid("a chat request", e)
         except OptoGymError as e:
-            self.failure = e
             if isinstance(e, EndpointError) and e.status in REFUSALS:
+                self.refusal = e
                 return error(400, "endpoint_refused", str(e))
+            self.failure = self.failure or e
             # a status that clients do not try again: the attempts were made here, and are in the ledger
             return error(424, "endpoint_failed" if isinstance(e, EndpointError) else "trial_failed", str(e))
-        self.failure = None
+        self.refusal = None
         if answer.counted == "none":
             return error(400, "context_length_exceeded", str(answer.problem))
         if answer.body is None:

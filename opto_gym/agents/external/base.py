@@ -7,18 +7,15 @@ What it does wrong, a crash, a hang, too much memory, is the trial's failure; wh
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...errors import BudgetSpent, EndpointError, OptoGymError
-from ...extras import need
-from ...llm import REFUSALS
+from ...errors import BudgetSpent, OptoGymError
 from ...problems import Problem
 from ..base import Agent, Oracle, Values, number_in
+from .process import Process
 
 if TYPE_CHECKING:
     from .server import Session
@@ -29,8 +26,8 @@ PERSISTENT = 20
 """Calls over the budget after which a program is taken for one that will never stop."""
 LOOK = 0.1
 """Seconds between two looks at the process."""
-TAIL = 2_000
-"""Characters of its last output that an error shows."""
+KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
+"""The environment variables that a program gets as they are."""
 
 
 class External(Agent):
@@ -94,28 +91,20 @@ class External(Agent):
             EvaluationServer() as server,
             server.open(
                 client, problem, oracle, seed=self._seed, settings=self.settings, invalid=self.invalid
-            ) as session,
+            ) as self._session,
             tempfile.TemporaryDirectory(prefix="opto-gym-", ignore_cleanup_errors=True) as home,
-            (Path(home) / "output.txt").open("w+b") as output,
+            Process(self.command(), home, self._environment(self._session, home)) as process,
         ):
-            self._session = session
-            process = subprocess.Popen(
-                self.command(),
-                cwd=home,
-                env=self._environment(session, home),
-                stdin=subprocess.PIPE,  # at whose end the program knows that we are gone
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                process_group=0,
-            )
-            try:
-                self._watch(process, session, output)
-            finally:
-                _end(process)
+            self._watch(process, self._session)
+        # the calls that were in flight have ended too
+        if self._session.failure is not None:
+            raise self._session.failure
+        if self._session.spent is not None:
+            raise self._session.spent
 
     def _environment(self, session: Session, home: str) -> dict[str, str]:
         """The process's whole environment. What could make two runs differ is set."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         return kept | {
             "HOME": home,
             "TMPDIR": home,
@@ -124,6 +113,7 @@ class External(Agent):
             "XDG_CONFIG_HOME": home,
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",  # its last words are heard, however it ends
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
             "NO_PROXY": "127.0.0.1",
             "OPTO_GYM_URL": session.base_url,
@@ -132,83 +122,28 @@ class External(Agent):
             "OPENAI_API_KEY": session.token,
         }
 
-    def _watch(self, process: subprocess.Popen[bytes], session: Session, output: IO[bytes]) -> None:
-        """Waits for the process's end, or sees to it; raises what ended the trial, if that was not its own will."""
+    def _watch(self, process: Process, session: Session) -> None:
+        """Waits for the program's end, or for a reason to end it; raises what was wrong with it."""
         begin = time.monotonic()
         while True:
-            try:
-                status: int | None = process.wait(LOOK)
-            except subprocess.TimeoutExpired:
-                status = None
-            failure = session.failure
+            status = process.wait(LOOK)
+            # what its calls met comes first: it explains the rest
+            if session.failure is not None:
+                return
             over = session.oracle.over or session.spent is not None
-            if failure is not None and (status or not _may_ask_otherwise(failure)):
-                raise failure
-            if status == 0 or (status and over):  # a package need not take a refusal well
-                break
             if status is not None:
-                raise OptoGymError(f"{self._name} ended with status {status}: {_tail(output)}")
-            quiet = time.monotonic() - max(begin, session.last) if session.idle else 0.0
+                if status == 0 or over:  # a package need not take a refusal well
+                    return
+                raise session.refusal or self._error(f"{process.how(status)}: {process.last_words()}")
             if session.oracle.budget.left("seconds") <= 0:
                 raise BudgetSpent("seconds")
-            if over and (quiet > GRACE or session.refused >= PERSISTENT or _stopped(session)):
-                break
+            quiet = time.monotonic() - max(begin, session.last) if session.idle else 0.0
+            if over and (quiet > GRACE or session.refused >= PERSISTENT):
+                return
             if quiet > self.patience:
-                raise OptoGymError(f"{self._name} asked for nothing for {self.patience:g} seconds: {_tail(output)}")
-            if (used := _memory(process.pid)) > self.memory * 1e9:
-                raise OptoGymError(f"{self._name} took {used / 1e9:.1f} GB of memory, over the {self.memory:g} it has")
-        if session.spent is not None:
-            raise session.spent
+                raise self._error(f"asked for nothing for {self.patience:g} seconds: {process.last_words()}")
+            if (used := process.memory()) > self.memory * 1e9:
+                raise self._error(f"took {used / 1e9:.1f} GB of memory, over the {self.memory:g} it has")
 
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
-
-
-def _may_ask_otherwise(failure: Exception) -> bool:
-    """Whether the endpoint found the request wrong, which a package may mend: without its JSON mode, say."""
-    return isinstance(failure, EndpointError) and failure.status in REFUSALS
-
-
-def _stopped(session: Session) -> bool:
-    return session.spent is not None and session.spent.limit == "stopped"
-
-
-def _memory(pid: int) -> int:
-    """Bytes that a process and its descendants hold."""
-    psutil = need("psutil")
-    total = 0
-    try:
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:  # ended meanwhile
-        pass
-    return total
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process and its descendants, those included that have left its group."""
-    psutil = need("psutil")
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
-    try:
-        os.killpg(process.pid, 9)
-    except ProcessLookupError:
-        pass
-    for one in family:
-        try:
-            one.kill()
-        except psutil.NoSuchProcess:
-            pass
-    process.wait()
-    if process.stdin:
-        process.stdin.close()
-
-
-def _tail(output: IO[bytes]) -> str:
-    output.seek(0, os.SEEK_END)
-    output.seek(max(0, output.tell() - TAIL))
-    return output.read().decode("utf-8", "replace").strip() or "it said nothing"
+    def _error(self, what: str) -> OptoGymError:
+        return OptoGymError(f"{type(self).__name__} {what}")

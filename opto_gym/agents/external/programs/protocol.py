@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -96,14 +94,7 @@ class Trial:
 
 
 def run(program: Any) -> None:
-    """Runs ``program(trial)``; the end of the budget ends it well, and so does the end of opto_gym."""
-
-    def end_with_parent() -> None:
-        while os.read(0, 1):  # ends when opto_gym is gone, killed or not
-            pass
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    """Runs ``program(trial)``; the end of the budget ends it well."""
     try:
         program(Trial())
     except Spent:

@@ -1,0 +1,408 @@
+"""What opto_gym promises of programs in processes of their own: small real ones, through the real harness."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import opto_gym
+from opto_gym.agents.external.base import External
+from opto_gym.agents.external.process import TAIL
+from opto_gym.agents.external.program import ModelProgram, Program
+from opto_gym.errors import OptoGymError
+from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
+from tests.leaderboard.test_run import content, count
+from tests.openai_server import OpenAIServer
+from tests.tasks import Valley
+
+SCRIPT = Path(__file__).parent / "programs" / "behaving.py"
+HERE = "tests.agents.test_external"
+
+
+def command(name, *more):
+    return " ".join([sys.executable, str(SCRIPT), name, *map(str, more)])
+
+
+def go(out, name, *more, agent="Program", settings=(), **keywords):
+    """A trial of a program on Valley, and its trial.json."""
+    keywords = {"seeds": 1, "oracle_calls": 4, "progress": False, "test_scores": "end", **keywords}
+    agent = (agent, {"command": command(name, *more), "patience": 20.0, **dict(settings)})
+    (outcome,) = run(["tests.tasks:Valley"], [agent], out=out, **keywords).trials
+    return outcome, TrialFolder(outcome.path).summary()
+
+
+def family():
+    """The processes that this one has begun for programs, as far as they live."""
+    ours = []
+    for one in psutil.Process().children(recursive=True):
+        try:
+            if str(SCRIPT) in one.cmdline():
+                ours.append(one)
+        except psutil.Error:
+            pass
+    return ours
+
+
+def threads():
+    """Those of this process, but for the test server's, which end when their client does."""
+    return {t for t in threading.enumerate() if "process_request" not in t.name}
+
+
+def gone(pid, seconds=5.0):
+    """Whether a process ends in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture(autouse=True)
+def homes(tmp_path_factory, monkeypatch):
+    """The folder in which programs have their homes; no test leaves anything there, nor a process or thread."""
+    before, homes = threads(), tmp_path_factory.mktemp("homes")
+    monkeypatch.setenv("TMPDIR", str(homes))
+    monkeypatch.setattr("tempfile.tempdir", str(homes))
+    yield homes
+    assert family() == []
+    assert threads() <= before
+    assert list(homes.iterdir()) == []
+
+
+# ------------------------------------------------------------------ how it may end
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("crash", r"ended with status 1: (.|\n)*RuntimeError: no idea left"),
+        ("exits", "ended with status 3: giving up"),
+        ("killed", r"was killed by SIGKILL: what is this\?"),
+        ("kills_its_group", "was killed by SIGKILL: it said nothing"),
+    ],
+)
+def test_a_crash_is_the_trial_s_failure_with_its_last_words(tmp_path, name, said):
+    outcome, data = go(tmp_path, name)
+    assert (outcome.status, outcome.steps) == ("failed", 1)
+    assert re.search(said, data["error"])
+    assert data["summary"]["recommended"] == {"x": 1}
+    assert data["summary"]["recommended_score"] == 4.0  # scored, for who looks; it counts as the start
+
+
+@pytest.mark.parametrize("name", ["hang", "stop_dead"])
+def test_a_hang_ends_after_the_patience(tmp_path, name):
+    outcome, data = go(tmp_path, name, settings={"patience": 0.5})
+    assert (outcome.status, outcome.steps) == ("failed", 1)
+    assert data["ended"] == "OptoGymError: Program asked for nothing for 0.5 seconds: thinking"
+
+
+@pytest.mark.parametrize(("name", "status"), [("hang_elsewhere", "failed"), ("elsewhere", "done")])
+def test_who_left_the_group_and_the_parent_ends_too(tmp_path, name, status):
+    outcome, _ = go(tmp_path, name, tmp_path / "pid", settings={"patience": 0.5})
+    assert outcome.status == status
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_too_much_memory_is_the_trial_s_failure(tmp_path):
+    outcome, data = go(tmp_path, "memory", settings={"memory": 0.3})
+    assert (outcome.status, outcome.steps) == ("failed", 1)
+    assert "GB of memory, over the 0.3 it has" in data["ended"]
+
+
+def test_endless_words_fill_no_disk(tmp_path):
+    _, data = go(tmp_path, "endless")
+    assert data["ended"].endswith("0 bytes on the disk")
+    assert TAIL - 10 < len(data["ended"]) < TAIL + 100
+
+
+def test_a_command_that_can_t_be_run(tmp_path):
+    script = tmp_path / "not_a_program"
+    script.write_text("hello")
+    script.chmod(0o755)
+    (outcome,) = run(
+        ["tests.tasks:Valley"], [("Program", {"command": str(script)})], out=tmp_path / "r", seeds=1, oracle_calls=1,
+        progress=False,
+    ).trials  # fmt: skip
+    assert "can't be run: Exec format error" in TrialFolder(outcome.path).summary()["ended"]
+
+
+# ------------------------------------------------------------------ the budget's end
+@pytest.mark.parametrize(
+    ("name", "recommended"),
+    [
+        ("climb", 0),  # the start values were better
+        ("crash_over_budget", 2),
+        ("persistent", 2),  # ended; the incumbent is kept
+        ("persistent_once", -4),  # its own choice
+    ],
+)
+def test_the_budget_s_end(tmp_path, name, recommended):
+    outcome, data = go(tmp_path, name)
+    assert (outcome.status, data["ended"], outcome.steps) == ("done", "budget: oracle_calls", 4)
+    assert data["summary"]["recommended"] == {"x": recommended}
+
+
+def test_a_program_that_stays_after_the_budget_s_end_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("opto_gym.agents.external.base.GRACE", 0.5)
+    outcome, data = go(tmp_path, "persistent_slowly")
+    assert (outcome.status, data["ended"], data["summary"]["recommended"]) == (
+        "done",
+        "budget: oracle_calls",
+        {"x": -4},
+    )
+
+
+def test_time_ends_a_program_that_hangs(tmp_path):
+    outcome, data = go(tmp_path, "hang", seconds=1.5)
+    assert (outcome.status, data["ended"]) == ("done", "budget: seconds")
+    assert data["summary"]["recommended"] == {"x": 1}
+    assert data["seconds"] < 6
+
+
+def test_it_may_end_by_itself_and_recommend_what_it_likes(tmp_path):
+    assert go(tmp_path / "a", "ends")[1]["ended"] == "agent"
+    data = go(tmp_path / "b", "recommends")[1]
+    assert (data["summary"]["recommended"], data["summary"]["recommended_score"]) == ({"x": -5}, 64.0)
+
+
+def test_threads_can_t_overspend(tmp_path):
+    outcome, data = go(tmp_path, "threads", oracle_calls=5)
+    assert (outcome.status, data["ended"], outcome.steps) == ("done", "budget: oracle_calls", 5)
+    assert sorted(line["call"] for line in TrialFolder(outcome.path).steps()) == list(range(6))
+
+
+def test_hostile_values_are_observations(tmp_path):
+    outcome, data = go(tmp_path, "hostile_values", oracle_calls=9)
+    assert (outcome.status, outcome.steps, data["summary"]["errors"]) == ("done", 5, 5)
+
+
+# ------------------------------------------------------------------ what it is given
+def test_its_environment_holds_what_is_meant_and_no_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-the-real-key")
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    with OpenAIServer() as server:
+        outcome, _ = go(
+            tmp_path / "r", "environment", tmp_path / "told", agent="Program-Model", model="fake", base_url=server.url
+        )
+    told = json.loads((tmp_path / "told").read_text())
+    assert "sk-the-real-key" not in json.dumps(told)
+    home = told.pop("cwd")
+    assert {told[name] for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")} == {home}
+    assert not Path(home).exists()
+    assert told["OPENAI_API_KEY"] == told["OPTO_GYM_TOKEN"]
+    kept = {"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "NO_PROXY"}
+    wanted = ("HOME", "TMPDIR", "XDG_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "OPTO_GYM_", "OPENAI_")
+    assert [name for name in told if name not in kept and not name.startswith(wanted)] == []
+    record = "".join(path.read_text() for path in outcome.path.rglob("*.json*") if path.suffix != ".gz")
+    assert told["OPTO_GYM_TOKEN"] not in record
+    assert "sk-the-real-key" not in record
+
+
+def test_the_program_s_file_is_part_of_what_ran(tmp_path):
+    script = tmp_path / "program.py"
+    names = []
+    for text in ("print(1)", "print(2)"):
+        script.write_text(text)
+        agent = ("Program", {"command": f"{sys.executable} {script}"})
+        names += plan(["tests.tasks:Valley"], [agent], seeds=1, limits={"oracle_calls": 3}).specs
+    assert len(set(names)) == 2
+
+
+def test_a_python_program_may_import_the_protocol_from_the_package(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        "from opto_gym.agents.external.programs import protocol\n"
+        "protocol.run(lambda trial: trial.evaluate({'x': trial.start['score'] and 2}))\n"
+    )
+    agent = ("Program", {"command": f"{sys.executable} {script}"})
+    (outcome,) = run(
+        ["tests.tasks:Valley"], [agent], out=tmp_path / "r", seeds=1, oracle_calls=3, progress=False
+    ).trials
+    assert (outcome.status, outcome.steps) == ("done", 1)
+
+
+class Numbers(Program):
+    """Takes one number."""
+
+    kinds = {"Number": "native"}
+    single = True
+
+
+def test_kinds_are_refused_by_name_before_anything_is_spent(tmp_path):
+    agent = (f"{HERE}:Numbers", {"command": command("climb")})
+    result = run(
+        ["tests.tasks:Valley", "tests.tasks:Mixed", "tests.tasks:Adder"], [agent], out=tmp_path, seeds=1,
+        oracle_calls=1, progress=False,
+    )  # fmt: skip
+    assert [why for _, _, why in result.skipped] == [
+        "Numbers takes parameters of kind Number, not mark (Choice), text (Prompt), change (Code)",
+        "Numbers takes parameters of kind Number, not add (Code)",
+    ]
+    assert len(result.trials) == 1
+
+
+@pytest.mark.parametrize("bad", [{"memory": 0}, {"patience": -1}, {"memory": "x"}, {"patience": float("nan")}])
+def test_settings_are_checked_at_once(bad):
+    with pytest.raises(ValueError, match=f"expected {next(iter(bad))} to be a number"):
+        Program(command=command("climb"), **bad)
+
+
+# ------------------------------------------------------------------ the model
+def test_a_dead_endpoint_fails_the_trial_and_resume_goes_on(tmp_path, monkeypatch):
+    sleep = time.sleep
+    monkeypatch.setattr("opto_gym.llm.client.time.sleep", lambda s: sleep(min(s, 0.01)))
+    with OpenAIServer(count, script=["ok", "ok", *[500] * 6]) as server:
+        outcome, data = go(tmp_path, "shrugs", agent="Program-Model", model="fake", base_url=server.url)
+        assert (outcome.status, data["ended"].partition(":")[0]) == ("failed", "EndpointError")
+        assert outcome.steps == 2  # though the program went on
+        (outcome,) = resume(tmp_path, progress=False).trials
+        assert (outcome.status, outcome.steps) == ("done", 4)
+        assert len(server.requests) == 2 + 6 + 2
+
+
+def test_what_the_endpoint_finds_wrong_may_be_asked_otherwise(tmp_path):
+    with OpenAIServer("7", script=[(400, {"message": "no JSON mode here"})]) as server:
+        outcome, _ = go(tmp_path / "a", "mends_itself", agent="Program-Model", model="fake", base_url=server.url)
+        assert (outcome.status, outcome.steps) == ("done", 1)
+        server.script = [(400, {"message": "no JSON mode here"})]
+        _, data = go(tmp_path / "b", "does_not_mend_itself", agent="Program-Model", model="fake", base_url=server.url)
+        assert data["ended"].startswith("EndpointError: ")
+        assert "no JSON mode here" in data["ended"]
+
+
+def test_the_model_s_budget_ends_it(tmp_path):
+    with OpenAIServer(count) as server:
+        outcome, data = go(
+            tmp_path, "asks", agent="Program-Model", model="fake", base_url=server.url, oracle_calls=9, llm_calls=3
+        )
+    assert (data["status"], data["ended"], outcome.steps) == ("done", "budget: llm_calls", 3)
+
+
+def test_a_replay_needs_no_endpoint(tmp_path):
+    with OpenAIServer(count) as server:
+        outcome, _ = go(tmp_path, "asks", agent="Program-Model", model="fake", base_url=server.url)
+    assert replay(outcome.path).differences == []
+
+
+# ------------------------------------------------------------------ interruptions
+def begun(out, process):
+    """Waits for the first oracle call of a run in a process."""
+    end = time.monotonic() + 30
+    while not any(len(p.read_bytes().splitlines()) > 1 for p in out.glob("trials/*/steps.jsonl")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def in_a_process(out, name, *more, agent="Program", **popen):
+    words = [sys.executable, "-m", "opto_gym.cli", "run", "--env", "tests.tasks:Valley", "--out", str(out)]
+    words += ["--agent", f"{agent}:command={command(name)},patience=300", "--seeds", "1", *more]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[3])}
+    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True, **popen)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_when_opto_gym_ends_the_program_does(tmp_path, homes, number):
+    process = in_a_process(tmp_path / "r", "stop_dead", "--oracle-calls", "5")
+    begun(tmp_path / "r", process)
+    programs = [one.pid for one in family()]
+    assert len(programs) == 2  # the keeper, and it
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert all(map(gone, programs))
+    assert time.monotonic() - begin < 8
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"opto-gym run --resume {tmp_path / 'r'}" in said
+        assert not list(homes.iterdir())
+    (path,) = (tmp_path / "r" / "trials").iterdir()
+    assert TrialFolder(path).summary()["status"] == "running"
+    for home in homes.iterdir():
+        home.rmdir()  # nobody is left to do it after kill -9
+
+
+def test_after_kill_9_nothing_recorded_is_paid_twice(tmp_path, homes):
+    more = ["--oracle-calls", "12", "--model", "fake"]
+    with OpenAIServer(lambda body: count(body, delay=0.02)) as server:
+        kills = 0
+        for delay in (0.05, 0.15):
+            process = in_a_process(tmp_path / "r", "asks", *more, "--base-url", server.url, agent="Program-Model")
+            begun(tmp_path / "r", process)
+            time.sleep(delay)
+            programs = [one.pid for one in family()]
+            kills += process.poll() is None
+            process.kill()
+            process.communicate()
+            assert all(map(gone, programs))
+        assert kills == 2
+        (outcome,) = resume(tmp_path / "r", progress=False).trials
+        assert (outcome.status, outcome.steps) == ("done", 12)
+        assert 12 <= len(server.requests) <= 12 + kills
+        settings = {"patience": 300}
+        whole, _ = go(
+            tmp_path / "whole", "asks", agent="Program-Model", model="fake", base_url=server.url, oracle_calls=12,
+            settings=settings, test_scores="each",
+        )  # fmt: skip
+    assert whole.trial == outcome.trial
+    assert content(outcome.path) == content(whole.path)
+    assert replay(outcome.path).differences == []
+    for home in homes.iterdir():
+        home.rmdir()
+
+
+# ------------------------------------------------------------------ by hand
+@pytest.mark.parametrize("name", ["climb", "asks", "persistent"])
+def test_propose_by_hand_leaves_nothing_behind(name):
+    env = Valley()
+    with OpenAIServer(count) as server:
+        before = threads()
+        agent = ModelProgram(command=command(name), model="fake", base_url=server.url)
+        for _ in range(2):  # a reset ends the old one
+            agent.reset(env.problem, seed=0)
+            observation, values = env.evaluate(env.problem.start).observation, []
+            for _ in range(3):
+                values.append(agent.propose(observation)["x"])
+                observation = env.evaluate({"x": values[-1]}).observation
+        assert name != "climb" or values == [-9, -8, -7]
+        agent.recommend()
+        programs = family()
+        assert programs
+        del agent
+        gc.collect()
+        assert all(gone(one.pid) for one in programs)
+        end = time.monotonic() + 5
+        while threads() - before and time.monotonic() < end:
+            time.sleep(0.01)
+
+
+def test_a_program_that_fails_by_hand_says_so():
+    agent = Program(command=command("crash"))
+    agent.reset(Valley().problem, seed=0)
+    start = Valley().evaluate({"x": 0}).observation
+    assert agent.propose(start) == {"x": 1}
+    with pytest.raises(RuntimeError, match=r"Program\.optimize failed: Program ended with status 1") as caught:
+        agent.propose(start)
+    assert isinstance(caught.value.__cause__, OptoGymError)
+
+
+def test_every_registered_one_says_what_it_takes():
+    classes = [opto_gym.registration.agent_class(name) for name in opto_gym.registered_agents()]
+    external = [cls for cls in classes if issubclass(cls, External)]
+    assert external
+    for cls in external:
+        assert cls.kinds.keys() <= {"Number", "Choice", "Permutation", "Prompt", "Code"}
+        assert all(cls.kinds.values())
