@@ -11,7 +11,9 @@ from opto_gym.agents.model import ModelAgent
 from opto_gym.cli import main
 from opto_gym.errors import MissingExtra, OptoGymError
 from opto_gym.leaderboard import run
+from opto_gym.registration import agent_class
 
+from .external import needs_packages
 from .openai_server import OpenAIServer
 
 
@@ -24,12 +26,11 @@ def server(monkeypatch):
         yield s
 
 
-MODELLED = [name for name in opto_gym.registered_agents() if opto_gym.registration.agent_class(name).uses_model]
+OURS = [name for name in opto_gym.registered_agents() if issubclass(agent_class(name), ModelAgent)]
+THEIRS = pytest.param("external/trace-opt-OptoPrime", marks=[pytest.mark.slow, needs_packages])
 
-OURS = [name for name in MODELLED if issubclass(opto_gym.registration.agent_class(name), ModelAgent)]
 
-
-@pytest.mark.parametrize("agent", MODELLED)
+@pytest.mark.parametrize("agent", [*OURS, THEIRS])
 def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
     shown = prompts.first_request("NumericalOptimization-v0", agent, seed=3)
     assert server.requests == []  # nothing was sent
