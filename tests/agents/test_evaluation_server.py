@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Number, OptoEnv, Parameter
@@ -508,38 +505,3 @@ def test_every_route_is_in_the_document(server: EvaluationServer):
         (route.path, method.lower()) for route in server.routes() for method in route.methods or () if method != "HEAD"
     }
     assert {(path, method) for path, methods in openapi()["paths"].items() for method in methods} == served
-
-
-# ---- anything
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters() | st.sampled_from("\0\ud800")),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-REQUESTS = st.builds(
-    lambda values, more: {"parameters": values, **more},
-    st.fixed_dictionaries({"x": JSON}) | st.fixed_dictionaries({"x": st.integers(-12, 12)}) | JSON,
-    st.dictionaries(st.sampled_from(["examples", "split", "texts", "reason"]) | st.text(max_size=4), JSON, max_size=2)
-    | st.fixed_dictionaries({}, optional={"split": st.sampled_from(["train", "val", "test"]), "texts": st.booleans()}),
-)
-
-
-@pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.sampled_from(["/v1/evaluations", "/v1/recommendation", "/v1/invalid-answers"]),
-    st.binary(max_size=100) | (JSON | REQUESTS).map(json.dumps).map(str.encode),
-)
-def test_no_body_breaks_it(serve: Callable[..., Session], path: str, body: bytes):
-    session = serve(Valley(), limits={"oracle_calls": 2})
-    said = ask(session, path, body)
-    refused = said == (400, "invalid_request")
-    if not refused and path == "/v1/evaluations":
-        msgspec.convert(said, messages.Evaluation)
-        assert math.isfinite(said["reward"])
-    assert refused or path == "/v1/evaluations" or said is None
-    paid = session.oracle.budget.spent["oracle_calls"]
-    assert paid == (path == "/v1/evaluations" and not refused) == len(session.oracle.lines) - 1
-    assert session.failure is None
