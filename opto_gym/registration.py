@@ -320,6 +320,8 @@ for _name, _path in {
     "external/dspy-MIPROv2": "opto_gym.agents.external.dspy:MIPROv2",
     "external/dspy-SIMBA": "opto_gym.agents.external.dspy:SIMBA",
     "external/dspy-GEPA": "opto_gym.agents.external.dspy:GEPA",
+    "external/textgrad": "opto_gym.agents.external.textgrad:TextGradPackage",
+    "external/openevolve": "opto_gym.agents.external.openevolve:OpenEvolve",
     "Enumeration": "opto_gym.baselines.battleship:Enumeration",
     "EnumerationPublished": "opto_gym.baselines.battleship:EnumerationPublished",
     "Parity": "opto_gym.baselines.battleship:Parity",
