@@ -1,6 +1,5 @@
 // A hill climber over numbers and choices, on opto_gym's protocol (docs/protocol.md): node 18, no dependencies.
 const { OPTO_GYM_URL, OPTO_GYM_TOKEN } = process.env
-process.stdin.resume().on("end", () => process.exit(1)).unref() // opto_gym holds the other end: it is gone
 
 async function ask(path, data) {
   const headers = { authorization: `Bearer ${OPTO_GYM_TOKEN}`, "content-type": "application/json" }

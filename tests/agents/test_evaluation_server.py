@@ -469,6 +469,7 @@ def test_an_authors_mistake_ends_the_trial(serve: Callable[..., Session], monkey
     assert evaluate(session, {"x": 4})["score"] == 1.0
     assert evaluate(session, {"x": 5}) == (424, "trial_failed")
     assert session.failure is mistake
+    assert evaluate(session, {"x": 4}) == ask(session, "/v1/task") == (424, "trial_failed")
 
 
 @pytest.mark.parametrize(

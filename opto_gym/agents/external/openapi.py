@@ -18,26 +18,26 @@ VERSION = "1"
 
 _REF = "#/components/schemas/{name}"
 
-_ANYWHERE = {
-    401: {"invalid_api_key": "no such token, or its trial has ended"},
+_ANYWHERE = {401: {"invalid_api_key": "no such token, or its trial has ended"}}
+_IN_A_TRIAL = _ANYWHERE | {
+    424: {"trial_failed": "the environment, the endpoint or the record failed, and the trial with it"}
 }
-_WITH_A_BODY = _ANYWHERE | {
+_WITH_A_BODY = _IN_A_TRIAL | {
     400: {"invalid_request": "the body is not JSON or not what is expected; the message says where"},
     413: {"request_too_large": "more than 16 MiB"},
 }
-_FAILS = {"trial_failed": "the environment or the record failed, and the trial fails with it"}
 _SPENT = {"budget_exhausted": "the budget can't hold the call; nothing was spent. End"}
-_EVALUATION = _WITH_A_BODY | {400: _SPENT | _WITH_A_BODY[400], 424: _FAILS}
+_EVALUATION = _WITH_A_BODY | {400: _SPENT | _WITH_A_BODY[400]}
 _CHAT = _WITH_A_BODY | {
-    400: _SPENT
-    | _WITH_A_BODY[400]
-    | {
+    400: {
+        **_SPENT,
+        **_WITH_A_BODY[400],
         "not_served": "streaming, or the trial has no model",
         "context_length_exceeded": "the prompt is longer than the model's context",
         "endpoint_refused": "the model's endpoint found the request wrong",
     },
     404: {"model_not_found": "another model than the trial's"},
-    424: _FAILS | {"endpoint_failed": "the model's endpoint gave no answer in all attempts"},
+    424: {**_WITH_A_BODY[424], "endpoint_failed": "the model's endpoint gave no answer in all attempts"},
     502: {"endpoint_failed": "an answer came, and was paid, but holds no completion"},
 }
 
@@ -95,7 +95,7 @@ def openapi() -> dict[str, Any]:
         "paths": {
             "/v1/chat/completions": {"post": _operation("Ask the trial's model", _CHAT, ChatRequest, Completion)},
             "/v1/models": {"get": _operation("The trial's model", _ANYWHERE, None, Models)},
-            "/v1/task": {"get": _operation("What is to be optimized", _ANYWHERE, None, Task)},
+            "/v1/task": {"get": _operation("What is to be optimized", _IN_A_TRIAL, None, Task)},
             "/v1/evaluations": {
                 "post": _operation("One oracle call, paid from the budget", _EVALUATION, EvaluationRequest, Evaluation)
             },
@@ -115,9 +115,9 @@ def openapi() -> dict[str, Any]:
 def _operation(
     summary: str, errors: dict[int, dict[str, str]], takes: type | None, gives: type | None = None
 ) -> dict[str, Any]:
-    answers = (
-        {"200": {"description": "The answer", **_json(_schema(gives))}} if gives else {"204": {"description": "Noted"}}
-    )
+    answers = {"204": {"description": "Noted"}}
+    if gives:
+        answers = {"200": {"description": "The answer", **_json(_schema(gives))}}
     for status, codes in sorted(errors.items()):
         only = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
         said = "\n".join(f"* `{code}`: {meaning}" for code, meaning in codes.items())
