@@ -74,7 +74,7 @@ def problem(rng: random.Random, steps: int) -> dict[str, object]:
     def example() -> dict[str, object]:
         inputs = [text() for _ in range(rng.randint(1, 2))]
         replies = []
-        for k in range(rng.randint(1, 3)):
+        for k in range(rng.randint(1, 4)):
             there = range(len(inputs) + k)
             of = sorted({there[-1], *rng.sample(there, rng.randint(1, len(there)))} if rng.random() < 0.8 else {0})
             replies.append({"prompt": rng.choice(names), "of": of, "value": text()})
