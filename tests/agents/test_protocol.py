@@ -1,0 +1,118 @@
+"""Programs in other languages: the examples of the docs, through the real harness."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from opto_gym import Choice, Feedback, Number, OptoEnv, Parameter
+from opto_gym.cli import main
+from opto_gym.leaderboard import TrialFolder, replay, resume
+from tests.leaderboard.test_run import content
+
+ROOT = Path(__file__).parents[2]
+JAVASCRIPT = ["--agent", "Program:command=node examples/climb.mjs"]
+
+
+class Menu(OptoEnv):
+    """Choices of several types, a whole number without bounds and one of a small range."""
+
+    objective, scores = "Make the price high.", (-1e6, 1e6)
+    splits = {"train": (None,), "test": (None,)}
+    parameters = (
+        Parameter("dish", Choice(["soup", "cake", "stew"]), "soup"),
+        Parameter("plates", Choice([1, 2, 3]), 1),
+        Parameter("tip", Number(integer=True), 0),
+        Parameter("share", Number(0.0, 0.1), 0.0),
+    )
+
+    def forward(self, p, example):
+        return p.plates * 10 + p.tip + p.share + {"soup": 0, "cake": 7, "stew": 3}[p.dish.data]
+
+    def judge(self, output, example):
+        return Feedback(output)
+
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
+
+
+def trials(out: Path) -> list[TrialFolder]:
+    return [TrialFolder(path) for path in sorted((out / "trials").iterdir())]
+
+
+def launch(out: Path, *more: str) -> list[TrialFolder]:
+    assert main(["run", "--out", str(out), "--seeds", "2", "--test-scores", "end", "--quiet", *more]) == 0
+    return trials(out)
+
+
+@pytest.mark.slow
+@needs_node
+@pytest.mark.parametrize("env", ["NumericalOptimization-v0", "tests.agents.test_protocol:Menu", "tests.tasks:Valley"])
+def test_the_javascript_client_climbs(tmp_path, monkeypatch, env):
+    monkeypatch.chdir(ROOT)
+    for folder in launch(tmp_path / "r", "--env", env, "--oracle-calls", "40", *JAVASCRIPT):
+        summary = folder.summary()
+        assert summary["status"] == "done"
+        steps = folder.steps()
+        best = max(steps, key=lambda line: line["reward"])
+        assert best["reward"] > steps[0]["reward"]
+        assert summary["summary"]["recommended"] == best["parameters"]
+        assert len(steps) == 41 or best["success"]
+    assert main(["replay", *(str(folder.path) for folder in trials(tmp_path / "r"))]) == 0
+
+
+@pytest.mark.slow
+@needs_node
+def test_what_it_can_not_move_fails_its_trial(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert (
+        main(
+            [
+                "run",
+                "--env",
+                "tests.tasks:Adder",
+                *JAVASCRIPT,
+                "--oracle-calls",
+                "5",
+                "--seeds",
+                "1",
+                "--out",
+                str(tmp_path / "r"),
+            ]
+        )
+        == 1
+    )
+    (folder,) = trials(tmp_path / "r")
+    assert "expected numbers and choices, got a parameter of kind Code" in folder.summary()["error"]
+    assert len(folder.steps()) == 1
+
+
+@pytest.mark.slow
+@needs_node
+def test_after_kill_9_the_javascript_client_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    more = ["--env", "NumericalOptimization-v0", "--oracle-calls", "300", "--quiet", *JAVASCRIPT]
+    words = [sys.executable, "-m", "opto_gym.cli", "run", "--out", str(tmp_path / "r"), "--seeds", "2", *more]
+    words += ["--test-scores", "end"]
+    process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    while process.poll() is None and sum(len(t.steps()) for t in trials_so_far(tmp_path / "r")) < 50:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    before = {folder.path.name: folder.steps() for folder in trials_so_far(tmp_path / "r")}
+    assert [t.status for t in resume(tmp_path / "r", progress=False).trials] == ["done", "done"]
+    for resumed, whole in zip(trials(tmp_path / "r"), launch(tmp_path / "whole", *more), strict=True):
+        recorded = before.get(resumed.path.name, [])
+        assert resumed.steps()[: len(recorded)] == recorded
+        assert content(resumed.path) == content(whole.path)
+        assert replay(resumed.path).differences == []
+
+
+def trials_so_far(out: Path) -> list[TrialFolder]:
+    return trials(out) if (out / "trials").is_dir() else []
