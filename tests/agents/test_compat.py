@@ -144,6 +144,7 @@ def test_no_json_raises(values, cut, added):
     usable_or_said(text[:cut])
 
 
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 @pytest.mark.parametrize(
     ("answer", "kept", "why"),
     [
@@ -155,11 +156,11 @@ def test_no_json_raises(values, cut, added):
         (b'{"choices": []}', True, "the answer holds no completion"),
     ],
 )
-def test_optoprime_with_this_parser(answer, kept, why):
+def test_agents_with_this_parser(name, answer, kept, why):
     env = Mixed()
     body = isinstance(answer, bytes)
     with OpenAIServer("" if body else answer, script=[answer] if body else []) as server:
-        agent = opto_gym.make_agent("OptoPrime", model="fake", base_url=server.url, parser="compat")
+        agent = opto_gym.make_agent(name, model="fake", base_url=server.url, parser="compat")
         (values,) = rollout(agent, env, 1)
     assert values == (env.problem.start if kept else {**env.problem.start, "times": 3, "text": "yo"})
     assert [said[: len(why)] for said in agent.invalid_answers] == ([why] if why else [])

@@ -122,7 +122,14 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget):
 @pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("prompt_budget", 100), ("max_tokens", 0), ("max_tokens", "many"), ("memory_size", -1), ("memory_size", True)],
+    [
+        ("prompt_budget", 100),
+        ("max_tokens", 0),
+        ("max_tokens", "many"),
+        ("memory_size", -1),
+        ("memory_size", True),
+        ("parser", "strict"),
+    ],
 )
 def test_settings_that_can_t_work_are_refused(name, setting, value):
     error = TypeError if name == "OPRO-Trace" and setting == "memory_size" else ValueError
