@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from opto_gym import Choice, Feedback, Number, OptoEnv, Parameter
+from opto_gym.agents.external.openapi import openapi
 from opto_gym.cli import main
 from opto_gym.leaderboard import TrialFolder, replay, resume
 from tests.leaderboard.test_run import content
@@ -116,3 +118,43 @@ def test_after_kill_9_the_javascript_client_goes_on(tmp_path, monkeypatch):
 
 def trials_so_far(out: Path) -> list[TrialFolder]:
     return trials(out) if (out / "trials").is_dir() else []
+
+
+def test_the_docs_show_the_javascript_client():
+    (shown,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "protocol.md").read_text(), re.DOTALL)
+    assert shown == (ROOT / "examples" / "climb.mjs").read_text()
+
+
+@pytest.mark.slow
+def test_the_python_client_of_the_docs_climbs(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    (source,) = re.findall(r'```python title="climb.py"\n(.*?)```', page, re.DOTALL)
+    (tmp_path / "climb.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    agent = f"Program:command={sys.executable} climb.py"
+    for folder in launch(tmp_path / "r", "--env", "NumericalOptimization-v0", "--oracle-calls", "40", "--agent", agent):
+        steps = folder.steps()
+        best = max(steps, key=lambda line: line["reward"])
+        assert best["reward"] > steps[0]["reward"]
+        assert folder.summary()["summary"]["recommended"] == best["parameters"]
+    assert main(["replay", *(str(folder.path) for folder in trials(tmp_path / "r"))]) == 0
+
+
+def test_the_docs_name_every_error_and_request():
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    paths = openapi()["paths"]
+    assert set(re.findall(r"^\| `(\w+ /\S+)` \|", page, re.MULTILINE)) == {
+        f"{method.upper()} {path}" for path, methods in paths.items() for method in methods
+    }
+    documented = {
+        (status, code)
+        for methods in paths.values()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for code in answer["content"]["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"][
+            "code"
+        ]["enum"]
+    }
+    told = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page, re.MULTILINE))
+    assert told == documented | {("405", "not_served")}  # which is no operation's answer
