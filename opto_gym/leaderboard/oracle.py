@@ -37,6 +37,7 @@ class RecordedOracle:
 
     Attributes:
         recorded: The parameters of the calls on record, in order.
+        record: The lines of those calls.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class RecordedOracle:
         self._lock = threading.Lock()
         self._recorded = {(line["key"], line["n"]): line for line in folder.steps()}
         self._numbers = {line["call"] for line in self._recorded.values()}
-        self.recorded = [line["parameters"] for line in sorted(folder.steps(), key=itemgetter("call")) if line["call"]]
+        self.record = sorted((s for s in self._recorded.values() if s["call"]), key=itemgetter("call"))
+        self.recorded = [line["parameters"] for line in self.record]
         self._seen: dict[str, int] = {}
         self._calls, self._last_metrics = 0, None
         self._solved = False
@@ -99,6 +101,15 @@ class RecordedOracle:
     def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
         """Several calls, in order."""
         return [self(p) for p in proposals]
+
+    def again(self, line: dict[str, Any]) -> None:
+        """In a replay: evaluates a call on record again.
+
+        Raises:
+            BudgetSpent: If the budget does not hold it.
+        """
+        with self.budget.reserve(oracle_calls=1, evaluations=len(line["examples"])):
+            self._call(line["parameters"], None, line["split"], line["call"], (line["key"], line["n"]), line)
 
     def _find(
         self, start: bool, parameters: Values, examples: Sequence[int] | None, split: str

@@ -8,6 +8,7 @@
                            /tests.jsonl       each scoring on test
                            /llm.jsonl         each call of a model
                            /blobs/HASH.json.gz   graphs
+                           /lost/N/           the same three files of a try that was not gone on with
 
 The leaderboard is computed from these folders alone.
 """
@@ -106,6 +107,33 @@ class TrialFolder:
     def tests(self) -> list[dict[str, Any]]:
         """The recorded scorings on test."""
         return read_lines(self.path / "tests.jsonl")
+
+    def lost(self, name: str) -> list[dict[str, Any]]:
+        """The records of one of the files, of all tries that are lost."""
+        return [line for folder in self.tries() for line in read_lines(folder / name)]
+
+    def tries(self) -> list[Path]:
+        """The folders of the tries that are lost, in order."""
+        return sorted((self.path / "lost").glob("*"), key=lambda folder: int(folder.name))
+
+    def set_aside(self) -> None:
+        """Moves the record of a try that is not gone on with into ``lost/N``; the start values alone are no try.
+
+        The steps go last: who is killed before goes on with the same N.
+        """
+        steps, tries = self.path / "steps.jsonl", self.tries()
+        torn = bool(tries) and not (tries[-1] / steps.name).exists()
+        if not torn and not read_lines(self.llm) and not any(line["call"] for line in self.steps()):
+            return
+        folder = tries[-1] if torn else self.path / "lost" / str(len(tries) + 1)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            steps.touch()
+            for path in (self.llm, self.path / "tests.jsonl", steps):
+                if path.exists():
+                    path.replace(folder / path.name)
+        except OSError as e:
+            raise RecordError(f"{folder} can't be written: {e.strerror or e}") from e
 
     def add_step(self, line: dict[str, Any], graph_json: str) -> None:
         """Records an oracle call; its graph goes into the blobs."""

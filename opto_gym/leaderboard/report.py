@@ -56,6 +56,11 @@ class TrialData:
         return self.data.get("summary") or {}
 
     @property
+    def lost(self) -> dict[str, Any]:
+        """What its earlier tries spent, which were not gone on with; {} where there are none."""
+        return self.summary.get("lost") or {}
+
+    @property
     def start(self) -> float | None:
         """The start values' score on test."""
         return self.summary.get("start_score")
@@ -98,8 +103,8 @@ class Row:
     trials: list[TrialData]
 
     def total(self, name: str) -> float:
-        """A count, summed over the trials."""
-        return float(sum(t.summary.get(name, 0) for t in self.trials))
+        """A count, summed over the trials, with what is lost."""
+        return float(sum(t.summary.get(name, 0) + t.lost.get(name, 0) for t in self.trials))
 
     def ledger(self, name: str) -> float | None:
         """A sum of the agent's and the task's model calls; None if a price is unknown."""
@@ -229,6 +234,14 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     failed = [t.name for t in trials if t.data["status"] == "failed"]
     if failed:
         said.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
+    for t in trials:
+        if t.lost:
+            calls = [t.lost["ledger"][role] for role in ("optimizer", "task")]
+            asked, tokens = sum(c["calls"] for c in calls), sum(c["tokens_in"] + c["tokens_out"] for c in calls)
+            said.append(
+                f"{t.name} started again {t.lost['tries']} times: its agent can't go on from a record. Of what it "
+                f"spent, {t.lost['evaluations']:,} evaluations, {asked:,} LLM calls and {tokens:,} tokens are lost."
+            )
     running = [t.name for t in trials if t.data["status"] == "running"]
     if running:
         said.append(f"Not finished, and not counted: {', '.join(running)}.")

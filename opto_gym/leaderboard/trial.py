@@ -14,7 +14,7 @@ from typing import Any
 from .. import registration
 from ..agents.base import Values
 from ..errors import BudgetSpent, OptoGymError, RecordError
-from ..llm import Budget, CallRecord, Ledger
+from ..llm import Budget, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
 from .oracle import RecordedOracle, plain
 from .records import VERSION, TrialFolder, digest
@@ -88,24 +88,30 @@ class Trial:
         """
         self.folder = TrialFolder(self.path)
         self._identity = self.spec.identity()
-        before = self.folder.summary() or {}
+        before = self._before = self.folder.summary() or {}
         self.ledger = Ledger()
         self.started = before.get("started") or round(time.time(), 3)
         seconds_before, limits = 0.0, self.limits
+        if not self.replay and not registration.agent_class(self.spec.agent).deterministic:
+            self.folder.set_aside()
+        lost = [line for line in self.folder.lost("steps.jsonl") if line["call"]]
         if self.replay:  # ends where the record ends
-            calls = sum(line["call"] > 0 for line in self.folder.steps())
+            calls = sum(line["call"] > 0 for line in self.folder.steps()) + len(lost)
             limits = {**limits, "oracle_calls": calls, "seconds": None}
         else:
             # a killed session's time counts up to its last call
-            last = [float(line["spent"].get("seconds", 0.0)) for line in self.folder.steps()[-1:]]
+            last = [float(line["spent"].get("seconds", 0.0)) for line in (*lost[-1:], *self.folder.steps()[-1:])]
             seconds_before = max(before.get("seconds", 0.0), *last, 0.0)
             self._write("running", ended=None, seconds=seconds_before)
         self.budget = Budget(limits, parent=self.parent, seconds_before=seconds_before)
+        self.lost = {"oracle_calls": len(lost), "evaluations": sum(len(line["examples"]) for line in lost)}
+        Reservation(self.budget, self.lost).settle()
         record = CallRecord(self.folder.llm, trial=self.trial, mode="replay" if self.replay else "resume")
         self.tests = {line["parameters_hash"]: line for line in self.folder.tests()}
         self._compared: set[str] = set()  # in a replay: the tests that were made again
         self.oracle: RecordedOracle | None = None
         self.current: Values | None = None
+        self._said: Values | None = None  # what the agent recommended, in a replay without it
         self._measures: dict[str, float | None] = {}
         self._best: dict[str, tuple[tuple[float, int], Values]] = {}
         self._recommendations: list[tuple[int, str]] = []
@@ -140,21 +146,20 @@ class Trial:
         calls = self.limits.get("oracle_calls")
         env = self.spec.make_env(int(calls) if calls else None)
         inner = unwrapped(env)
-        common: dict[str, Any] = {"ledger": self.ledger, "record": record}
         if inner.uses_model:
-            inner.llm = self.spec.client(self.spec.task_model, role="task", budget=self.budget, **common)
+            inner.llm = self._client(self.spec.task_model, "task", self.budget, record)
         self.env = inner
         # scoring is not the agent's spending, but it counts in the whole run's
         self.test_env = unwrapped(self.spec.make_env())
         if inner.uses_model:
-            self.test_env.llm = self.spec.client(self.spec.task_model, role="test", budget=self.parent, **common)
+            self.test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
         agent = registration.make_agent(self.spec.agent, **self.spec.settings)
         problem = inner.problem
         why_not = agent.why_not(problem)
         if why_not:
             raise OptoGymError(why_not)
         if agent.uses_model:
-            agent.llm = self.spec.client(self.spec.optimizer_model, role="optimizer", budget=self.budget, **common)
+            agent.llm = self._client(self.spec.optimizer_model, "optimizer", self.budget, record)
         self.agent = agent
         agent_seed, episode_seed = self.spec.seeds()
         agent.reset(problem, seed=agent_seed)
@@ -170,13 +175,30 @@ class Trial:
         self.differences = self.oracle.differences
         self._note_and_score(self.oracle.lines[0])
         try:
-            agent.optimize(problem, self.oracle)
+            if self.replay and not agent.deterministic:
+                self._repeat()
+            else:
+                agent.optimize(problem, self.oracle)
             spent = [name for name in ("oracle_calls", "evaluations") if self.budget.left(name) < 1]
         except BudgetSpent as e:
             spent = [e.limit]
         if self._stop.is_set():
             raise KeyboardInterrupt
         return "solved" if self.oracle.solved else f"budget: {spent[0]}" if spent else "agent"
+
+    def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
+        """A client on the trial's books, with the calls of lost tries in them."""
+        client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
+        client.lose(line for line in self.folder.lost(record.path.name) if line["role"] == role)
+        return client
+
+    def _repeat(self) -> None:
+        """The calls on record again, of an agent that would not make the same; what it recommended is taken as said."""
+        assert self.oracle is not None
+        for line in self.oracle.record:
+            self.agent.invalid_answers = list(line["invalid"])
+            self.oracle.again(line)
+        self._said = self._before.get("summary", {}).get("recommended")
 
     def _notes(self) -> list[str]:
         notes, self.agent.invalid_answers = self.agent.invalid_answers, []
@@ -206,7 +228,7 @@ class Trial:
 
     def recommended(self) -> Values:
         """The agent's own choice, else the best on val, else on train."""
-        own = self.agent.recommend()
+        own = self._said or self.agent.recommend()
         if own is not None:
             return dict(plain(own))
         return self._best["val" if "val" in self._best else "train"][1]
@@ -255,9 +277,11 @@ class Trial:
         old = recorded.get("summary")
         if old is None or self.oracle is None:
             return
-        new, apart = plain(self._summary()), {"ledger", "spent", "models"}
+        new, apart = plain(self._summary()), {"ledger", "spent", "models", "lost"}
         if [line["call"] for line in self.oracle.lines] != [line["call"] for line in self.folder.steps()]:
             apart |= {"recommendations", "current_score"}  # an agent's threads came in another order
+        if not self.agent.deterministic:
+            apart |= {"recommendations"}
         for name in sorted(set(old) - apart):
             if old[name] != new.get(name):
                 self.differences.append(f"summary: {name} was {old[name]!r:.200}, is {new.get(name)!r:.200}")
@@ -290,6 +314,9 @@ class Trial:
             name: self.tests.get(digest(p)) for name, p in (("current", self.current), ("recommended", recommended))
         }
         start = self.tests.get(lines[0]["parameters_hash"])
+        roles = ("optimizer", "task", "judge", "test")
+        tries = len(self.folder.tries())
+        lost = {"tries": tries, **self.lost, "ledger": {role: self.ledger.totals(role, lost=True) for role in roles}}
         env = self.env
         return {
             "problem": json.loads(env.problem.to_json()),
@@ -308,6 +335,7 @@ class Trial:
             "recommendations": self._recommendations,
             "models": {"optimizer": self.agent.llm.describe() if self.agent.uses_model else None,
                        "task": env.llm.describe() if env.uses_model else None},
-            "ledger": {role: self.ledger.totals(role) for role in ("optimizer", "task", "judge", "test")},
+            "ledger": {role: self.ledger.totals(role) for role in roles},
+            "lost": lost if tries else None,
             "spent": self.budget.spent,
         }  # fmt: skip

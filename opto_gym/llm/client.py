@@ -8,7 +8,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import EndpointError, OptoGymError
@@ -199,6 +199,24 @@ class Client:
         request["model"] = self.model
         return self._call(request, whole=True)
 
+    def lose(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Books recorded calls that are lost as they were booked when they were made, whatever the limits are now."""
+        for line in lines:
+            number = self.ledger.next_call()
+            bound, failed = line["bound"], line["failed_attempts"]
+            for fact in failed:
+                self._enter_failure(number, fact, bound, replayed=True, lost=True)
+            unseen = sum(fact["lost"] for fact in failed)
+            spent = {"llm_calls": 0.0, "tokens": sum(bound) * unseen, "usd": self._usd(bound) * unseen}
+            if line["error"] is None:
+                answer = self._recorded(line)
+                spent["llm_calls"] = 1.0
+                spent["tokens"] += answer.tokens_in + answer.tokens_out
+                spent["usd"] += answer.usd or 0.0
+                if answer.counted != "none":
+                    self._enter(number, answer, lost=True)
+            Reservation(self.budget, spent).settle()
+
     def _call(self, request: dict[str, Any], *, whole: bool) -> Answer:
         """From the record, or else from the endpoint and into the record; there with the body if it is `whole`."""
         number = self.ledger.next_call()
@@ -275,17 +293,19 @@ class Client:
 
     def _repeat(self, line: dict[str, Any], number: int) -> Answer:
         """From the record: books what the original booked, but nothing is paid."""
-        fields = {f.name: line[f.name] for f in dataclasses.fields(Answer) if f.name in line}
-        texts = tuple(fields.pop("texts"))
-        answer = Answer(text=texts[0] if texts else "", texts=texts, replayed=True, **fields)
-        usd = answer.usd
-        if usd is None and self.price:  # the price was not known then
-            usd = self.price.of(answer.tokens_in, answer.tokens_out)
+        answer = self._recorded(line)
         held = self._reserve(line["bound"])
-        held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=usd or 0.0)
+        held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=answer.usd or 0.0)
         if answer.counted != "none":
             self._enter(number, answer)
         return answer
+
+    def _recorded(self, line: Mapping[str, Any]) -> Answer:
+        fields = {f.name: line[f.name] for f in dataclasses.fields(Answer) if f.name in line}
+        texts = tuple(fields.pop("texts"))
+        if fields["usd"] is None and self.price:  # the price was not known then
+            fields["usd"] = self.price.of(fields["tokens_in"], fields["tokens_out"])
+        return Answer(text=texts[0] if texts else "", texts=texts, replayed=True, **fields)
 
     def _repeat_failures(self, line: dict[str, Any], number: int) -> None:
         for fact in line["failed_attempts"]:
@@ -294,8 +314,10 @@ class Client:
                 self._reserve(line["bound"]).settle(llm_calls=0)
 
     def _reserve(self, bound: Sequence[int]) -> Reservation:
-        usd = self.price.of(*bound) if self.price else 0.0
-        return self.budget.reserve(llm_calls=1, tokens=sum(bound), usd=usd)
+        return self.budget.reserve(llm_calls=1, tokens=sum(bound), usd=self._usd(bound))
+
+    def _usd(self, tokens: Sequence[int]) -> float:
+        return self.price.of(*tokens) if self.price else 0.0
 
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
         """Tokens in and out at most: counted for the embedded model, else one a byte and a few a message."""
@@ -304,19 +326,19 @@ class Client:
             tokens_in = local.server().count(request["messages"], request.get("tools"))
         return tokens_in, tokens_out
 
-    def _enter(self, number: int, answer: Answer) -> None:
+    def _enter(self, number: int, answer: Answer, *, lost: bool = False) -> None:
         a = answer
         tokens = (a.tokens_in, a.tokens_out, a.counted)
         where = (self.role, self.model, self.endpoint, number)
-        self.ledger.add(Attempt(*where, *tokens, a.seconds, a.usd, time.time(), None, a.replayed))
+        self.ledger.add(Attempt(*where, *tokens, a.seconds, a.usd, time.time(), None, a.replayed, lost))
 
     def _enter_failure(
-        self, number: int, fact: dict[str, Any], bound: Sequence[int], *, replayed: bool = False
+        self, number: int, fact: dict[str, Any], bound: Sequence[int], *, replayed: bool = False, lost: bool = False
     ) -> None:
         tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if fact["lost"] else (0, 0, "none")
         usd = self.price.of(*tokens[:2]) if self.price else None if fact["lost"] else 0.0
         where = (self.role, self.model, self.endpoint, number)
-        self.ledger.add(Attempt(*where, *tokens, fact["seconds"], usd, time.time(), fact["error"], replayed))
+        self.ledger.add(Attempt(*where, *tokens, fact["seconds"], usd, time.time(), fact["error"], replayed, lost))
 
     def _read(self, body: bytes, request: dict[str, Any], begin: float) -> Answer:
         """A 200's answer. One that holds no completion is unusable, not an error."""

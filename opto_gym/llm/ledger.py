@@ -27,6 +27,7 @@ class Attempt:
         time: Of its end, seconds since 1970.
         error: Why it failed, or None.
         replayed: Whether it came from a record and was not paid again.
+        lost: Whether it was made for a try of the trial that was not gone on with.
     """
 
     role: str
@@ -41,6 +42,7 @@ class Attempt:
     time: float
     error: str | None = None
     replayed: bool = False
+    lost: bool = False
 
 
 class Ledger:
@@ -62,10 +64,15 @@ class Ledger:
         with self._lock:
             self.attempts.append(attempt)
 
-    def totals(self, role: str | None = None) -> dict[str, Any]:
-        """Sums over a role, or over all: calls, attempts, errors, tokens, seconds, usd (None if a price is unknown)."""
+    def totals(self, role: str | None = None, *, lost: bool = False) -> dict[str, Any]:
+        """Sums over a role, or over all: calls, attempts, errors, tokens, seconds, usd (None if a price is unknown).
+
+        Args:
+            role: Of `ROLES`.
+            lost: Only what is lost.
+        """
         with self._lock:
-            chosen = [a for a in self.attempts if role in (None, a.role)]
+            chosen = [a for a in self.attempts if role in (None, a.role) and a.lost >= lost]
         prices = [a.usd for a in chosen]
         return {
             "calls": len({a.call for a in chosen}),

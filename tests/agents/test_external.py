@@ -22,6 +22,7 @@ from opto_gym.agents.external.process import TAIL
 from opto_gym.agents.external.program import ModelProgram, Program
 from opto_gym.errors import OptoGymError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
+from opto_gym.leaderboard.report import html, load, notes, rows
 from tests.leaderboard.test_run import content, count
 from tests.openai_server import OpenAIServer
 from tests.tasks import Valley
@@ -109,9 +110,11 @@ def test_a_hang_ends_after_the_patience(tmp_path, name):
     assert data["ended"] == "OptoGymError: Program asked for nothing for 0.5 seconds: thinking"
 
 
-@pytest.mark.parametrize(("name", "status"), [("hang_elsewhere", "failed"), ("elsewhere", "done")])
-def test_who_left_the_group_and_the_parent_ends_too(tmp_path, name, status):
-    outcome, _ = go(tmp_path, name, tmp_path / "pid", settings={"patience": 0.5})
+@pytest.mark.parametrize(
+    ("name", "patience", "status"), [("hang_elsewhere", 2.0, "failed"), ("elsewhere", 20.0, "done")]
+)
+def test_who_left_the_group_and_the_parent_ends_too(tmp_path, name, patience, status):
+    outcome, _ = go(tmp_path, name, tmp_path / "pid", settings={"patience": patience})
     assert outcome.status == status
     assert gone(int((tmp_path / "pid").read_text()))
 
@@ -406,3 +409,104 @@ def test_every_registered_one_says_what_it_takes():
     for cls in external:
         assert cls.kinds.keys() <= {"Number", "Choice", "Permutation", "Prompt", "Code"}
         assert all(cls.kinds.values())
+
+
+# ------------------------------------------------------------------ who can't go on
+class Drawing(ModelProgram):
+    """A program that would not do the same again."""
+
+    deterministic = False
+
+
+def drawing(out, server, **keywords):
+    keywords = {"oracle_calls": 12, "test_scores": "each", **keywords}
+    return go(out, "asks_and_draws", agent=f"{HERE}:Drawing", model="fake", base_url=server.url, **keywords)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_who_can_t_go_on_starts_again_within_the_same_budget(tmp_path, homes):
+    """Two kills later, and a third while a record was set aside, all that was paid is on the books, once."""
+    out = tmp_path / "r"
+    more = ["--oracle-calls", "12", "--model", "fake"]
+    with OpenAIServer("a few words") as server:
+        for kill in range(2):
+            process = in_a_process(out, "asks_and_draws", *more, "--base-url", server.url, agent=f"{HERE}:Drawing")
+            while len(list(out.glob("trials/*/lost/*/steps.jsonl"))) < kill:  # the last one's record is still there
+                time.sleep(0.01)
+            begun(out, process)
+            process.kill()
+            process.communicate()
+        (path,) = (out / "trials").iterdir()
+        folder = TrialFolder(path)
+        (path / "lost" / "2").mkdir()
+        (path / "llm.jsonl").rename(path / "lost" / "2" / "llm.jsonl")  # the third
+        (outcome,) = resume(out, progress=False).trials
+        data = folder.summary()
+        requests = len(server.requests)
+    assert [p.name for p in folder.tries()] == ["1", "2"]
+    assert all((p / "steps.jsonl").exists() and (p / "llm.jsonl").exists() for p in folder.tries())
+    steps = [line for p in path.rglob("steps.jsonl") for line in lines(p) if line["call"]]
+    calls = [line for p in path.rglob("llm.jsonl") for line in lines(p)]
+    summary, lost = data["summary"], data["summary"]["lost"]
+    assert (outcome.status, data["ended"], len(steps)) == ("done", "budget: oracle_calls", 12)
+    assert requests - 2 <= len(calls) <= requests  # the one in flight at each kill is in no record
+    assert summary["spent"]["oracle_calls"] == summary["spent"]["evaluations"] == 12
+    assert summary["spent"]["llm_calls"] == summary["ledger"]["optimizer"]["calls"] == len(calls)
+    assert summary["spent"]["tokens"] == sum(line["tokens_in"] + line["tokens_out"] for line in calls)
+    assert (lost["tries"], lost["oracle_calls"]) == (2, 12 - outcome.steps)
+    assert lost["ledger"]["optimizer"]["calls"] == len(calls) - len(lines(path / "llm.jsonl"))
+    assert data["seconds"] > 0
+    again = replay(path)
+    assert (again.differences, again.steps) == ([], outcome.steps)
+    trials = load(out)
+    said = f"{lost['evaluations']} evaluations, {lost['ledger']['optimizer']['calls']} LLM calls and "
+    assert any(said in note for note in notes(trials))
+    assert said in html("r", trials)
+    (row,) = rows(trials)
+    assert (row.total("evaluations"), row.ledger("calls")) == (12, len(calls))
+    for home in homes.iterdir():
+        home.rmdir()
+
+
+def test_a_lost_try_may_have_spent_it_all(tmp_path):
+    with OpenAIServer("words") as server:
+        outcome, _ = drawing(tmp_path, server, oracle_calls=5, llm_calls=3)
+        assert outcome.steps == 3
+        summary = outcome.path / "trial.json"
+        summary.write_text(json.dumps({**json.loads(summary.read_text()), "status": "running"}))
+        (outcome,) = resume(tmp_path, progress=False).trials
+        data = TrialFolder(outcome.path).summary()
+        assert (outcome.status, data["ended"], outcome.steps) == ("done", "budget: llm_calls", 0)
+        assert len(server.requests) == data["summary"]["spent"]["llm_calls"] == 3
+        assert data["summary"]["recommended"] == {"x": 0}
+
+
+def test_what_is_done_is_not_lost_to_a_budget_that_it_did_not_lack(tmp_path):
+    with OpenAIServer("words") as server:
+        first, _ = drawing(tmp_path, server, oracle_calls=3)
+        (again,) = resume(tmp_path, limits={"llm_calls": 50}, cap={"usd": None, "tokens": 10**6}, progress=False).trials
+        assert (again.steps, TrialFolder(first.path).tries(), len(server.requests)) == (3, [], 3)
+        (again,) = resume(tmp_path, limits={"oracle_calls": 5}, progress=False).trials
+        assert (again.steps, len(TrialFolder(first.path).tries()), len(server.requests)) == (2, 1, 5)
+
+
+def test_start_values_alone_are_no_loss(tmp_path):
+    with OpenAIServer("words") as server:
+        outcome, _ = drawing(tmp_path, server, oracle_calls=1, llm_calls=0)
+        resume(tmp_path, limits={"llm_calls": 1}, progress=False)
+    assert TrialFolder(outcome.path).tries() == []
+    assert TrialFolder(outcome.path).summary()["summary"]["lost"] is None
+
+
+def test_a_replay_finds_what_was_changed_in_the_last_try(tmp_path):
+    with OpenAIServer("words") as server:
+        outcome, _ = drawing(tmp_path, server, oracle_calls=3)
+    path = outcome.path / "steps.jsonl"
+    changed = lines(path)
+    changed[2]["score"] -= 1
+    path.write_text("".join(json.dumps(line) + "\n" for line in changed))
+    (difference,) = replay(outcome.path).differences
+    assert "call 2: score was" in difference

@@ -112,3 +112,35 @@ def test_files_that_are_no_records(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RecordError, match="damaged"):
         resume(tmp_path)
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_a_record_is_set_aside_whole_wherever_it_is_killed(tmp_path, monkeypatch, moved):
+    names = ("llm.jsonl", "tests.jsonl", "steps.jsonl")
+    for name in names:
+        (tmp_path / name).write_text('{"call": 1}\n')
+    replace, left = Path.replace, [moved]
+
+    def dying(path, target):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dying)
+        try:
+            TrialFolder(tmp_path).set_aside()
+        except KeyboardInterrupt:
+            pass
+    folder = TrialFolder(tmp_path)
+    folder.set_aside()
+    folder.set_aside()  # there is nothing more
+    assert folder.tries() == [tmp_path / "lost" / "1"]
+    assert [folder.lost(name) for name in names] == [[{"call": 1}]] * 3
+    assert folder.steps() == []
+    folder.add_step({"call": 1, "graph": "g"}, "{}")
+    folder.close()
+    TrialFolder(tmp_path).set_aside()  # a try that asked no model
+    assert len(folder.tries()) == 2
+    assert len(folder.lost("steps.jsonl")) == 2

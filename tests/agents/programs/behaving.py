@@ -73,12 +73,12 @@ def stop_dead(trial):
 
 def elsewhere(trial):
     """A grandchild without its parent, in a session of its own; its id goes into a file."""
-    trial.evaluate({"x": 1})
     sleeper = f"import os, time; open({sys.argv[2]!r}, 'w').write(str(os.getpid())); time.sleep({FOREVER})"
     parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}], start_new_session=True)"
     subprocess.run([sys.executable, "-c", parent], check=True, start_new_session=True)
     while not (Path(sys.argv[2]).exists() and Path(sys.argv[2]).read_text()):
         time.sleep(0.01)
+    trial.evaluate({"x": 1})
 
 
 def hang_elsewhere(trial):
