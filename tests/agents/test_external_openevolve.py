@@ -79,6 +79,16 @@ def test_diffs_change_the_file_and_what_was_said_is_shown(tmp_path):
     assert "change0 = change(" in user  # trace
 
 
+def test_seeds(tmp_path):
+    sent = []
+    for k, settings in enumerate(({}, {"send_seed": False})):
+        with OpenAIServer(diff("times = 1", "times = {n}")) as server:
+            go(tmp_path / str(k), "tests.tasks:Mixed", server, settings)
+            sent.append({r["body"].get("seed") for r in server.requests})
+    assert len(sent[0] - {None}) == 1
+    assert sent[1] == {None}
+
+
 def test_a_rewritten_file_is_read_as_python_would(tmp_path):
     with OpenAIServer(MIXED) as server:
         _, steps = go(tmp_path, "tests.tasks:Mixed", server, WHOLE, oracle_calls=1)

@@ -29,8 +29,7 @@ class OpenEvolve(Package):
     As in OpenEvolve, the budget counts iterations: an iteration whose answer can't be used (no diff, one that fits
     nowhere, a file without one of the parameters) counts as invalid and is lost, with no oracle call. There are as many
     iterations as oracle calls, 10,000 where these are unlimited. There is one worker. It draws by the trial's seed, but
-    sorts by names that are drawn anew in each run, so runs do not repeat. It sends one and the same seed with each
-    request: an endpoint that heeds it answers equal prompts alike, and the first, one for each island, are equal.
+    sorts by names that are drawn anew in each run, so runs do not repeat.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
@@ -39,6 +38,9 @@ class OpenEvolve(Package):
         diff_based_evolution: Ask for SEARCH/REPLACE blocks rather than for the whole file.
         temperature: Of all calls.
         max_tokens: Tokens of an answer.
+        send_seed: Send one and the same seed with each request, as it does by default. An endpoint that heeds it
+            answers equal prompts alike, and the first are equal, one for each island: where their answer can't be used,
+            nothing changes any more.
         timeout: Seconds of a call, after which it is made again, up to four times.
         settings: `External`'s.
     """
@@ -60,6 +62,7 @@ class OpenEvolve(Package):
         diff_based_evolution: bool = True,
         temperature: float = 0.7,
         max_tokens: int = 4096,
+        send_seed: bool = True,
         timeout: int = 60,
         **settings: Any,
     ) -> None:
@@ -71,6 +74,7 @@ class OpenEvolve(Package):
             "diff_based_evolution": diff_based_evolution,
             "temperature": temperature,
             "max_tokens": max_tokens,
+            "send_seed": send_seed,
             "timeout": timeout,
         }
 

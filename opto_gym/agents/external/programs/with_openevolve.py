@@ -45,12 +45,12 @@ def main(trial: protocol.Trial) -> None:
     config = Config(
         checkpoint_interval=NEVER,
         log_level="WARNING",
-        random_seed=trial.seed,
+        random_seed=trial.seed if settings["send_seed"] else None,
         language="text" if text else "python",
         diff_based_evolution=settings["diff_based_evolution"] and not text,
         llm=llm,
         prompt=PromptConfig(system_message=task(trial)),
-        database=DatabaseConfig(num_islands=settings["num_islands"]),
+        database=DatabaseConfig(num_islands=settings["num_islands"], random_seed=trial.seed),
         evaluator=EvaluatorConfig(timeout=NEVER, cascade_evaluation=False),  # the oracle has limits of its own
     )
     if left is not None:
