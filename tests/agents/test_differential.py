@@ -129,8 +129,9 @@ class Said:
         self.variables = {n: (kind, text.strip()) for n, (kind, text) in entries(s["Variables"]).items()}
         self.documentation = dict(re.findall(r"^\[(\w+)\] (.*?)\.*$", s.get("Documentation", ""), re.MULTILINE))
         lines = [ast.parse(self.python(line)).body[0] for line in s["Code"].splitlines()]
-        raised = [(n, found[1]) for n, text in self.documentation.items() if (found := re.search(ERROR, text))]
-        self.raised = {self.documentation.pop(name) and operator for name, operator in raised}
+        errors = {n: found[1] for n, text in self.documentation.items() if (found := re.search(ERROR, text))}
+        self.documentation = {n: text for n, text in self.documentation.items() if n not in errors}
+        self.raised = {*errors.values()}  # the operator
         self.computed = {line.targets[0].id: line.value for line in lines}
         self.calls = Counter(self.tree(name) for name in self.computed)
         self.others = Counter((self.tree(n), *v) for n, v in self.plain(s.get("Others", "")).items())
@@ -145,7 +146,7 @@ class Said:
         self.past = past(user)
 
     def python(self, line):
-        """A line of code; that of an error says here after which arguments, and the documentation where."""
+        """A line of code; ours has ``error after (arguments)`` of an error, with the operator in the documentation."""
         if (error := re.fullmatch(r"(\w+?)(\d+) = error after \((.*)\)", line)) is None:
             return line
         operator = re.match(r"(\w+) raised this", self.documentation[error[1]])[1]
