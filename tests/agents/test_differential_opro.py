@@ -1,6 +1,6 @@
 """Our OPRO beside its authors' program: what the meta-prompts show after the same answers with the same scores.
 
-Theirs is recorded, since it can't be installed: record_opro.py ran it as it is and wrote opro_shown.json.
+Theirs is recorded, since it can't be installed: scripts/record_opro.py ran it as it is and wrote opro_shown.json.
 """
 
 from __future__ import annotations

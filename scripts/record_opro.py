@@ -1,7 +1,7 @@
 """Records what the program of OPRO's authors shows its model, run as it is with scripted answers and scores.
 
     git clone https://github.com/google-deepmind/opro OPRO && git -C OPRO checkout e81b2f5
-    PYTHONHASHSEED=0 python tests/agents/record_opro.py OPRO > tests/agents/opro_shown.json
+    PYTHONHASHSEED=0 python scripts/record_opro.py OPRO > tests/agents/opro_shown.json
 
 in a Python with numpy, pandas, immutabledict and absl-py. Only its two clients of hosted models are replaced.
 
