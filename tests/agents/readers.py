@@ -24,7 +24,7 @@ AGENTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "OptoPrime-Candidates, selection": ("OptoPrime-Candidates", {"n": 2}, (json.dumps({"suggestion": VALUES}), OTHER)),
     "OPRO-Trace": ("OPRO-Trace", {}, ()),
     "OPRO": ("OPRO", {"n": 1}, ()),
-    "TextGrad, criticism too": ("TextGrad", {"max_calls": 12}, ()),
+    "TextGrad, criticism too": ("TextGrad", {"max_calls": 6}, ()),
 }
 """Reader -> (agent, its settings, proper answers to its first calls)."""
 FORMS = {"choice": r"\([A-Z]\)", "yes or no": "yes|no", "true or false": "true|false", "integer": r"-?\d+(\.\d+)?"}
@@ -82,9 +82,14 @@ def readers() -> Iterator[tuple[str, Callable[[str], Outcome]]]:
 
 def _of_agent(agent: Any, env: OptoEnv, start: Any, first: tuple[str, ...]) -> Callable[[str], Outcome]:
     agent.llm = client = Scripted()
+    if hasattr(agent, "messages"):  # the prompt, which takes the longest, is the same each time
+        agent.messages = _once(agent.messages)
 
     def propose(text: str) -> Outcome:
+        turns = getattr(agent, "order", None)
         agent.reset(env.problem, seed=0)
+        if turns is not None:  # TextGrad's parameters take turns
+            agent.order = turns
         client.first, client.then, client.since, client.asked = list(first), text, 0.0, 0
         values = agent.propose(start)
         seconds, reasons = time.perf_counter() - client.since, agent.invalid_answers
@@ -94,6 +99,17 @@ def _of_agent(agent: Any, env: OptoEnv, start: Any, first: tuple[str, ...]) -> C
         return Outcome(seconds, reasons, values, fault)
 
     return propose
+
+
+def _once(make: Callable[..., Any]) -> Callable[..., Any]:
+    made: list[Any] = []
+
+    def again(*arguments: Any) -> Any:
+        if not made:
+            made.append(make(*arguments))
+        return made[0]
+
+    return again
 
 
 def broken(env: OptoEnv, values: dict[str, Any], reasons: list[str]) -> str | None:
