@@ -84,6 +84,8 @@ def _listing(options: argparse.Namespace) -> int:
     load = registration.env_class if is_env else registration.agent_class
     if options.name:
         print(inspect.getdoc(load(options.name)) or "no documentation")
+        if not is_env and (kinds := load(options.name).takes()):
+            print("\nParameters:", *(f"    {kind}: {how}" for kind, how in kinds.items()), sep="\n")
         return 0
     table = Table(
         "environment" if is_env else "agent", *(["parameters", "kind"] if is_env else ["model"]), "", box=None

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from ..core import Problem, TraceFeedback
+from ..core import Parameter, Problem, TraceFeedback
 from ..errors import BudgetSpent, OptoGymError
 from ..extras import require
+from ..spaces import Choice, Code, Number, Permutation, Prompt
 from ..spaces import at_least as at_least  # for agents' settings
 from ..spaces import number_in as number_in
 from ..trace import TraceGraph
@@ -30,6 +31,16 @@ Values = dict[str, Any]
 
 Run = Generator[Any, Any, None]
 """What `Agent.run` returns: it yields `Values` or a list of them, and is sent an observation or a list of them."""
+
+
+ONE_OF_EACH = (
+    Parameter("number", Number(0, 1), 0.5),
+    Parameter("choice", Choice(["a", "b"]), "a"),
+    Parameter("permutation", Permutation(3), [0, 1, 2]),
+    Parameter("prompt", Prompt(), "Answer."),
+    Parameter("code", Code("code(x)"), "def code(x):\n    return x\n"),
+)
+"""A parameter of each kind."""
 
 
 class Oracle(Protocol):
@@ -94,6 +105,11 @@ class Agent:
         """Files beside its modules that make it what it is: their content is part of a trial's identity."""
         return ()
 
+    @classmethod
+    def goes_on(cls, **settings: Any) -> bool:
+        """Whether an interrupted trial goes on from its record; else it begins again. As `deterministic` says."""
+        return cls.deterministic
+
     @property
     def llm(self) -> Client:
         """The client for the model; the leaderboard puts its own here, which records and counts."""
@@ -128,6 +144,12 @@ class Agent:
     def why_not(cls, problem: Problem) -> str | None:
         """Why the agent can't work on a problem (a specialist on another domain's), or None."""
         return None
+
+    @classmethod
+    def takes(cls) -> Mapping[str, str]:
+        """The kinds of parameters that it works on, each ``native``, or how it is adapted."""
+        problems = {type(p.space).__name__: Problem("one", {}, "", (p,), (0.0, 1.0)) for p in ONE_OF_EACH}
+        return {kind: "native" for kind, problem in problems.items() if cls.why_not(problem) is None}
 
     def recommend(self) -> Values | None:
         """The agent's own choice so far; None leaves it to the best score seen, on val or else on train."""

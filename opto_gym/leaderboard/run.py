@@ -377,8 +377,8 @@ def _finished(path: Path, plan: Plan) -> Outcome | None:
     summary = TrialFolder(path).summary() or {}
     if summary.get("status") != "done" or summary["test_scores"] != plan.test_scores:
         return None
-    ended, repeats = summary["ended"], registration.agent_class(plan.specs[path.name].agent).deterministic
-    names = LIMITS if repeats else (ended.removeprefix("budget: "),)  # it would start again: only for what it lacked
+    ended, goes_on = summary["ended"], plan.specs[path.name].goes_on
+    names = LIMITS if goes_on else (ended.removeprefix("budget: "),)  # it would start again: only for what it lacked
     budgets = (summary["limits"], plan.limits[path.name]), (summary["cap"], plan.cap)
     if ended != "solved" and any(old.get(name) != new.get(name) for old, new in budgets for name in names):
         return None
@@ -400,7 +400,7 @@ def replay(path: str | Path) -> Outcome:
 
     The agent's calls are answered from ``llm.jsonl``; every recorded oracle call and every scoring on test is evaluated
     anew. `Outcome.differences` names what disagrees. Nothing is written. Of an agent that would not do the same again
-    (`Agent.deterministic`) only the evaluations are made again.
+    (`Agent.goes_on`) only the evaluations are made again.
 
     Raises:
         RecordError: If the folder holds no trial, or its agent's source has changed.

@@ -90,6 +90,11 @@ class Spec:
             base_url=remote[0] if remote else None,
         )
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the trial goes on from its record when it was interrupted; else it begins again."""
+        return registration.agent_class(self.agent).goes_on(**self.settings)
+
     def client(self, model: str | None, **settings: Any) -> Client:
         """A client for one of the models; a login comes from ``OPENAI_BASE_URL``, if that is the same endpoint."""
         url = os.environ.get("OPENAI_BASE_URL")

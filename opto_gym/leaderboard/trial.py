@@ -92,7 +92,7 @@ class Trial:
         self.ledger = Ledger()
         self.started = before.get("started") or round(time.time(), 3)
         seconds_before, limits = 0.0, self.limits
-        if not self.replay and not registration.agent_class(self.spec.agent).deterministic:
+        if not self.replay and not self.spec.goes_on:
             self.folder.set_aside()
         lost = [line for line in self.folder.lost("steps.jsonl") if line["call"]]
         if self.replay:  # ends where the record ends
@@ -175,7 +175,7 @@ class Trial:
         self.differences = self.oracle.differences
         self._note_and_score(self.oracle.lines[0])
         try:
-            if self.replay and not agent.deterministic:
+            if self.replay and not self.spec.goes_on:
                 self._repeat()
             else:
                 agent.optimize(problem, self.oracle)
@@ -280,7 +280,7 @@ class Trial:
         new, apart = plain(self._summary()), {"ledger", "spent", "models", "lost"}
         if [line["call"] for line in self.oracle.lines] != [line["call"] for line in self.folder.steps()]:
             apart |= {"recommendations", "current_score"}  # an agent's threads came in another order
-        if not self.agent.deterministic:
+        if not self.spec.goes_on:
             apart |= {"recommendations"}
         for name in sorted(set(old) - apart):
             if old[name] != new.get(name):

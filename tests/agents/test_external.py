@@ -17,12 +17,16 @@ import psutil
 import pytest
 
 import opto_gym
+from opto_gym.agents.base import ONE_OF_EACH
 from opto_gym.agents.external.base import External
 from opto_gym.agents.external.process import TAIL
 from opto_gym.agents.external.program import ModelProgram, Program
+from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
 from opto_gym.leaderboard.report import html, load, notes, rows
+from opto_gym.registration import agent_class
+from scripts import make_external_table
 from tests.leaderboard.test_run import content, count
 from tests.openai_server import OpenAIServer
 from tests.tasks import Valley
@@ -310,11 +314,11 @@ def begun(out, process):
         time.sleep(0.01)
 
 
-def in_a_process(out, name, *more, agent="Program", **popen):
+def in_a_process(out, name, *more, agent="Program", settings=""):
     words = [sys.executable, "-m", "opto_gym.cli", "run", "--env", "tests.tasks:Valley", "--out", str(out)]
-    words += ["--agent", f"{agent}:command={command(name)},patience=300", "--seeds", "1", *more]
+    words += ["--agent", f"{agent}:command={command(name)},patience=300{settings}", "--seeds", "1", *more]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[3])}
-    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True, **popen)
+    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -402,25 +406,33 @@ def test_a_program_that_fails_by_hand_says_so():
     assert isinstance(caught.value.__cause__, OptoGymError)
 
 
-def test_every_registered_one_says_what_it_takes():
-    classes = [opto_gym.registration.agent_class(name) for name in opto_gym.registered_agents()]
-    external = [cls for cls in classes if issubclass(cls, External)]
-    assert external
-    for cls in external:
-        assert cls.kinds.keys() <= {"Number", "Choice", "Permutation", "Prompt", "Code"}
-        assert all(cls.kinds.values())
+# ------------------------------------------------------------------ what it takes
+def test_the_page_s_table_is_what_the_classes_say(capsys):
+    made = make_external_table.table()
+    assert made in make_external_table.PAGE.read_text(), "run scripts/make_external_table.py"
+    names = {name for name in opto_gym.registered_agents() if issubclass(agent_class(name), External)}
+    assert {row.split("`")[1] for row in made.splitlines()[2:]} == names | set(make_external_table.OURS)
+    kinds = {type(p.space).__name__ for p in ONE_OF_EACH}
+    for name in names:
+        cls = agent_class(name)
+        assert cls.kinds
+        assert cls.kinds.keys() <= kinds
+        assert main(["agents", name]) == 0
+        said = capsys.readouterr().out
+        assert all(f"    {kind}: {how}\n" in said for kind, how in cls.kinds.items())
+
+
+def test_ours_take_every_kind():
+    for name in make_external_table.OURS:
+        assert set(agent_class(name).takes().values()) == {"native"}
+        assert len(agent_class(name).takes()) == len(ONE_OF_EACH)
+    assert agent_class("Adam").takes() == {"Number": "native"}
 
 
 # ------------------------------------------------------------------ who can't go on
-class Drawing(ModelProgram):
-    """A program that would not do the same again."""
-
-    deterministic = False
-
-
 def drawing(out, server, **keywords):
-    keywords = {"oracle_calls": 12, "test_scores": "each", **keywords}
-    return go(out, "asks_and_draws", agent=f"{HERE}:Drawing", model="fake", base_url=server.url, **keywords)
+    keywords = {"oracle_calls": 12, "test_scores": "each", "settings": {"deterministic": False}, **keywords}
+    return go(out, "asks_and_draws", agent="Program-Model", model="fake", base_url=server.url, **keywords)
 
 
 def lines(path):
@@ -433,7 +445,10 @@ def test_who_can_t_go_on_starts_again_within_the_same_budget(tmp_path, homes):
     more = ["--oracle-calls", "12", "--model", "fake"]
     with OpenAIServer("a few words") as server:
         for kill in range(2):
-            process = in_a_process(out, "asks_and_draws", *more, "--base-url", server.url, agent=f"{HERE}:Drawing")
+            process = in_a_process(
+                out, "asks_and_draws", *more, "--base-url", server.url, agent="Program-Model",
+                settings=",deterministic=False",
+            )  # fmt: skip
             while len(list(out.glob("trials/*/lost/*/steps.jsonl"))) < kill:  # the last one's record is still there
                 time.sleep(0.01)
             begun(out, process)
@@ -491,6 +506,20 @@ def test_what_is_done_is_not_lost_to_a_budget_that_it_did_not_lack(tmp_path):
         assert (again.steps, TrialFolder(first.path).tries(), len(server.requests)) == (3, [], 3)
         (again,) = resume(tmp_path, limits={"oracle_calls": 5}, progress=False).trials
         assert (again.steps, len(TrialFolder(first.path).tries()), len(server.requests)) == (2, 1, 5)
+
+
+class Drawing(ModelProgram):
+    """A program that would not do the same again, by its class."""
+
+    deterministic = False
+
+
+def test_a_class_may_say_that_it_can_t_go_on(tmp_path):
+    with OpenAIServer("words") as server:
+        keywords = {"agent": f"{HERE}:Drawing", "model": "fake", "base_url": server.url}
+        outcome, _ = go(tmp_path, "asks_and_draws", oracle_calls=1, **keywords)
+        assert resume(tmp_path, limits={"oracle_calls": 2}, progress=False).trials[0].steps == 1
+    assert len(TrialFolder(outcome.path).tries()) == 1
 
 
 def test_start_values_alone_are_no_loss(tmp_path):

@@ -69,6 +69,11 @@ class External(Agent):
             return f"{cls.__name__} takes one parameter, not {len(kinds)}"
         return None
 
+    @classmethod
+    def takes(cls) -> Mapping[str, str]:
+        """`kinds`."""
+        return cls.kinds
+
     def command(self) -> Sequence[str]:
         """The command that runs the program."""
         raise NotImplementedError

@@ -22,6 +22,7 @@ class Program(External):
 
     Args:
         command: The command line, such as ``"node climb.mjs"``.
+        deterministic: Whether it does the same again if it is answered the same; then an interrupted trial goes on.
         settings: `External`'s: ``memory``, ``patience``.
 
     Raises:
@@ -30,8 +31,10 @@ class Program(External):
 
     kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(("Number", "Choice", "Permutation", "Prompt", "Code"), "native")
 
-    def __init__(self, *, command: str, **settings: Any) -> None:
+    def __init__(self, *, command: str, deterministic: bool = True, **settings: Any) -> None:
         super().__init__(**settings)
+        if not isinstance(deterministic, bool):
+            raise ValueError(f"{type(self).__name__} expected deterministic to be True or False, got {deterministic!r}")
         self._words = [str(Path(word).absolute()) if Path(word).is_file() else word for word in shlex.split(command)]
         if not self._words or shutil.which(self._words[0]) is None:
             raise OptoGymError(f"{type(self).__name__} expected a command that this machine has, got {command!r}")
@@ -40,6 +43,11 @@ class Program(External):
     def files(cls, **settings: Any) -> Sequence[Path]:
         """The files that the command names."""
         return [Path(word) for word in shlex.split(settings["command"]) if Path(word).is_file()]
+
+    @classmethod
+    def goes_on(cls, **settings: Any) -> bool:
+        """As the setting says."""
+        return bool(settings.get("deterministic", cls.deterministic))
 
     def command(self) -> Sequence[str]:
         """The command's words."""
@@ -53,6 +61,7 @@ class ModelProgram(Program):
 
     Args:
         command: As for `Program`.
+        deterministic: As for `Program`.
         settings: `External`'s: ``model``, ``base_url``, ``memory``, ``patience``.
     """
 
