@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 2
+    if "" not in sys.path:
+        sys.path.append("")  # module:Class may be in the working folder, which an installed script does not look in
     try:
         return COMMANDS[options.command](options)
     except KeyboardInterrupt:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import opto_gym
-from opto_gym.leaderboard import run
 from opto_gym.leaderboard.gallery import families
+from opto_gym.leaderboard.records import read_json
 from opto_gym.registration import agent_class
 from tests.openai_server import OpenAIServer
 
@@ -21,17 +25,27 @@ def blocks(path: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
 
 
-def test_write_an_optimizer(tmp_path, monkeypatch):
-    (source,) = blocks("docs/write-an-optimizer.md")
-    assert len([line for line in source.splitlines() if line.strip()]) <= 20
-    (tmp_path / "shrink.py").write_text(source)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    result = run(
-        ["NumericalOptimization-v0"], [("shrink:Shrink", {"first_step": 3})], out=tmp_path / "r", seeds=2,
-        oracle_calls=10, progress=False,
-    )  # fmt: skip
-    assert [t.status for t in result.trials] == ["done", "done"]
-    sys.modules.pop("shrink")
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
+def test_write_an_optimizer(tmp_path):
+    """Each of the page's files, by the command below it: the installed script, in the folder of the file."""
+    page = (ROOT / "docs" / "write-an-optimizer.md").read_text()
+    for name, source in re.findall(r'```\w+ title="(\S+)"\n(.*?)```', page, re.DOTALL):
+        (tmp_path / name).write_text(source)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    found = []
+    for command in re.findall(r"^opto-gym compare .*$", page, re.MULTILINE):
+        environment = {**os.environ, "PATH": path}
+        done = subprocess.run(
+            shlex.split(command), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(re.findall(r"better|worse|cannot tell yet", done.stdout)[0])
+    assert found == ["better", "worse", "cannot tell yet"]
+    assert [said.lower() for said in re.findall(r"^\*([\w ]+)\*[.,:]", page, re.MULTILINE)] == found
+    trials = [read_json(path) for path in tmp_path.glob("runs/*/trials/*/trial.json")]
+    assert len(trials) == 3 * 16
+    assert {trial["status"] for trial in trials} == {"done"}
 
 
 @pytest.mark.parametrize(
