@@ -97,12 +97,12 @@ def test_malformed_answers_leave_the_value(tmp_path):
     assert [len(s["invalid"]) for s in steps[1:]] == [value is None for value in answers.values()]
 
 
-def test_a_prompt_that_is_too_long_costs_its_step(tmp_path):
+def test_a_prompt_that_is_too_long_costs_its_step_and_so_does_an_answer_that_is_no_json(tmp_path):
     long = (400, {"message": "maximum context length", "type": "context_length_exceeded"})
-    with OpenAIServer(writes({"text": "longer"}), script=[long]) as server:
-        _, steps = go(tmp_path, f"{__name__}:Words", server)
-    assert [s["parameters"]["text"] for s in steps] == ["hello", "hello", "longer"]
-    assert len(steps[1]["invalid"]) == 1
+    with OpenAIServer(writes({"text": "longer"}), script=[long, *[b"no JSON"] * 3]) as server:
+        _, steps = go(tmp_path, f"{__name__}:Words", server, oracle_calls=3)
+    assert [s["parameters"]["text"] for s in steps] == ["hello", "hello", "hello", "longer"]
+    assert [len(s["invalid"]) for s in steps[1:]] == [1, 1, 0]
 
 
 def test_no_call_beyond_the_budget(tmp_path):
