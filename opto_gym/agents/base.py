@@ -106,6 +106,11 @@ class Agent:
         return ()
 
     @classmethod
+    def versions(cls) -> Mapping[str, str]:
+        """What it runs beside opto_gym's own process, and of which version: for a trial's record."""
+        return {}
+
+    @classmethod
     def goes_on(cls, **settings: Any) -> bool:
         """Whether an interrupted trial goes on from its record; else it begins again. As `deterministic` says."""
         return cls.deterministic

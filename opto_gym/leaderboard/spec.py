@@ -172,13 +172,13 @@ def source_hash(cls: type[Agent]) -> str:
     return hashlib.sha256("".join(f"{k}\0{v}\0" for k, v in sorted(seen.items())).encode()).hexdigest()[:16]
 
 
-def where() -> dict[str, Any]:
-    """The machine, the versions, and what the sandbox had in force."""
+def where(agent: type[Agent] = Agent) -> dict[str, Any]:
+    """The machine, the versions, what an agent runs beside them included, and what the sandbox had in force."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "versions": _versions(),
+        "versions": {**agent.versions(), **_versions()},
         "sandbox": shared().in_force(),
     }
 

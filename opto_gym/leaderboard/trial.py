@@ -300,7 +300,7 @@ class Trial:
             "test_scores": self.test_scores,
             "started": self.started,
             "seconds": round(seconds, 3),
-            "where": where(),
+            "where": where(registration.agent_class(self.spec.agent)),
         }
         if status != "running" and self.oracle is not None:
             data["summary"] = self._summary()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 
 import opto_gym
 from opto_gym.agents.base import ONE_OF_EACH
+from opto_gym.agents.external import install
 from opto_gym.agents.external.base import External
 from opto_gym.agents.external.process import TAIL
 from opto_gym.agents.external.program import ModelProgram, Program
@@ -25,6 +27,7 @@ from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
 from opto_gym.leaderboard.report import html, load, notes, rows
+from opto_gym.leaderboard.spec import where
 from opto_gym.registration import agent_class
 from scripts import make_external_table
 from tests.leaderboard.test_run import content, count
@@ -216,6 +219,15 @@ def test_its_environment_holds_what_is_meant_and_no_key(tmp_path, monkeypatch):
     record = "".join(path.read_text() for path in outcome.path.rglob("*.json*") if path.suffix != ".gz")
     assert told["OPTO_GYM_TOKEN"] not in record
     assert "sk-the-real-key" not in record
+
+
+def test_the_packages_versions_are_on_record():
+    named = where(agent_class("external/gepa"))["versions"]
+    pins = {package.name: package.version for package in install.packages()}
+    for name in ("trace-opt", "textgrad", "dspy", "gepa", "openevolve"):
+        assert named[name] == pins[name]
+        assert name not in where()["versions"]
+    assert named["openai"] == importlib.metadata.version("openai")  # ours, which asks the endpoint
 
 
 def test_the_program_s_file_is_part_of_what_ran(tmp_path):

@@ -77,6 +77,11 @@ def packages() -> list[Package]:
     return [Package(name, version, where, (name, version) in there) for name, version, where in pins]
 
 
+def asked() -> dict[str, str]:
+    """The versions of the packages that the lock was made for: those by name, without what they need."""
+    return dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.with_suffix(".in").read_text(), re.MULTILINE))
+
+
 def install() -> Path:
     """Makes the environment, unless it is ready; says so on standard error, and what pip does, in a terminal.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,6 +36,22 @@ class Package(External):
         """The programs, and what is pinned."""
         return PROGRAMS / cls.program, PROGRAMS / "protocol.py", install.LOCK
 
+    @classmethod
+    def versions(cls) -> Mapping[str, str]:
+        """The packages that are asked for by name."""
+        return install.asked()
+
     def command(self) -> Sequence[str]:
         """The program in the packages' interpreter."""
         return [str(self._python), "-s", str(PROGRAMS / self.program)]
+
+
+def one_of(*known: str | None, **settings: Any) -> None:
+    """Checks settings that a programmer gives.
+
+    Raises:
+        ValueError: If one is none of the values that are known.
+    """
+    for name, value in settings.items():
+        if value not in known:
+            raise ValueError(f"expected {name} to be one of {known}, got {value!r}")
