@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 
 from opto_gym import Choice, Feedback, Number, OptoEnv, Parameter
+from opto_gym.agents.external.base import GRACE, KEPT, PERSISTENT
+from opto_gym.agents.external.messages import Evaluation
 from opto_gym.agents.external.openapi import openapi
+from opto_gym.agents.external.server import TRACE
 from opto_gym.cli import main
 from opto_gym.leaderboard import TrialFolder, replay, resume
+from opto_gym.llm import LIMITS
+from opto_gym.llm.gateway import LONGEST_BODY
 from tests.leaderboard.test_run import content
 
 ROOT = Path(__file__).parents[2]
@@ -99,11 +104,11 @@ def test_what_it_can_not_move_fails_its_trial(tmp_path, monkeypatch):
 @needs_node
 def test_after_kill_9_the_javascript_client_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    more = ["--env", "NumericalOptimization-v0", "--oracle-calls", "300", "--quiet", *JAVASCRIPT]
+    more = ["--env", "NumericalOptimization-v0", "--oracle-calls", "100", "--quiet", *JAVASCRIPT]
     words = [sys.executable, "-m", "opto_gym.cli", "run", "--out", str(tmp_path / "r"), "--seeds", "2", *more]
     words += ["--test-scores", "end"]
     process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    while process.poll() is None and sum(len(t.steps()) for t in trials_so_far(tmp_path / "r")) < 50:
+    while process.poll() is None and sum(len(t.steps()) for t in trials_so_far(tmp_path / "r")) < 30:
         time.sleep(0.01)
     process.kill()
     assert process.wait() == -9
@@ -118,6 +123,19 @@ def test_after_kill_9_the_javascript_client_goes_on(tmp_path, monkeypatch):
 
 def trials_so_far(out: Path) -> list[TrialFolder]:
     return trials(out) if (out / "trials").is_dir() else []
+
+
+@pytest.mark.slow
+def test_an_authors_mistake_is_the_trials_failure(tmp_path, capsys):
+    (tmp_path / "five.py").write_text(
+        "from opto_gym.agents.external.programs.protocol import run\nrun(lambda trial: trial.evaluate({'x': 5}))\n"
+    )
+    words = ["--agent", f"Program:command={sys.executable} {tmp_path / 'five.py'}", "--seeds", "1"]
+    words += ["--env", "tests.agents.test_evaluation_server:Trap", "--oracle-calls", "5", "--out", str(tmp_path / "r")]
+    assert main(["run", *words]) == 1
+    (folder,) = trials(tmp_path / "r")
+    assert folder.summary()["ended"] == "RuntimeError: the author's"
+    assert "raise self.mistake" in folder.summary()["error"]  # the line that it is about
 
 
 def test_the_docs_show_the_javascript_client():
@@ -158,3 +176,12 @@ def test_the_docs_name_every_error_and_request():
     }
     told = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", page, re.MULTILINE))
     assert told == documented | {("405", "not_served")}  # which is no operation's answer
+
+
+def test_the_docs_numbers_are_the_codes():
+    page = " ".join((ROOT / "docs" / "protocol.md").read_text().split())
+    assert f"for {GRACE:g} seconds" in page
+    assert f"is refused {PERSISTENT} times" in page
+    assert f"at most {LONGEST_BODY / 2**20:g} MiB" in page
+    assert f"at most {TRACE:,} characters" in page
+    assert all(f"`{name}`" in page for name in (*KEPT, *LIMITS, *Evaluation.__struct_fields__))
