@@ -475,20 +475,21 @@ def test_an_authors_mistake_ends_the_trial(serve: Callable[..., Session], monkey
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", "/v1/evaluations", 405, "POST"),
-        ("PUT", "/v1/recommendation", 405, "POST"),
-        ("POST", "/v1/task", 405, "GET, HEAD"),
-        ("TRACE", "/v1/models", 405, "GET, HEAD"),
-        ("GET", "/v1/task/", 400, None),
-        ("POST", "/v1/embeddings", 400, None),
-        ("GET", "/", 400, None),
-        ("GET", "/docs/../v1/task", 400, None),
+        ("GET", "/v1/evaluations", 405, {"POST"}),
+        ("PUT", "/v1/recommendation", 405, {"POST"}),
+        ("POST", "/v1/task", 405, {"GET", "HEAD"}),
+        ("TRACE", "/v1/models", 405, {"GET", "HEAD"}),
+        ("GET", "/v1/task/", 400, {""}),
+        ("POST", "/v1/embeddings", 400, {""}),
+        ("GET", "/", 400, {""}),
+        ("GET", "/docs/../v1/task", 400, {""}),
     ],
 )
-def test_what_is_not_served(serve: Callable[..., Session], method: str, path: str, status: int, allow: str | None):
+def test_what_is_not_served(serve: Callable[..., Session], method: str, path: str, status: int, allow: set[str]):
     answer, said = raw(serve(Valley()), path, b"" if method == "POST" else None, method)
     error = json.loads(said)["error"]
-    assert (answer.status, error["code"], answer.getheader("allow")) == (status, "not_served", allow)
+    assert (answer.status, error["code"]) == (status, "not_served")
+    assert set(answer.getheader("allow", "").split(", ")) == allow
     assert "expected POST /v1/chat/completions, GET /v1/models, GET /v1/task, POST /v1/evaluations" in error["message"]
 
 

@@ -74,7 +74,7 @@ class Session(Access):
             "model": self.client.model if self.client else None,
             "settings": self.settings,
         }
-        return _spliced(data, "start", self._said(self.oracle.start))
+        return _answer(_spliced(data, "start", self._said(self.oracle.start)))
 
     def evaluate(self, body: bytes) -> Response:
         """One oracle call."""
@@ -96,7 +96,7 @@ class Session(Access):
             return error(424, "trial_failed", f"{type(e).__name__}: {e}")
         finally:
             self.last = time.monotonic()
-        return Response(said, 200, media_type="application/json")
+        return _answer(said)
 
     def recommend(self, body: bytes) -> Response:
         """Notes what the optimizer recommends."""
@@ -148,13 +148,16 @@ class Session(Access):
             "left": left,
             "over": self.oracle.over,
         }
-        return _spliced(said, "graph", graph.to_json().encode()).body  # type: ignore[return-value]
+        return _spliced(said, "graph", graph.to_json().encode())
 
 
-def _spliced(data: dict[str, Any], name: str, inner: bytes) -> Response:
+def _spliced(data: dict[str, Any], name: str, inner: bytes) -> bytes:
     """Data as JSON with one more member, which is JSON already: a graph may be large."""
-    text = json.dumps(data)[:-1].encode() + f', "{name}": '.encode() + inner + b"}"
-    return Response(text, 200, media_type="application/json")
+    return json.dumps(data)[:-1].encode() + f', "{name}": '.encode() + inner + b"}"
+
+
+def _answer(content: bytes) -> Response:
+    return Response(content, 200, media_type="application/json")
 
 
 class EvaluationServer(Gateway):
