@@ -76,6 +76,18 @@ def test_the_javascript_client_climbs(tmp_path, monkeypatch, env):
 
 @pytest.mark.slow
 @needs_node
+def test_a_refusal_ends_the_javascript_client(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for folder in launch(tmp_path / "r", "--env", "BatchRegression-v0", "--evaluations", "33", *JAVASCRIPT):
+        trial = folder.summary()
+        assert (trial["status"], trial["ended"]) == ("done", "budget: evaluations")
+        assert trial["summary"]["evaluations"] == 30  # batches of 5: it asked for one that 3 can't hold
+        best = max(folder.steps(), key=lambda line: line["reward"])
+        assert trial["summary"]["recommended"] == best["parameters"]
+
+
+@pytest.mark.slow
+@needs_node
 def test_what_it_can_not_move_fails_its_trial(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert (
