@@ -58,6 +58,7 @@ class RecordedOracle:
         self._numbers = {line["call"] for line in self._recorded.values()}
         self.record = sorted((s for s in self._recorded.values() if s["call"]), key=itemgetter("call"))
         self.recorded = [line["parameters"] for line in self.record]
+        self._unasked = {(line["key"], line["n"]): len(line["examples"]) for line in self.record}
         self._seen: dict[str, int] = {}
         self._calls, self._last_metrics = 0, None
         self._solved = False
@@ -94,6 +95,10 @@ class RecordedOracle:
             size = min(self._inner.batch, sizes[split]) if split == "train" else sizes[split]
             held = self.budget.reserve(oracle_calls=1, evaluations=size if examples is None else len(examples))
             place, line = self._find(False, parameters, examples, split)
+            self._unasked.pop(place, None)
+            if line is None and not self.replay and not self._can_pay_for_the_record():
+                held.cancel()
+                raise BudgetSpent("oracle_calls", "what is on record, and is not asked again, leaves nothing")
             number = line["call"] if line is not None else self._next_number()
         with held:
             return self._call(parameters, examples, split, number, place, line)
@@ -101,6 +106,14 @@ class RecordedOracle:
     def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
         """Several calls, in order."""
         return [self(p) for p in proposals]
+
+    def _can_pay_for_the_record(self) -> bool:
+        """Whether the budget holds the calls on record that were not asked again yet.
+
+        It does, in whatever order they are asked, unless an agent does something else than before it was interrupted.
+        """
+        left, unasked = self.budget.left, self._unasked
+        return left("oracle_calls") >= len(unasked) and left("evaluations") >= sum(unasked.values())
 
     def again(self, line: dict[str, Any]) -> None:
         """In a replay: evaluates a call on record again.

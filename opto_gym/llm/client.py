@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import EndpointError, OptoGymError
+from ..errors import BudgetSpent, EndpointError, OptoGymError
 from . import local
 from .budget import Budget, Reservation
 from .endpoint import Endpoint, Failure
@@ -235,6 +235,9 @@ class Client:
             # where the original's budget ended, so does the replay's: a call that was refused is not recorded
             self._reserve(_bytes_bound(request)).cancel()
             raise self.record.mismatch(request, times)
+        if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + self.record.unasked(self.role):
+            # it does something else than before it was interrupted: what is on record was paid from the same budget
+            raise BudgetSpent("llm_calls", "what is on record, and is not asked again, leaves nothing")
         bound = self._bound(request)
         failures: list[dict[str, Any]] = []
         line = {"key": key, "n": times, "call": number, "role": self.role, "model": self.model}

@@ -43,6 +43,7 @@ class CallRecord:
             before = self._lines.get((line["key"], line["n"]), {"failed_attempts": []})
             line["failed_attempts"] = before["failed_attempts"] + line["failed_attempts"]
             self._lines[line["key"], line["n"]] = line
+        self._unasked = {place for place, line in self._lines.items() if line["error"] is None}
 
     def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
         """(key, n): the hash of the body as sent, endpoint, role and trial, and its n-th time here."""
@@ -54,7 +55,14 @@ class CallRecord:
 
     def find(self, key: str, n: int) -> dict[str, Any] | None:
         """The recorded call, or None. One that ended in an error holds it in ``error``."""
+        with self._lock:
+            self._unasked.discard((key, n))
         return self._lines.get((key, n))
+
+    def unasked(self, role: str) -> int:
+        """How many answers on record a role has not asked for again."""
+        with self._lock:
+            return sum(self._lines[place]["role"] == role for place in self._unasked)
 
     def write(self, line: dict[str, Any]) -> None:
         """Records a call and waits until it is on the disk."""

@@ -551,3 +551,30 @@ def test_a_replay_finds_what_was_changed_in_the_last_try(tmp_path):
     path.write_text("".join(json.dumps(line) + "\n" for line in changed))
     (difference,) = replay(outcome.path).differences
     assert "call 2: score was" in difference
+
+
+@pytest.mark.parametrize("limits", [{"oracle_calls": 6}, {"evaluations": 6, "oracle_calls": None}])
+def test_who_goes_on_otherwise_than_it_said_spends_no_more_than_its_budget(tmp_path, limits):
+    outcome, _ = go(tmp_path, "draws", **limits)
+    assert len(TrialFolder(outcome.path).steps()) == 7
+    cut(outcome.path, "steps.jsonl", 5)
+    (outcome,) = resume(tmp_path, progress=False).trials
+    assert outcome.status == "done"
+    assert len(TrialFolder(outcome.path).steps()) == 7
+
+
+def test_nor_does_who_asks_otherwise(tmp_path):
+    with OpenAIServer("words") as server:
+        keywords = {"agent": "Program-Model", "model": "fake", "base_url": server.url}
+        outcome, _ = go(tmp_path, "asks_and_draws", oracle_calls=50, llm_calls=6, **keywords)
+        cut(outcome.path, "llm.jsonl", 4)
+        (outcome,) = resume(tmp_path, progress=False).trials
+        assert (outcome.status, len(lines(outcome.path / "llm.jsonl"))) == ("done", 6)
+        assert len(server.requests) == 6 + 2
+
+
+def cut(path, name, keep):
+    """A trial as a kill would have left it."""
+    (path / name).write_text("".join((path / name).read_text().splitlines(keepends=True)[:keep]))
+    data = json.loads((path / "trial.json").read_text())
+    (path / "trial.json").write_text(json.dumps({**data, "status": "running"}))

@@ -6,6 +6,7 @@ What it does wrong, a crash, a hang, too much memory, is the trial's failure; wh
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
@@ -26,6 +27,8 @@ PERSISTENT = 20
 """Calls over the budget after which a program is taken for one that will never stop."""
 LOOK = 0.1
 """Seconds between two looks at the process."""
+MEMORY = 5
+"""Looks for one at the memory, which takes the longer the more processes the machine has."""
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
 """The environment variables that a program gets as they are."""
 
@@ -130,7 +133,7 @@ class External(Agent):
     def _watch(self, process: Process, session: Session) -> None:
         """Waits for the program's end, or for a reason to end it; raises what was wrong with it."""
         begin = time.monotonic()
-        while True:
+        for look in itertools.count():
             status = process.wait(LOOK)
             # what its calls met comes first: it explains the rest
             if session.failure is not None:
@@ -147,7 +150,7 @@ class External(Agent):
                 return
             if quiet > self.patience:
                 raise self._error(f"asked for nothing for {self.patience:g} seconds: {process.last_words()}")
-            if (used := process.memory()) > self.memory * 1e9:
+            if look % MEMORY == 0 and (used := process.memory()) > self.memory * 1e9:
                 raise self._error(f"took {used / 1e9:.1f} GB of memory, over the {self.memory:g} it has")
 
     def _error(self, what: str) -> OptoGymError:

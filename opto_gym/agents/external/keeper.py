@@ -1,7 +1,7 @@
 """Runs a program and sees to it that nothing of it stays; runs as a script, between opto_gym and the program.
 
-The program and all that it has started end when the program has ended, and when this process's standard input does:
-opto_gym closes it, or is gone, killed or not. The status is the program's, as shells give it: 128 + n for signal n.
+The program and all that it has started end when the program has ended, at SIGTERM, and when this process's standard
+input ends, since opto_gym is gone, killed or not. The status is the program's, as shells give it: 128 + n for signal n.
 
 Arguments: the folder that psutil is in, and the command.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -42,6 +43,7 @@ def end_with_opto_gym() -> None:
 
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+signal.signal(signal.SIGTERM, lambda *_: end(1))
 try:
     program = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, process_group=0)  # it may end its whole group
 except OSError as e:

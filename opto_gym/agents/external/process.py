@@ -49,6 +49,7 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         assert self._keeper.stdin is not None
+        self._keeper.terminate()  # if a process that was forked from us holds the other end too, its end is not heard
         self._keeper.stdin.close()
         try:
             self._keeper.wait(PATIENCE)
