@@ -6,12 +6,13 @@ https://github.com/stanfordnlp/dspy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ...problems import Problem
 from ..base import at_least, number_in
-from .package import Package
+from .package import PROGRAMS, Package, one_of
 
 
 class DSPy(Package):
@@ -41,12 +42,17 @@ class DSPy(Package):
         max_tokens: int | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
         at_least(1, train_size=train_size, val_size=val_size)
         if max_tokens is not None:
             at_least(1, max_tokens=max_tokens)
+        super().__init__(**settings)
         sizes = {"train_size": train_size, "val_size": val_size, "max_tokens": max_tokens}
         self.settings = {"optimizer": self.optimizer, **sizes, **optimizer}
+
+    @classmethod
+    def files(cls, **settings: Any) -> Sequence[Path]:
+        """As `Package.files`; GEPA stops as gepa's program does."""
+        return *super().files(**settings), PROGRAMS / "with_gepa.py"
 
     @classmethod
     def why_not(cls, problem: Problem) -> str | None:
@@ -117,6 +123,7 @@ class MIPROv2(DSPy):
         minibatch_full_eval_steps: int = 5,
         **settings: Any,
     ) -> None:
+        one_of("light", "medium", "heavy", None, auto=auto)
         steps = {"num_candidates": num_candidates, "num_trials": num_trials}
         if any((number is None) != (auto is not None) for number in steps.values()):
             raise ValueError(f"expected auto or both num_candidates and num_trials, got auto={auto!r}, {steps}")
@@ -172,8 +179,8 @@ class GEPA(DSPy):
     """GEPA as dspy 3.4.1 offers it: gepa's loop, with DSPy's way of reading traces and asking for a new instruction.
 
     Program, parameters and scores are as in `COPRO`; the model reads a run's trace and feedback. It ends when the
-    budget does, when val is perfect, or as `auto` says. See `opto_gym.agents.external.gepa.GEPA` for the package by
-    itself, which takes other kinds of parameters, too.
+    budget does, when val is perfect or an epoch of train leaves nothing to reflect on, or as `auto` says. The package
+    by itself, `opto_gym.agents.external.gepa.GEPA`, takes other kinds of parameters, too.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
@@ -200,6 +207,9 @@ class GEPA(DSPy):
         max_merge_invocations: int = 5,
         **settings: Any,
     ) -> None:
+        one_of("light", "medium", "heavy", None, auto=auto)
+        one_of("pareto", "current_best", candidate_selection_strategy=candidate_selection_strategy)
+        one_of("round_robin", "all", component_selector=component_selector)
         at_least(1, reflection_minibatch_size=reflection_minibatch_size)
         at_least(0, max_merge_invocations=max_merge_invocations)
         reflection = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from ..base import at_least
-from .package import Package
+from .package import Package, one_of
 
 
 class GEPA(Package):
@@ -20,7 +20,8 @@ class GEPA(Package):
     the parameter's description and constraint, the trace of the minibatch, and each example's reward and feedback; for
     a prompt in gepa's default words, for other kinds in those of its ``optimize_anything``. Where a task has no val,
     train takes its place. Parameters go in and come out as texts; if gepa finds no fence of backticks in an answer, it
-    takes all of it. It ends when the budget does, or when val is perfect.
+    takes all of it. It ends when the budget does, or when val is perfect or an epoch of train leaves nothing to
+    reflect on.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
@@ -60,11 +61,17 @@ class GEPA(Package):
         max_tokens: int | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        one_of(
+            *("pareto", "current_best", "epsilon_greedy", "top_k_pareto"),
+            candidate_selection_strategy=candidate_selection_strategy,
+        )
+        one_of("round_robin", "all", module_selector=module_selector)
+        one_of("strict_improvement", "improvement_or_equal", acceptance_criterion=acceptance_criterion)
         at_least(1, train_size=train_size, val_size=val_size, reflection_minibatch_size=reflection_minibatch_size)
         at_least(0, max_merge_invocations=max_merge_invocations)
         if max_tokens is not None:
             at_least(1, max_tokens=max_tokens)
+        super().__init__(**settings)
         self.settings = {
             "train_size": train_size,
             "val_size": val_size,

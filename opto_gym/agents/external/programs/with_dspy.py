@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sys
@@ -14,7 +15,7 @@ import protocol
 from dspy.teleprompt.mipro_optimizer_v2 import AUTO_RUN_SETTINGS
 from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import AdapterParseError
-from gepa.utils import ScoreThresholdStopper
+from with_gepa import Done
 
 Ask = Callable[[dict[str, str], str], dict[str, Any]]
 
@@ -120,7 +121,11 @@ class Watch(BaseCallback):  # type: ignore[misc]
     """Sees what DSPy makes of the model's answers."""
 
     def __init__(self, trial: protocol.Trial) -> None:
-        self.trial = trial
+        self.trial, self.asked = trial, 0
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: Any) -> None:
+        """Counts."""
+        self.asked += 1
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """Ends with the budget: DSPy may take that for a failure of one call, and go on."""
@@ -143,13 +148,15 @@ def told(example: Any, prediction: Any, trace: Any = None, name: Any = None, par
     return dspy.Prediction(score=prediction.reward, feedback=prediction.feedback)
 
 
-def compiled(name: str, trial: protocol.Trial, options: dict[str, Any], program: Any, train: Any, val: Any) -> Any:
+def compiled(
+    name: str, options: dict[str, Any], seed: int, program: Any, train: list[Any], val: list[Any], watch: Watch
+) -> Any:
     """What an optimizer makes of a program."""
     if name == "COPRO":
         return dspy.COPRO(metric=metric, **options).compile(program, trainset=train)
     if name == "MIPROv2":
         trials, size, steps = (options.pop(x) for x in ("num_trials", "minibatch_size", "minibatch_full_eval_steps"))
-        optimizer = dspy.MIPROv2(metric, max_bootstrapped_demos=0, max_labeled_demos=0, seed=trial.seed, **options)
+        optimizer = dspy.MIPROv2(metric, max_bootstrapped_demos=0, max_labeled_demos=0, seed=seed, **options)
         return optimizer.compile(
             program,
             trainset=train,
@@ -161,12 +168,18 @@ def compiled(name: str, trial: protocol.Trial, options: dict[str, Any], program:
             data_aware_proposer=False,
         )
     if name == "SIMBA":
-        return dspy.SIMBA(metric=metric, max_demos=0, **options).compile(program, trainset=train, seed=trial.seed)
-    # not more than there are, else an example would come in a minibatch twice
-    options["reflection_minibatch_size"] = min(options["reflection_minibatch_size"], len(train))
+        return dspy.SIMBA(metric=metric, max_demos=0, **options).compile(program, trainset=train, seed=seed)
+    minibatch = min(options.pop("reflection_minibatch_size"), len(train))  # else an example would come in it twice
     endless = {} if options["auto"] else {"max_metric_calls": sys.maxsize}
-    stop = {"stop_callbacks": ScoreThresholdStopper(1.0)}
-    optimizer = dspy.GEPA(told, reflection_lm=dspy.settings.lm, seed=trial.seed, gepa_kwargs=stop, **endless, **options)
+    optimizer = dspy.GEPA(
+        told,
+        reflection_lm=dspy.settings.lm,
+        reflection_minibatch_size=minibatch,
+        seed=seed,
+        gepa_kwargs={"stop_callbacks": Done(1.0, math.ceil(len(train) / minibatch), watch)},
+        **endless,
+        **options,
+    )
     return optimizer.compile(program, trainset=train, valset=val)
 
 
@@ -177,7 +190,8 @@ def main(trial: protocol.Trial) -> None:
     options = dict(trial.settings)
     name, max_tokens = options.pop("optimizer"), options.pop("max_tokens")
     lm = dspy.LM(f"openai/{trial.model}", api_base=trial.url, api_key=trial.token, max_tokens=max_tokens, cache=False)
-    dspy.configure(lm=lm, callbacks=[Watch(trial)], num_threads=1)
+    watch = Watch(trial)
+    dspy.configure(lm=lm, callbacks=[watch], num_threads=1)
     size, rng = trial.problem["examples"], random.Random(trial.seed)
 
     def drawn(split: str, most: int) -> list[Any]:
@@ -196,7 +210,7 @@ def main(trial: protocol.Trial) -> None:
         most = AUTO_RUN_SETTINGS[options["auto"]]["val_size"] if name == "MIPROv2" and options["auto"] else len(val)
         oracle = Oracle(trial, "val" if "val" in size else "train", min(len(val), most))
     try:
-        best = compiled(name, trial, options, oracle.program, train, val)
+        best = compiled(name, options, trial.seed, oracle.program, train, val, watch)
     except AdapterParseError:
         return  # so COPRO and MIPROv2 end where no answer can be read; the best so far is recommended
     oracle.recommend(best.texts())

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import math
 import random
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import openai
 import protocol
-from gepa.api import optimize
+from gepa import api
 from gepa.core.adapter import EvaluationBatch
-from gepa.lm import LM
 from gepa.optimize_anything import optimize_anything_reflection_prompt_template
 from gepa.utils import ScoreThresholdStopper
+
+optimize: Any = api.optimize  # its types ask for all methods of a callback, for instance, it itself for none
 
 Example = tuple[str, int]
 """A split and an index into it."""
@@ -69,6 +71,51 @@ class Incumbent:
             self.trial.recommend(event["candidate"], texts=True)
 
 
+class Done:
+    """When gepa is to stop: val is perfect, or an epoch of train went by that left nothing to reflect on.
+
+    Args:
+        perfect: The reward that can't be bettered.
+        epoch: Iterations of an epoch.
+        model: Has an attribute ``asked``, how often it was.
+    """
+
+    def __init__(self, perfect: float, epoch: int, model: Any) -> None:
+        self.perfect, self.epoch, self.model = ScoreThresholdStopper(perfect), epoch, model
+        self.asked, self.quiet = -1, 0
+
+    def __call__(self, state: Any) -> bool:
+        """Asked before each iteration."""
+        self.quiet = self.quiet + 1 if self.model.asked == self.asked else 0
+        self.asked = self.model.asked
+        return self.perfect(state) or self.quiet >= self.epoch
+
+
+class Reflection:
+    """The model as gepa calls it: a text for a prompt."""
+
+    def __init__(self, trial: protocol.Trial, max_tokens: int | None) -> None:
+        self.trial, self.asked = trial, 0
+        self.client: Any = openai.OpenAI()
+        self.limit = {} if max_tokens is None else {"max_tokens": max_tokens}
+
+    def __call__(self, prompt: str) -> str | None:
+        """The answer's text; without one gepa skips the iteration, as after an exception."""
+        self.asked += 1
+        messages = [{"role": "user", "content": prompt}]
+        try:
+            answer = self.client.chat.completions.create(model=self.trial.model, messages=messages, **self.limit)
+        except openai.APIError as e:
+            if e.code == "budget_exhausted":
+                sys.exit()
+            self.trial.invalid(f"{type(e).__name__}: {e}")
+            raise
+        text: str | None = answer.choices[0].message.content
+        if text is None:
+            self.trial.invalid("the answer has no content")
+        return text
+
+
 def feedback(said: dict[str, Any], k: int) -> str:
     """What an evaluation says of one example of its batch."""
     parts = [p["content"] for p in said["parts"] if p["example"] in (k, None) and p["media"].startswith("text/")]
@@ -76,45 +123,32 @@ def feedback(said: dict[str, Any], k: int) -> str:
 
 
 def main(trial: protocol.Trial) -> None:
-    """Optimizes until the budget is spent, or val is perfect."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm's import asks the net for a list of prices
-    options = dict(trial.settings)
-    lm = LM(f"openai/{trial.model}", max_tokens=options.pop("max_tokens"))
+    """Optimizes until the budget is spent, or there is nothing more to do."""
+    options, size, rng = dict(trial.settings), trial.problem["examples"], random.Random(trial.seed)
 
-    def reflect(prompt: Any) -> Any:
-        try:
-            answer = lm(prompt)
-        except Exception as e:
-            if "budget_exhausted" in str(e):
-                sys.exit()  # gepa would skip the iteration, as it does after any exception, and go on
-            trial.invalid(f"{type(e).__name__}: {e}")
-            raise
-        if answer is None:
-            trial.invalid("the answer has no content")
-        return answer
+    def drawn(split: str, most: int) -> list[Example]:
+        return [(split, k) for k in rng.sample(range(size[split]), min(size[split], most))]
 
-    size, rng = trial.problem["examples"], random.Random(trial.seed)
-    train = [("train", k) for k in rng.sample(range(size["train"]), min(size["train"], options.pop("train_size")))]
-    val_size = options.pop("val_size")
-    val = [("val", k) for k in rng.sample(range(size["val"]), min(size["val"], val_size))] if "val" in size else train
+    train, val_size = drawn("train", options.pop("train_size")), options.pop("val_size")
+    val = drawn("val", val_size) if "val" in size else train[:val_size]
     worst, best = trial.problem["scores"]
     perfect = best if best > worst else -best  # as a reward
     minibatch = min(options.pop("reflection_minibatch_size"), len(train))  # else an example would come in it twice
+    model = Reflection(trial, options.pop("max_tokens"))
     others = [name for name in trial.parameters if trial.kind(name) != "Prompt"]
     # of a task of one case each evaluation tells all: the best seen counts, without anybody's word
-    incumbent: Any = Incumbent(trial) if size["train"] > 1 else None
-    adapter: Any = Adapter(trial)
-    result: Any = optimize(
+    incumbent = Incumbent(trial) if size["train"] > 1 else None
+    result = optimize(
         trial.texts(),
         train,
-        val[:val_size],
-        adapter,
-        reflection_lm=reflect,
+        val,
+        Adapter(trial),
+        reflection_lm=model,
         # the default one speaks of instructions for an assistant
         reflection_prompt_template=dict.fromkeys(others, optimize_anything_reflection_prompt_template),
         reflection_minibatch_size=minibatch,
         perfect_score=perfect,
-        stop_callbacks=ScoreThresholdStopper(perfect),
+        stop_callbacks=Done(perfect, math.ceil(len(train) / minibatch), model),
         callbacks=[incumbent] if incumbent else None,
         seed=trial.seed,
         **options,
