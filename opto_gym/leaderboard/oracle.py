@@ -15,6 +15,7 @@ from ..agents.base import Values
 from ..core import Feedback, OptoEnv, TraceFeedback
 from ..errors import BudgetSpent, RecordError, ReplayMismatch
 from ..llm import Budget
+from ..llm.record import noting
 from ..trace import TraceGraph
 from ..wrappers.channels import Channel
 from .records import TrialFolder, digest
@@ -155,6 +156,8 @@ class RecordedOracle:
             )
             if number:
                 self._notes()
+            if self._inner.uses_model:
+                self._inner.llm.repeat(line.get("calls", ()))
             self._after(line)
             return self._wrapped(observation, number)
         if line is None and self.replay:
@@ -163,7 +166,8 @@ class RecordedOracle:
             examples = line["examples"]  # as they were drawn
         elif examples is None and split == "train":
             examples = list(self._inner.draw(self.seed, number, self._last_metrics))
-        result = self._inner.evaluate(parameters, split=split, examples=examples)
+        with noting() as calls:
+            result = self._inner.evaluate(parameters, split=split, examples=examples)
         new = {
             "call": number,
             "key": place[0],
@@ -179,6 +183,7 @@ class RecordedOracle:
             "feedback": result.feedback.to_dict(),
             "graph": result.graph.content_hash,
             "metrics": dict(result.metrics),
+            "calls": calls,
             "invalid": self._notes() if number else [],
         }
         if line is not None:

@@ -15,6 +15,7 @@ from .. import registration
 from ..agents.base import Values
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Client, Ledger, Reservation
+from ..llm.record import noting
 from ..wrappers.observations import unwrapped
 from .oracle import RecordedOracle, plain
 from .records import VERSION, TrialFolder, digest
@@ -153,6 +154,8 @@ class Trial:
         self.test_env = unwrapped(self.spec.make_env())
         if inner.uses_model:
             self.test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
+            if not self.replay:  # where all is scored again
+                self.test_env.llm.repeat(key for line in self.tests.values() for key in line.get("calls", ()))
         agent = registration.make_agent(self.spec.agent, **self.spec.settings)
         problem = inner.problem
         why_not = agent.why_not(problem)
@@ -240,9 +243,10 @@ class Trial:
             return
         begin = time.monotonic()
         place = digest([self.spec.env, self.spec.env_arguments, key])
-        scored = self.known.get(place)
+        scored, calls = self.known.get(place), []
         if scored is None:
-            result = self.test_env.evaluate(parameters, split="test")
+            with noting() as calls:
+                result = self.test_env.evaluate(parameters, split="test")
             scores = [float(r.feedback.score) for r in result.per_example]
             scored = {
                 "parameters_hash": key,
@@ -260,7 +264,7 @@ class Trial:
             differ = [said.format(k, old.get(k), v) for k, v in scored.items() if plain(v) != old.get(k)]
             self.differences.extend(d for d in differ if d not in self.differences)
             return
-        line = {**scored, "call": call, "seconds": round(time.monotonic() - begin, 4)}
+        line = {**scored, "call": call, "calls": calls, "seconds": round(time.monotonic() - begin, 4)}
         self.folder.add_test(line)
         self.tests[key] = line
 

@@ -6,10 +6,13 @@ at temperature 1 stay two samples, in whatever order threads ask.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,18 @@ from ..errors import ReplayMismatch
 from ..journal import Journal, read_lines
 
 MODES = ("resume", "replay")
+_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[list[str]]:
+    """Collects the keys of the recorded calls that the block makes, in its own thread."""
+    keys: list[str] = []
+    token = _noted.set(keys)
+    try:
+        yield keys
+    finally:
+        _noted.reset(token)
 
 
 class CallRecord:
@@ -49,9 +64,16 @@ class CallRecord:
         """(key, n): the hash of the body as sent, endpoint, role and trial, and its n-th time here."""
         text = json.dumps([request, endpoint, role, self.trial], sort_keys=True, separators=(",", ":"))
         key = hashlib.sha256(text.encode()).hexdigest()
+        noted = _noted.get()
+        if noted is not None:
+            noted.append(key)
+        return key, self.times(key)
+
+    def times(self, key: str) -> int:
+        """How often a key came here before; it comes now."""
         with self._lock:
-            n = self._seen[key] = self._seen.get(key, -1) + 1
-            return key, n
+            self._seen[key] = self._seen.get(key, -1) + 1
+            return self._seen[key]
 
     def find(self, key: str, n: int) -> dict[str, Any] | None:
         """The recorded call, or None. One that ended in an error holds it in ``error``."""

@@ -322,6 +322,28 @@ def test_the_whole_run_has_a_cap(tmp_path, server):
     assert sum(t.steps for t in result.trials) == 8
 
 
+@pytest.mark.parametrize("keep", [1, 3])
+def test_what_a_task_s_own_model_took_is_on_the_books_after_an_interruption(tmp_path, server, keep):
+    keywords = {"seeds": 1, "oracle_calls": 4, "model": "fake", "base_url": server.url, "progress": False}
+    (outcome,) = run([("GSM8K-v0", {"data": "sample"})], ["RandomSearch"], out=tmp_path, **keywords).trials
+    whole, asked = TrialFolder(outcome.path).summary()["summary"], len(server.requests)
+    assert whole["spent"]["llm_calls"] == whole["ledger"]["task"]["calls"] > 4
+    lines = (outcome.path / "steps.jsonl").read_text().splitlines(keepends=True)
+    (outcome.path / "steps.jsonl").write_text("".join(lines[:keep]))
+    data = TrialFolder(outcome.path).summary()
+    (outcome.path / "trial.json").write_text(json.dumps({**data, "status": "running"}))
+    resume(tmp_path, progress=False)
+    again = TrialFolder(outcome.path).summary()["summary"]
+    assert len(server.requests) == asked
+    for summary in (whole, again):
+        summary["spent"].pop("seconds")
+        for totals in summary["ledger"].values():
+            totals.pop("seconds")
+    assert again["spent"] == whole["spent"]
+    assert again["ledger"] == whole["ledger"]
+    assert replay(outcome.path).differences == []
+
+
 def kill_and_resume(tmp_path, delays, server):
     """Kills a run again and again; returns the folder after it came to its end."""
     code = (
