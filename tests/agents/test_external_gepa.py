@@ -15,7 +15,7 @@ from tests.tasks import Adder, Mixed
 
 packages = [pytest.mark.slow, needs_packages]
 MIXED = {"times": "5", "mark": "?", "text": "a longer text", "change": "def change(text):\n    return text * 2"}
-HALF = "def add(a, b):\n    return a + b if 6 < a < 40 else 0"
+HALF = "def add(a, b):\n    return a + b if a > 6 and a % 3 < 2 else 0"  # right on half of train and of val
 TRAINED = "def add(a, b):\n    return 2 * a + 1"
 RIGHT = "def add(a, b):\n    return a + b"
 
@@ -85,7 +85,7 @@ class TestWithPackages:
         assert folder.summary()["ended"] == "solved"
         assert folder.summary()["summary"]["recommended"] == {"x": 3}
 
-    @pytest.mark.parametrize("budget", [{"oracle_calls": 6}, {"evaluations": 10}, {"llm_calls": 2}])
+    @pytest.mark.parametrize("budget", [{"oracle_calls": 6}, {"evaluations": 12}, {"llm_calls": 2}])
     def test_no_call_beyond_the_budget_and_the_best_is_kept(self, tmp_path, budget):
         answers = iter([HALF, *["nonsense"] * 9])
         settings = {"train_size": 4, "val_size": 2}
