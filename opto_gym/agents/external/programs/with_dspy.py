@@ -69,8 +69,8 @@ class Oracle:
         self._tried: dict[tuple[str, ...], dict[str, float]] = {}
         names = [name for name in trial.parameters if trial.kind(name) == "Prompt"]
         self.program = Program({name: Prompt(self._signature(name)) for name in names}, self.ask_function())
-        self._start = self.program.texts()
-        self.recommend(self._start)
+        self._start = self._best = self.program.texts()
+        trial.recommend(self._values)
 
     def _signature(self, name: str) -> Any:
         p = self.trial.parameters[name]
@@ -109,12 +109,13 @@ class Oracle:
         self._tried.setdefault(texts, {})[case] = reward
         means = [(fmean(seen.values()), t) for t, seen in self._tried.items() if len(seen) >= self.enough]
         if means:
-            best = max(means, key=lambda one: one[0])[1]
-            self.recommend(dict(zip(self._start, best, strict=True)))
+            self.recommend(dict(zip(self._start, max(means, key=lambda one: one[0])[1], strict=True)))
 
     def recommend(self, texts: dict[str, str]) -> None:
-        """Names the best prompts."""
-        self.trial.recommend(self._full(texts))
+        """Names the best prompts, if they are others than before."""
+        if texts != self._best:
+            self._best = texts
+            self.trial.recommend(self._full(texts))
 
 
 class Watch(BaseCallback):  # type: ignore[misc]
