@@ -285,7 +285,7 @@ class Trial:
         if [line["call"] for line in self.oracle.lines] != [line["call"] for line in self.folder.steps()]:
             apart |= {"recommendations", "current_score"}  # an agent's threads came in another order
         if not self.spec.goes_on:
-            apart |= {"recommendations"}
+            apart |= {"recommendations", "invalid"}  # as the agent had them at the end
         for name in sorted(set(old) - apart):
             if old[name] != new.get(name):
                 self.differences.append(f"summary: {name} was {old[name]!r:.200}, is {new.get(name)!r:.200}")
