@@ -219,6 +219,8 @@ def cases_in(observation: TraceFeedback) -> dict[str, str]:
             inputs.setdefault(graph.operators[node.operator].name, []).append(str(node.value))
     size = max(said, default=-1) + 1
     whole = {name: values for name, values in inputs.items() if len(values) == size}
+    if not whole:  # nor is a part about an example that the trace does not have
+        return {}
     shown = ["\n".join(f"{name}: {values[k]}" for name, values in whole.items()) for k in range(size)]
     return {case: " ".join(said[k]) for k, case in enumerate(shown) if case and k in said}
 

@@ -328,7 +328,8 @@ class Trial:
             "anchors": None if env.anchors is None else dataclasses.asdict(env.anchors),
             "oracle_calls": len(lines) - 1,
             "evaluations": sum(len(line["examples"]) for line in lines[1:]),
-            "invalid": sum(len(line["invalid"]) for line in lines),
+            # those after the last call count too
+            "invalid": sum(len(line["invalid"]) for line in lines) + len(self.agent.invalid_answers),
             "errors": sum(line["error"] is not None for line in lines[1:]),
             "solved": self.oracle.solved,
             "start_score": start and start["score"],
