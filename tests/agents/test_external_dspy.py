@@ -148,8 +148,7 @@ class TestWithPackages:
         start = Words().problem.start
         assert bodies
         assert folder.summary()["summary"]["recommended"] == start
-        # noted with the next oracle call, to which COPRO and MIPROv2 do not come
-        assert (folder.summary()["summary"]["invalid"] > 1) == (name in ("SIMBA", "GEPA"))
+        assert folder.summary()["summary"]["invalid"] > 0  # of those that DSPy reads: one without content it does not
         assert name == "COPRO" or len(steps) > 4
 
     @pytest.mark.parametrize("name", ["MIPROv2", "SIMBA"])  # which take any exception for an example's failure
