@@ -18,6 +18,7 @@ from ..core import Parameter, Problem, TraceFeedback
 from ..errors import OptoGymError
 from ..spaces import Code, Prompt
 from .base import Agent, Oracle
+from .prompting import shorten
 
 HELP = """\
 NAME = VALUE   set a parameter: a number, a choice, a list, a short text
@@ -30,6 +31,8 @@ quit           end"""
 
 SHORT, LONG = 3_000, 30_000
 """Characters of a trace after each call, and of one that is asked for."""
+SAID = 2_000
+"""Tokens of feedback that are shown."""
 
 
 class Human(Agent):
@@ -252,7 +255,7 @@ class Desk:
         if picture := self.picture():
             self.say(f"\n{picture}")
         self.title("Feedback")
-        self.say(str(feedback) or "(none)")
+        self.say(shorten(str(feedback), SAID) or "(none)")
         worst, best = self.problem.scores
         top = self.best[0].score
         self.say(f"Score: {feedback.score:.6g}, best so far {top:.6g} (worst {worst:g}, best {best:g})")
