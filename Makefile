@@ -25,7 +25,8 @@ test: setup .venv-bench
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest -q -n 2 -m "not slow"
 	@$(BIN)/opto-gym external install
-	@$(BIN)/pytest -q -m slow
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m slow tests/agents   # processes and scripted answers: no time is measured
+	@$(BIN)/pytest -q -m slow --ignore tests/agents
 	@$(MAKE) --no-print-directory docs
 
 unit: setup

@@ -131,7 +131,7 @@ class Spec:
         spec = env.spec
         assert spec is not None
         cls = registration.agent_class(self.agent)
-        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in cls.files(**self.settings)}
+        files = [[f.name, hashlib.sha256(f.read_bytes()).hexdigest()] for f in cls.files(**self.settings)]
         agent = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
         return {
             "env": json.loads(spec.to_json()),

@@ -34,6 +34,8 @@ from tests.leaderboard.test_run import content, count
 from tests.openai_server import OpenAIServer
 from tests.tasks import Valley
 
+pytestmark = pytest.mark.slow  # processes of other programs, begun and ended
+
 SCRIPT = Path(__file__).parent / "programs" / "behaving.py"
 HERE = "tests.agents.test_external"
 

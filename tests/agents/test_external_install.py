@@ -82,6 +82,7 @@ def test_the_folder_is_the_users_own(monkeypatch, tmp_path):
     assert install.folder() == tmp_path / "opto_gym" / "external"
 
 
+@pytest.mark.slow
 def test_installs_what_the_lock_says_and_once(place, lock, capsys):
     place.mkdir()
     (place / install.STAMP).touch()
@@ -110,6 +111,7 @@ def test_installs_what_the_lock_says_and_once(place, lock, capsys):
     assert not (place / "mine").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["another hash", "no wheel"])
 def test_what_pip_refuses_is_said_and_never_taken_for_ready(place, lock, monkeypatch, capsys, fault):
     if fault == "another hash":

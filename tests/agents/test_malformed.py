@@ -19,7 +19,7 @@ AGENTS = [
     for name in opto_gym.registered_agents()
     if agent_class(name).uses_model and not issubclass(agent_class(name), External)
 ]
-pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")]
 
 
 def test_the_same_answers_for_a_seed():

@@ -13,6 +13,7 @@ from opto_gym.cli import main
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, run
 from opto_gym.leaderboard.compare import Row, compare, comparison_plan, verdict
+from opto_gym.leaderboard.report import load
 from opto_gym.leaderboard.stats import judge
 from tests.openai_server import OpenAIServer
 
@@ -296,3 +297,17 @@ def test_rows_know_an_unknown_price(tmp_path):
     row.ours[0].summary["ledger"]["optimizer"]["usd"] = None
     assert isinstance(row, Row)
     assert row.usd is None
+
+
+@pytest.mark.slow
+def test_the_command_on_the_embedded_model(tmp_path, capsys):
+    command = ["compare", "--agent", "OPRO-Trace:max_tokens=64", "--against", "RandomSearch", "--model", "local"]
+    command += ["--env", "NumericalOptimization-v0", "--seeds", "3", "--oracle-calls", "3", "--out", str(tmp_path)]
+    assert main([*command, "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"better|worse|cannot tell yet", said)
+    trials = load(tmp_path)
+    assert len(trials) == 6
+    asked = [t.summary["ledger"]["optimizer"]["calls"] for t in trials if t.data["spec"]["agent"] == "OPRO-Trace"]
+    assert len(asked) == 3
+    assert all(1 <= n <= 3 for n in asked)

@@ -140,7 +140,7 @@ def test_an_interrupted_suite_goes_on_with_each_budget(own, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--suite", "smok"], "expected one of ['smoke'"),
+        (["--suite", "smok"], "expected one of ['peers', 'smoke'"),
         (["--suite", "nowhere.toml"], "does not exist"),
         (["--suite", "smoke", "--env", "Battleship-v0"], "no --env and no --agent"),
         (["--resume", "x", "--suite", "smoke"], "--resume takes everything"),

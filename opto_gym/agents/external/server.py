@@ -116,7 +116,8 @@ class Session(Access):
 
     def _still(self) -> None:
         if self.oracle.over:
-            raise BudgetSpent("oracle_calls", "no evaluation is possible any more: end, recommend before if you like")
+            spent = "evaluations" if self.oracle.budget.left("evaluations") < 1 else "oracle_calls"
+            raise BudgetSpent(spent, "no evaluation is possible any more: end, recommend before if you like")
 
     def _parameters(self, asked: Proposal) -> Values:
         wanted = [p.name for p in self.problem.parameters]
