@@ -22,7 +22,7 @@ def suggests(values):
     def reply(body):
         user = body["messages"][1]["content"]
         shown = {
-            name: found[-1]
+            name: found[0]
             for name in values
             if (found := re.findall(rf"(?:\) |\")((?:__code_)?{name}\d+)[=:\"]", user))
         }
