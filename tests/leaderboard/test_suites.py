@@ -189,3 +189,9 @@ def test_smoke_has_every_family():
     for name in gallery.families():
         cls = registration._load(opto_gym.spec(name).entry_point)
         assert any(issubclass(cls, family) for family in families), name  # a variant belongs to its family
+
+
+def test_peers_has_every_optimizer_that_asks_a_model():
+    named = {a if isinstance(a, str) else a[0] for task in load("peers").tasks for a in task.agents}
+    asking = {name for name in opto_gym.registered_agents() if opto_gym.registration.agent_class(name).uses_model}
+    assert asking - {"Program-Model"} <= named

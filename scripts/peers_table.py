@@ -1,0 +1,79 @@
+"""Renews docs/peers.md: ours and the authors' packages on the same tasks, budget and embedded model, on this machine.
+
+python scripts/peers_table.py runs/peers
+
+The trials are those of the suite ``peers``, run before by
+``opto-gym run --suite peers --model local --test-scores never --out runs/peers``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from opto_gym.leaderboard.records import RunFolder
+from opto_gym.leaderboard.report import TrialData, load, number
+
+PAGE = Path(__file__).parent.parent / "docs" / "peers.md"
+HEAD = """# Ours and the authors'
+
+Each optimizer that asks a language model, on a task of one number, one of code and one of a prompt with code, under
+the same budget of example evaluations and model calls, with the embedded model (SmolLM2-135M-Instruct). The model is
+far too weak to optimize anything: the table shows that each of them really runs from its first call to its last, what
+it spends and how much of what the model says it can use, not which is better. The scores are of the start values and
+the best that the agent saw on its own examples, which flatters them. One seed; one command repeats it:
+
+```console
+opto-gym run --suite peers --model local --test-scores never --out runs/peers
+python scripts/peers_table.py runs/peers
+```
+
+Of the authors' packages `external/...` runs the package itself ([how](external.md)); the others are ours.
+"""
+COLUMNS = (
+    "agent",
+    "start",
+    "best seen",
+    "oracle calls",
+    "evaluations",
+    "model calls",
+    "tokens",
+    "unusable",
+    "s",
+    "ended",
+)
+
+
+def row(trial: TrialData) -> list[str]:
+    """A trial's cells."""
+    s, agent = trial.summary, trial.data["spec"]["agent"]
+    asked = s["ledger"]["optimizer"]
+    counts = [s["oracle_calls"], s["evaluations"], asked["calls"], asked["tokens_in"] + asked["tokens_out"]]
+    ended = trial.data["ended"] if trial.data["status"] == "done" else f"failed: {trial.data['ended']}"
+    best = max(trial.steps, key=lambda line: line["reward"])
+    scores = [number(trial.steps[0]["score"]), number(best["score"])]
+    seconds = f"{trial.data['seconds']:.0f}"
+    return [f"`{agent}`", *scores, *(f"{n:,}" for n in counts), str(s["invalid"]), seconds, ended.split("\n")[0][:80]]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows))
+
+
+def main(*runs: str) -> None:
+    """Writes the page."""
+    trials = [trial for run in runs for trial in load(run)]
+    parts = [HEAD]
+    for env in dict.fromkeys(t.env for t in trials):
+        parts.append(f"## {env}\n\n{table([row(t) for t in trials if t.env == env])}\n")
+    skipped = [pair for run in runs for pair in RunFolder(Path(run)).plan["skipped"]]
+    refused = {f"* `{agent}`: {why}" for _, agent, why in skipped}
+    if refused:
+        parts.append("## Refused before anything was spent\n\n" + "\n".join(sorted(refused)) + "\n")
+    PAGE.write_text("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
