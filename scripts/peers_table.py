@@ -64,7 +64,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def main(*runs: str) -> None:
     """Writes the page."""
-    trials = [trial for run in runs for trial in load(run)]
+    trials = sorted((trial for run in runs for trial in load(run)), key=lambda t: t.agent)
     parts = [HEAD]
     for env in dict.fromkeys(t.env for t in trials):
         parts.append(f"## {env}\n\n{table([row(t) for t in trials if t.env == env])}\n")
