@@ -21,6 +21,7 @@ from tests.agents.test_contract import AGENTS, Typed, made, questions, server  #
 from tests.openai_server import OpenAIServer
 from tests.tasks import Mixed
 
+pytestmark = pytest.mark.slow  # each agent meets each mishap: a minute together
 MODELS = [name for name in AGENTS if agent_class(name).uses_model]
 GOOD = '{"suggestion": {"text": "t{n}"}}'
 

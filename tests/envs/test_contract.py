@@ -33,12 +33,14 @@ ALL = registered_envs()
 # get the essentials.
 REGISTERED = [name.removeprefix("opto_gym/") for name in gym.registry if name.startswith("opto_gym/")]
 ENVS = list({opto_gym.spec(name).entry_point: name for name in reversed(REGISTERED)}.values())[::-1]
-SIBLINGS = [pytest.param(name, marks=() if name in ENVS else pytest.mark.slow) for name in ALL]
+LONG = "TrafficPaper-v0"  # a second a call
+SIBLINGS = [pytest.param(n, marks=() if n in ENVS and n != LONG else pytest.mark.slow) for n in ALL]
+FULL = [pytest.param(name, marks=pytest.mark.slow if name == LONG else ()) for name in ENVS]
 MAKES = [opto_gym.make, lambda name, **keywords: gym.make(f"opto_gym/{name}", **keywords)]
 CODE = [name for name in ENVS if any(isinstance(p.space, Code) for p in opto_gym.make(name).unwrapped.parameters)]
 
 
-@pytest.fixture(params=ENVS)
+@pytest.fixture(params=FULL)
 def env(request):
     return opto_gym.make(request.param, oracle_calls=3).unwrapped
 
@@ -77,7 +79,7 @@ def test_wrappers(env):
 
 
 @pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ENVS)
+@pytest.mark.parametrize("name", FULL)
 def test_vector_environments(name, kind):
     keywords = {"vector_kwargs": {"shared_memory": False}} if kind == "async" else {}
     vector = gym.make_vec(f"opto_gym/{name}", 2, vectorization_mode=kind, **keywords)
@@ -216,7 +218,7 @@ MADE_OF_SEEDS = {
 HIDDEN = ("Battleship-v0", "BattleshipOnline-v0", "TrafficGrid-v0")  # boards, and days of which only queues are seen
 
 
-@pytest.mark.parametrize("name", ENVS)
+@pytest.mark.parametrize("name", FULL)
 def test_test_examples_stay_unseen(name):
     keywords = {"features": 8} if name == "BatchRegression-v0" else {}  # two features recur by chance
     env = opto_gym.make(name, **keywords).unwrapped

@@ -177,6 +177,7 @@ FEATURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
 @pytest.mark.parametrize(("denied", "error", "level", "said"), FEATURES)
 def test_doctor_and_refusal_where_a_feature_is_denied(denied, error, level, said, tmp_path):
