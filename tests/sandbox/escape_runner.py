@@ -20,6 +20,7 @@ import contextlib
 import ctypes
 import dataclasses
 import functools
+import gc
 import json
 import os
 import resource
@@ -205,6 +206,7 @@ class Range:
     """Targets, and a sandbox a level that all attempts share: what one leaves behind, the next would find."""
 
     def __init__(self) -> None:
+        gc.collect()  # what other tests left to the collector would close its descriptors during an attempt
         self.targets = Targets()
         self.boxes: dict[str, Sandbox] = {}
 
