@@ -27,8 +27,7 @@ def table() -> str:
         cls = agent_class(name)
         if name in OURS or issubclass(cls, External):
             does = [cls.takes().get(kind, "refused") for kind in kinds]
-            alone = ", one parameter alone" if issubclass(cls, External) and cls.single else ""
-            rows.append([f"`{name}`{alone}", *does, "goes on" if cls.deterministic else "starts again"])
+            rows.append([f"`{name}`", *does, "goes on" if cls.deterministic else "starts again"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -259,7 +259,6 @@ class Numbers(Program):
     """Takes one number."""
 
     kinds = {"Number": "native"}
-    single = True
 
 
 def test_kinds_are_refused_by_name_before_anything_is_spent(tmp_path):

@@ -45,12 +45,10 @@ class External(Agent):
     Attributes:
         kinds: What the program does with each kind of parameter: ``native``, or how it is adapted. The others are
             refused.
-        single: Whether it works on one parameter alone.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("starlette", "uvicorn", "psutil")
     kinds: ClassVar[Mapping[str, str]] = {}
-    single: ClassVar[bool] = False
 
     def __init__(
         self, *, model: str | None = None, base_url: str | None = None, memory: float = 8.0, patience: float = 300.0
@@ -68,8 +66,6 @@ class External(Agent):
         refused = [f"{name} ({kind})" for name, kind in kinds.items() if kind not in cls.kinds]
         if refused:
             return f"{cls.__name__} takes parameters of kind {', '.join(cls.kinds)}, not {', '.join(refused)}"
-        if cls.single and len(kinds) > 1:
-            return f"{cls.__name__} takes one parameter, not {len(kinds)}"
         return None
 
     @classmethod
