@@ -100,7 +100,10 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--suite", help="a list of tasks with agents and budgets: smoke, or a .toml file of one's own")
     p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5, or the suite's)")
     p.add_argument("--out", help="the run's folder")
-    p.add_argument("--resume", metavar="RUN", help="go on with the run in this folder")
+    p.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    p.add_argument(
+        "--again", action="store_true", help="with --resume: run trials again whose agent's source has changed"
+    )
     _add_trials(p)
 
 

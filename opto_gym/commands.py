@@ -247,8 +247,17 @@ def _run(options: argparse.Namespace) -> int:
             )
         quiet, cap = options.quiet, _pairs(options.cap)
         return _closing(
-            leaderboard.resume(options.resume, limits=_limits(options), cap=cap, jobs=options.jobs, progress=not quiet)
+            leaderboard.resume(
+                options.resume,
+                limits=_limits(options),
+                cap=cap,
+                jobs=options.jobs,
+                progress=not quiet,
+                again=options.again,
+            )
         )
+    if options.again:
+        raise ValueError("--again belongs to --resume: it runs trials again whose identity has changed")
     settings = _settings(options)
     if options.suite:
         if options.env or options.agent:
@@ -342,6 +351,8 @@ def _replay(options: argparse.Namespace) -> int:
     status = 0
     for path in options.trial:
         outcome = replay(path)
+        for notice in outcome.notices:
+            print(f"{outcome.trial}: {notice}")
         if outcome.differences:
             status = 1
             print(f"{outcome.trial}: {len(outcome.differences)} differences")

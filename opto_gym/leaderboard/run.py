@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +17,7 @@ from ..extras import require
 from ..llm import LIMITS, Budget, Reservation, local, price_of
 from ..sandbox import shared
 from ..wrappers.observations import unwrapped
+from .identity import RULES
 from .progress import Progress
 from .records import RunFolder, TrialFolder
 from .spec import Spec
@@ -260,8 +262,21 @@ def resume(
     cap: Mapping[str, float | None] | None = None,
     jobs: int | None = None,
     progress: bool = True,
+    again: bool = False,
 ) -> RunResult:
-    """Goes on with a run, from its folder alone; `limits` and `cap` replace those of the same name."""
+    """Continues a run, from its folder alone.
+
+    Args:
+        out: The run's folder.
+        limits: Budgets of a trial that replace those of the same name.
+        cap: Budgets of the whole run, likewise.
+        jobs: Trials at a time; None for as many as before.
+        progress: Show progress.
+        again: Run trials again, from their beginning, whose identity has changed since they were recorded.
+
+    Raises:
+        RecordError: If the identity of a recorded trial has changed, unless `again` is set; nothing is run.
+    """
     folder = RunFolder(Path(out))
     asked = folder.plan
     specs: dict[str, Spec] = {}
@@ -270,12 +285,41 @@ def resume(
     for data, own in zip(asked["specs"], asked["limits"], strict=True):
         spec = Spec.from_dict(data)
         require(*registration.agent_class(spec.agent).needs)
-        trial = spec.trial_id()  # anew: an agent whose source has changed gets another trial
+        trial = spec.trial_id()
         specs[trial], budgets[trial] = spec, {**own, **new}
+    if not again:
+        _check_identities(folder, specs)
     skipped = tuple((env, agent, why) for env, agent, why in asked["skipped"])
     made = Plan(specs, skipped, budgets, {**asked["cap"], **(cap or {})}, asked["test_scores"])
     Budget(made.cap)
     return execute(made, Path(out), jobs=asked["jobs"] if jobs is None else jobs, progress=progress)
+
+
+def _check_identities(folder: RunFolder, specs: Mapping[str, Spec]) -> None:
+    """Refuses to run trials again that are recorded under another identity: each would be paid for twice."""
+    names = {spec: trial for trial, spec in ((t, _frozen(s.to_dict())) for t, s in specs.items())}
+    changed, rules = [], False
+    for path in folder.trials():
+        summary = TrialFolder(path).summary() or {}
+        trial = names.get(_frozen(summary["spec"]))
+        if trial is not None and trial != path.name and not folder.trial_path(trial).exists():
+            changed.append(path.name)
+            rules = rules or summary["identity"].get("rules", 1) != RULES
+    if changed:
+        why = (
+            "the rules that identify a trial have changed since they were recorded"
+            if rules
+            else "the source of their agent or environment has changed since they were recorded"
+        )
+        raise RecordError(
+            f"{folder.path} has {len(changed)} recorded trials that would run again from their beginning, at their full "
+            f"cost: {', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}; {why}. Pass --again to run them again "
+            "(again=True in Python); `opto-gym report` and `opto-gym replay` read them as they are"
+        )
+
+
+def _frozen(spec: Mapping[str, Any]) -> str:
+    return json.dumps(spec, sort_keys=True)
 
 
 def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
@@ -414,7 +458,9 @@ def replay(path: str | Path) -> Outcome:
     # a trial that was killed while it ran may lack its last scorings
     scores = summary["test_scores"] if summary["status"] != "running" else "never"
     outcome = Trial(spec, path, limits=summary["limits"], test_scores=scores, replay=True).run()
-    if spec.trial_id() != path.name:
+    if summary["identity"].get("rules", 1) != RULES:
+        outcome.notices.append("the rules that identify a trial have changed since the record")
+    elif spec.trial_id() != path.name:
         outcome.differences.insert(0, "the environment's problem or the agent's source has changed since the record")
     # the record's end is no difference: there the original was killed, or its budget (the whole run's too) was spent
     ended = outcome.steps == len(recorded) and summary["ended"] != "agent"

@@ -6,11 +6,8 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
-import inspect
-import json
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +20,7 @@ from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..sandbox import shared
 from ..wrappers.observations import unwrapped
+from .identity import RULES, source_hash
 from .records import digest
 
 
@@ -125,24 +123,34 @@ class Spec:
         return int(agent), int(episode)
 
     def identity(self) -> dict[str, Any]:
-        """What ran, in full: spec with wrappers, problem, agent with its source, models, seed."""
+        """What ran, in full: the environment with wrappers and problem, the agent with its source, models, seed.
+
+        Addresses, budgets and the machine are no part of it, nor are names of modules.
+        """
         env = self.make_env()
-        inner = unwrapped(env)
-        spec = env.spec
+        inner, spec = unwrapped(env), env.spec
         assert spec is not None
         cls = registration.agent_class(self.agent)
-        files = [[f.name, hashlib.sha256(f.read_bytes()).hexdigest()] for f in cls.files(**self.settings)]
-        agent = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
-        return {
-            "env": json.loads(spec.to_json()),
+        made: dict[str, Any] = {
+            "id": spec.id,
+            "arguments": dict(spec.kwargs),
+            "wrappers": [[w.name, dict(w.kwargs or {})] for w in spec.additional_wrappers],
             "problem": inner.problem.content_hash,
-            "agent": {**agent, **({"files": files} if files else {})},
-            "models": {
-                role: model and [model, "local" if model == "local" else self.base_url]
-                for role, model in (("optimizer", self.optimizer_model), ("task", self.task_model))
-            },
+        }
+        if ":" in self.env:  # it has no version that says when its results change
+            made["source"] = source_hash(registration.env_class(self.env), without=("opto_gym",))
+        if inner.data_files:
+            made["data"] = dict(inner.data_files)
+        agent = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
+        files = [[f.name, hashlib.sha256(f.read_bytes()).hexdigest()] for f in cls.files(**self.settings)]
+        if files:
+            agent["files"] = files
+        return {
+            "rules": RULES,
+            "env": made,
+            "agent": agent,
+            "models": {"optimizer": self.optimizer_model, "task": self.task_model},
             "seed": self.seed,
-            **({"data": dict(inner.data_files)} if inner.data_files else {}),
         }
 
     def trial_id(self) -> str:
@@ -150,26 +158,6 @@ class Spec:
         parts = [self.env.split(":")[-1], self.agent.split(":")[-1], str(self.seed)]
         safe = "-".join("".join(c if c.isalnum() else "_" for c in p) for p in parts)
         return f"{safe}-{digest(self.identity())[:12]}"
-
-
-def source_hash(cls: type[Agent]) -> str:
-    """A hash of the source that makes an agent what it is: its classes' modules, and what these import beside them."""
-    todo = [sys.modules[c.__module__] for c in cls.__mro__ if c.__module__ not in ("builtins", "opto_gym.agents.base")]
-    package = {m.__name__.rpartition(".")[0] for m in todo} | {"opto_gym.agents"}
-    seen: dict[str, str] = {}
-    while todo:
-        module = todo.pop()
-        if module.__name__ in seen or module.__name__ == "opto_gym.agents.base":
-            continue
-        try:
-            seen[module.__name__] = inspect.getsource(module)
-        except (OSError, TypeError):
-            seen[module.__name__] = "unknown"
-        for value in list(vars(module).values()):
-            home = sys.modules.get(getattr(value, "__module__", None) or "")
-            if home is not None and home.__name__.rpartition(".")[0] in package - {""}:
-                todo.append(home)
-    return hashlib.sha256("".join(f"{k}\0{v}\0" for k, v in sorted(seen.items())).encode()).hexdigest()[:16]
 
 
 def where(agent: type[Agent] = Agent) -> dict[str, Any]:

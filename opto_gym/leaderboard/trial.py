@@ -34,6 +34,7 @@ class Outcome:
         status: ``done`` or ``failed``.
         error: The last line of the traceback, if it failed.
         differences: In a replay, what disagrees with the record.
+        notices: In a replay, what a reader should know of the record.
         steps: Oracle calls, the start values' apart.
     """
 
@@ -43,6 +44,7 @@ class Outcome:
     error: str | None = None
     differences: list[str] = dataclasses.field(default_factory=list)
     steps: int = 0
+    notices: list[str] = dataclasses.field(default_factory=list)
 
 
 class Trial:
