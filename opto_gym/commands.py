@@ -15,25 +15,25 @@ BUDGETS = {"oracle-calls": int, "evaluations": int, "llm-calls": int, "tokens": 
 
 
 # ------------------------------------------------------------------ values of options
-def _list(text: str) -> tuple[str, ...]:
+def comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _seeds(text: str) -> int | list[int]:
+def parse_seeds(text: str) -> int | list[int]:
     try:
-        return [int(s) for s in _list(text)] if "," in text else int(text)
+        return [int(s) for s in comma_list(text)] if "," in text else int(text)
     except ValueError:
         raise ValueError(f"--seeds expected how many, such as 5, or which, such as 0,3,7; got {text!r}") from None
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
-def _pairs(text: str) -> dict[str, Any]:
+def parse_pairs(text: str) -> dict[str, Any]:
     """``a=1,b=two`` as a dictionary; commas inside brackets or a value in quotes do not part."""
     parts, depth, quote = [""], 0, ""
     for c in text:
@@ -52,18 +52,18 @@ def _pairs(text: str) -> dict[str, Any]:
         key, eq, value = part.partition("=")
         if not eq:
             raise ValueError(f"expected KEY=VALUE, got {part!r}")
-        pairs[key.strip().replace("-", "_")] = _value(value.strip())
+        pairs[key.strip().replace("-", "_")] = parse_value(value.strip())
     return pairs
 
 
-def _named(text: str) -> tuple[str, dict[str, Any]]:
+def parse_named(text: str) -> tuple[str, dict[str, Any]]:
     """``Name`` or ``module:Class``, each with ``:key=value,...``; values may hold colons."""
     found = re.fullmatch(r"([^:=]+(?::[^:=]+)?)(?::([^:=]+=.*))?", text, re.DOTALL)
-    return (found[1], _pairs(found[2] or "")) if found else (text, {})
+    return (found[1], parse_pairs(found[2] or "")) if found else (text, {})
 
 
 # ------------------------------------------------------------------ looking
-def _listing(options: argparse.Namespace) -> int:
+def show_names(options: argparse.Namespace) -> int:
     import inspect
 
     from rich.console import Console
@@ -79,7 +79,7 @@ def _listing(options: argparse.Namespace) -> int:
         console = Console(width=160)  # nothing is cut off in a file
     is_env = options.command == "envs"
     if is_env and options.gallery:
-        return _gallery(options)
+        return write_gallery(options)
 
     load = registration.env_class if is_env else registration.agent_class
     if options.name:
@@ -112,7 +112,7 @@ def _listing(options: argparse.Namespace) -> int:
     return 0
 
 
-def _gallery(options: argparse.Namespace) -> int:
+def write_gallery(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from .leaderboard import gallery
@@ -123,7 +123,7 @@ def _gallery(options: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(options: argparse.Namespace) -> int:
+def show_machine(options: argparse.Namespace) -> int:
     import platform
     import shutil
 
@@ -162,22 +162,22 @@ def _mend_model(model: dict[str, Any]) -> str:
     return f"{'damaged' if model['present'] else 'missing'}: opto-gym models pull smollm2"
 
 
-def _play(options: argparse.Namespace) -> int:
+def play_game(options: argparse.Namespace) -> int:
     from .play import play
 
-    name, arguments = _named(options.env)
+    name, arguments = parse_named(options.env)
     play(name, arguments, seed=options.seed)
     return 0
 
 
-def _prompt(options: argparse.Namespace) -> int:
+def show_prompt(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
     from . import prompts
     from .errors import MissingExtra
 
-    (env, arguments), (agent, settings) = _named(options.env), _named(options.agent)
+    (env, arguments), (agent, settings) = parse_named(options.env), parse_named(options.agent)
     request = prompts.first_request(env, agent, env_arguments=arguments, settings=settings, seed=options.seed)
     table = Table("message", "part", "characters", "tokens", box=None)
     for message in request["messages"]:
@@ -193,7 +193,7 @@ def _prompt(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tokens(options: argparse.Namespace) -> int:
+def show_tokens(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
@@ -207,33 +207,33 @@ def _tokens(options: argparse.Namespace) -> int:
 
 
 # ------------------------------------------------------------------ running trials
-_SETTLED = (
+FIXED_BY_FOLDER = (
     *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
     *("model", "optimizer_model", "task_model", "base_url"),
 )
 """What a run's folder settles."""
 
 
-def _limits(options: argparse.Namespace) -> dict[str, Any]:
+def trial_limits(options: argparse.Namespace) -> dict[str, Any]:
     limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
     return {k: v for k, v in limits.items() if v is not None}
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
+def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "limits": _limits(options),
-        "cap": _pairs(options.cap),
+        "limits": trial_limits(options),
+        "cap": parse_pairs(options.cap),
         "model": options.model,
         "optimizer_model": options.optimizer_model,
         "task_model": options.task_model,
         "base_url": options.base_url,
-        "mask": _list(options.mask or ""),
-        "feedback": None if options.feedback is None else _list(options.feedback),
-        "wrappers": [_named(w) for w in options.wrapper],
+        "mask": comma_list(options.mask or ""),
+        "feedback": None if options.feedback is None else comma_list(options.feedback),
+        "wrappers": [parse_named(w) for w in options.wrapper],
     }
 
 
-def _run(options: argparse.Namespace) -> int:
+def run_trials(options: argparse.Namespace) -> int:
     from . import leaderboard
     from .leaderboard.run import execute
     from .leaderboard.suites import suite_plan
@@ -241,15 +241,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
     if options.resume:
-        if any(getattr(options, name) for name in _SETTLED):
+        if any(getattr(options, name) for name in FIXED_BY_FOLDER):
             raise ValueError(
                 "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
             )
-        quiet, cap = options.quiet, _pairs(options.cap)
-        return _closing(
+        quiet, cap = options.quiet, parse_pairs(options.cap)
+        return show_end(
             leaderboard.resume(
                 options.resume,
-                limits=_limits(options),
+                limits=trial_limits(options),
                 cap=cap,
                 jobs=options.jobs,
                 progress=not quiet,
@@ -258,21 +258,21 @@ def _run(options: argparse.Namespace) -> int:
         )
     if options.again:
         raise ValueError("--again belongs to --resume: it runs trials again whose identity has changed")
-    settings = _settings(options)
+    settings = plan_settings(options)
     if options.suite:
         if options.env or options.agent:
             raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
         made = suite_plan(
             options.suite,
-            seeds=_seeds(options.seeds) if options.seeds else None,
+            seeds=parse_seeds(options.seeds) if options.seeds else None,
             test_scores=options.test_scores,
             **settings,
         )
     elif options.env and options.agent:
         made = leaderboard.plan(
-            [_named(e) for e in options.env],
-            [_named(a) for a in options.agent],
-            seeds=_seeds(options.seeds or "5"),
+            [parse_named(e) for e in options.env],
+            [parse_named(a) for a in options.agent],
+            seeds=parse_seeds(options.seeds or "5"),
             test_scores=options.test_scores or "each",
             **settings,
         )
@@ -281,18 +281,18 @@ def _run(options: argparse.Namespace) -> int:
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
     if options.dry_run:
-        _outline(made)
+        show_outline(made)
         return 0
     if not options.out:
         raise ValueError("expected --out, the folder to record the run in")
     from pathlib import Path
 
-    return _closing(
+    return show_end(
         execute(made, Path(options.out), jobs=1 if options.jobs is None else options.jobs, progress=not options.quiet)
     )
 
 
-def _outline(made: Any) -> None:
+def show_outline(made: Any) -> None:
     """What a plan would run and what it may cost."""
     for line in made.outline():
         print(line)
@@ -304,24 +304,24 @@ def _outline(made: Any) -> None:
         print(f"skipped        {agent} on {env}: {why}")
 
 
-def _compare(options: argparse.Namespace) -> int:
+def compare_agents(options: argparse.Namespace) -> int:
     from .leaderboard import compare
 
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
-    settings = _settings(options)
+    settings = plan_settings(options)
     what: dict[str, Any] = {
-        "envs": [_named(e) for e in options.env],
+        "envs": [parse_named(e) for e in options.env],
         "suite": options.suite,
-        "seeds": _seeds(options.seeds) if options.seeds else None,
+        "seeds": parse_seeds(options.seeds) if options.seeds else None,
         "out": options.out,
         "test_scores": options.test_scores,
         **settings,
         "cap": settings["cap"] or None,
     }
-    agent, against = _named(options.agent), _named(options.against)
+    agent, against = parse_named(options.agent), parse_named(options.against)
     if options.dry_run:
-        _outline(compare.comparison_plan(agent, against, **what))
+        show_outline(compare.comparison_plan(agent, against, **what))
         return 0
     jobs = 1 if options.jobs is None else options.jobs
     found = compare.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
@@ -330,7 +330,7 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if any(t.data["status"] == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
 
 
-def _closing(result: Any) -> int:
+def show_end(result: Any) -> int:
     failed = [t for t in result.trials if t.status == "failed"]
     for t in failed:
         print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
@@ -338,14 +338,14 @@ def _closing(result: Any) -> int:
     return 1 if failed else 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def write_report(options: argparse.Namespace) -> int:
     from .leaderboard import report
 
     print(f"\n{report(options.run)}")
     return 0
 
 
-def _replay(options: argparse.Namespace) -> int:
+def replay_trials(options: argparse.Namespace) -> int:
     from .leaderboard import replay
 
     status = 0
@@ -363,7 +363,7 @@ def _replay(options: argparse.Namespace) -> int:
     return status
 
 
-def _reproduce(options: argparse.Namespace) -> int:
+def reproduce_figures(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from .baselines import recipes
@@ -395,7 +395,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 # ------------------------------------------------------------------ models, data, packages
-def _models(options: argparse.Namespace) -> int:
+def manage_models(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from .llm import local
@@ -408,7 +408,7 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _data(options: argparse.Namespace) -> int:
+def manage_data(options: argparse.Namespace) -> int:
     from . import data
 
     if options.action == "list":
@@ -422,7 +422,7 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
-def _external(options: argparse.Namespace) -> int:
+def manage_packages(options: argparse.Namespace) -> int:
     from .agents.external import install
 
     if options.action == "install":
@@ -437,18 +437,18 @@ def _external(options: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "envs": _listing,
-    "agents": _listing,
-    "doctor": _doctor,
-    "play": _play,
-    "prompt": _prompt,
-    "tokens": _tokens,
-    "run": _run,
-    "report": _report,
-    "replay": _replay,
-    "compare": _compare,
-    "reproduce": _reproduce,
-    "models": _models,
-    "data": _data,
-    "external": _external,
+    "envs": show_names,
+    "agents": show_names,
+    "doctor": show_machine,
+    "play": play_game,
+    "prompt": show_prompt,
+    "tokens": show_tokens,
+    "run": run_trials,
+    "report": write_report,
+    "replay": replay_trials,
+    "compare": compare_agents,
+    "reproduce": reproduce_figures,
+    "models": manage_models,
+    "data": manage_data,
+    "external": manage_packages,
 }

@@ -21,7 +21,7 @@ from .adam import Moments, no_real_numbers
 _Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class _Numbers(Agent):
+class NumberAgent(Agent):
     """An agent for problems of real numbers."""
 
     @classmethod
@@ -40,7 +40,7 @@ class _Numbers(Agent):
         return {name: min(max(float(v), low), high) for name, v, (low, high) in inside}
 
 
-class AdamBare(_Numbers):
+class AdamBare(NumberAgent):
     """Adam on the bare function: `adam.Adam` without the graph, with a forward difference for each parameter.
 
     A step takes one call more than there are parameters, where `Adam` by the trace takes one. Where differences are
@@ -89,7 +89,7 @@ class _Over(Exception):
     """Breaks scipy's loop off where no further call is possible."""
 
 
-class _Scipy(_Numbers):
+class ScipyMinimizer(NumberAgent):
     """A method of `scipy.optimize.minimize`, begun anew from random points until the budget is spent.
 
     Those are drawn around zero, by order of magnitude from 0.1 to 10.
@@ -122,7 +122,7 @@ class _Scipy(_Numbers):
             x = np.asarray(signs * 10 ** self.rng.uniform(-1, 1, size=x.shape))
 
 
-class LBFGS(_Scipy):
+class LBFGS(ScipyMinimizer):
     """L-BFGS-B with scipy's forward differences, begun anew where it ends.
 
     Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM J. Sci. Comput.,
@@ -132,13 +132,13 @@ class LBFGS(_Scipy):
     method = "L-BFGS-B"
 
 
-class NelderMead(_Scipy):
+class NelderMead(ScipyMinimizer):
     """The simplex method of Nelder and Mead (The Computer Journal, 1965), begun anew where it ends."""
 
     method = "Nelder-Mead"
 
 
-class Bisection(_Numbers):
+class Bisection(NumberAgent):
     """Halves intervals between "larger" and "smaller", one parameter after the other.
 
     It looks in both directions from where it is, at distances 1, 2, 4, ..., until the feedback's direction changes

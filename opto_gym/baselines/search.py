@@ -63,10 +63,10 @@ class Search(Agent):
         return low, high, np.clip([float(p.start) for p in self.problem.parameters], low, high)
 
     def _values(self, x: Sequence[Any]) -> Values:
-        return {p.name: _value(p, v) for p, v in zip(self.problem.parameters, x, strict=True)}
+        return {p.name: parameter_value(p, v) for p, v in zip(self.problem.parameters, x, strict=True)}
 
 
-def _value(p: Parameter, x: Any) -> Any:
+def parameter_value(p: Parameter, x: Any) -> Any:
     """A library's answer as a value of the parameter: the number, or the option of that number."""
     if isinstance(p.space, Choice):
         return p.space.options[int(x)]
@@ -75,8 +75,8 @@ def _value(p: Parameter, x: Any) -> Any:
     return int(min(max(round(float(x)), low), high)) if p.space.integer else float(min(max(float(x), low), high))
 
 
-def _place(p: Parameter, value: Any) -> Any:
-    """The inverse of `_value`."""
+def library_value(p: Parameter, value: Any) -> Any:
+    """The inverse of `parameter_value`."""
     return p.space.options.index(value) if isinstance(p.space, Choice) else value
 
 
@@ -116,7 +116,7 @@ class GaussianProcess(Search):
             initial_point_generator="sobol",
             random_state=seed,
         )
-        x = [_place(p, p.start) for p in self.problem.parameters]
+        x = [library_value(p, p.start) for p in self.problem.parameters]
         observation: TraceFeedback = yield
         while True:
             optimizer.tell(x, -observation.feedback.reward)
@@ -147,7 +147,7 @@ class TPE(Search):
         space = {p.name: self._distribution(optuna.distributions, p) for p in self.problem.parameters}
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=self._seed()))
         observation: TraceFeedback = yield
-        start = {p.name: _place(p, p.start) for p in self.problem.parameters}
+        start = {p.name: library_value(p, p.start) for p in self.problem.parameters}
         study.add_trial(
             optuna.trial.create_trial(params=start, distributions=space, value=-observation.feedback.reward)
         )
@@ -349,7 +349,7 @@ def fair_counts(sizes: Sequence[float], points: int) -> list[int]:
 
 def _points(p: Parameter, n: int) -> list[Any]:
     if n == 1:
-        return [_place(p, p.start)]
+        return [library_value(p, p.start)]
     if isinstance(p.space, Choice):
         return list(range(n))
     assert isinstance(p.space, Number)

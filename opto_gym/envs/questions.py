@@ -18,7 +18,7 @@ START_GSM8K = "Answer the question. End with a line of the form 'Answer: N', whe
 START_MMLU = "Answer the question. End with a line of the form 'Answer: (X)', where X is the letter of an option."
 
 
-class _Questions(Asking):
+class SystemPromptQuestions(Asking):
     """A system prompt, a question, a reply; the answer is read out of the reply."""
 
     objective = "Change the system prompt so that the language model answers the questions right."
@@ -42,7 +42,7 @@ class _Questions(Asking):
         return answer, Feedback(judged.score, judged.parts, judged.success, metrics=said)
 
 
-class GSM8K(_Questions):
+class GSM8K(SystemPromptQuestions):
     """Questions of school mathematics, and the system prompt under which a language model answers them.
 
     ## Description
@@ -116,7 +116,7 @@ class GSM8K(_Questions):
         return {**divided(train, 50, 50), "test": test[:200]}
 
 
-class MMLU(_Questions):
+class MMLU(SystemPromptQuestions):
     """Multiple-choice questions of one subject, and the system prompt under which a language model answers them.
 
     ## Description

@@ -194,9 +194,9 @@ class Greeting(OptoEnv):
             for name in ("query", "fill")
         )
         if len(greetings) < len(results):  # some code raised
-            return _shown(self, [])
+            return draw_table(self, [])
         right = [r.feedback.success for r in results]
-        return _shown(self, list(zip(queries, greetings, right, strict=True)))
+        return draw_table(self, list(zip(queries, greetings, right, strict=True)))
 
 
 # ------------------------------------------------------------------ the strange order
@@ -335,7 +335,7 @@ class StrangeSortList(OptoEnv):
         """The last example's lists and answers, as a picture or as text."""
         if self.last is None or self.render_mode is None:
             return None
-        return _shown(self, self.last.metrics.get("shown", []))
+        return draw_table(self, self.last.metrics.get("shown", []))
 
 
 # ------------------------------------------------------------------ the regression in batches
@@ -469,7 +469,7 @@ class BatchRegression(OptoEnv):
         return predictions([y for _, y in points], proposed, title)
 
 
-def _shown(env: OptoEnv, rows: Sequence[Sequence[Any]]) -> Any:
+def draw_table(env: OptoEnv, rows: Sequence[Sequence[Any]]) -> Any:
     """What went in and what came out, as `env.render_mode` wants it."""
     assert env.last is not None
     said = f"score {env.last.score:.2f}" if env.last.error is None else f"error: {env.last.error[:90]}"
