@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from opto_gym.leaderboard import report, run
+from opto_gym.leaderboard import run
+from opto_gym.leaderboard import report
 
 OUT = Path("runs/demo")
 ENVS = ["Battleship-v0", "NumericalOptimization-v0"]

@@ -7,21 +7,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from . import agents as _agents  # noqa: F401  these three register what opto_gym.make and opto_gym.make_agent know
+from . import baselines as _baselines  # noqa: F401
+from . import envs as _envs  # noqa: F401
 from . import errors, trace
-from .core import (
-    KINDS,
-    Anchors,
-    Evaluation,
-    Feedback,
-    OptoEnv,
-    Parameter,
-    Parameters,
-    Part,
-    Problem,
-    TraceFeedback,
-    normalized,
-)
+from .core import OptoEnv, Parameters
 from .errors import BudgetSpent, OptoGymError
+from .problems import KINDS, Anchors, Evaluation, Feedback, Parameter, Part, Problem, TraceFeedback, normalized
 from .registration import (
     make,
     make_agent,
@@ -33,19 +25,25 @@ from .registration import (
     spec,
 )
 from .spaces import Choice, Code, Number, Permutation, Prompt
+from .utils.moved import install as _make_old_paths_importable
 
 if TYPE_CHECKING:
-    from .functional import from_function
+    from .envs.function import from_function
 
 __version__ = "0.1.0"
+_make_old_paths_importable()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "from_function":  # imports agents and optimizers, which a plain import need not
-        from .functional import from_function
+    if name == "from_function":
+        from .envs.function import from_function
 
         return from_function
     raise AttributeError(f"module 'opto_gym' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 __all__ = [

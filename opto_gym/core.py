@@ -1,4 +1,4 @@
-"""What environments and agents meet in: `OptoEnv`, and the plain data of problems.py, which is found here too.
+"""`OptoEnv`, the base class of all environments, and the parameters as its `forward` receives them.
 
 The primitive is the stateless trace oracle `OptoEnv.evaluate`; Gymnasium's ``reset`` and ``step`` are defined on it.
 """
@@ -17,7 +17,6 @@ import numpy as np
 
 from . import trace
 from .errors import OptoGymError, ProposalError, TraceError
-from .extras import require
 from .problems import (
     KINDS,
     Anchors,
@@ -28,28 +27,16 @@ from .problems import (
     Part,
     Problem,
     TraceFeedback,
-    normalized,
+    TraceSpace,
 )
-from .running import Candidate
-from .spaces import Code, TraceSpace, at_least
+from .sandbox.candidate import Candidate
+from .spaces import Code
+from .utils.checks import at_least
+from .utils.extras import require
+from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .llm import Client
-
-__all__ = [
-    "KINDS",
-    "Anchors",
-    "Evaluation",
-    "ExampleResult",
-    "Feedback",
-    "OptoEnv",
-    "Parameter",
-    "Parameters",
-    "Part",
-    "Problem",
-    "TraceFeedback",
-    "normalized",
-]
 
 
 class Parameters(dict[str, Any]):
@@ -443,3 +430,21 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def _info(self) -> dict[str, Any]:
         assert self.last is not None
         return {"score": self.last.score, "success": self.last.success, "call": self._calls, "error": self.last.error}
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "Anchors": "problems",
+            "Evaluation": "problems",
+            "ExampleResult": "problems",
+            "Feedback": "problems",
+            "KINDS": "problems",
+            "Parameter": "problems",
+            "Part": "problems",
+            "Problem": "problems",
+            "TraceFeedback": "problems",
+            "normalized": "problems",
+        },
+    )

@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .agents.answers import Unusable, cast_value
-from .core import Evaluation, OptoEnv
+from .core import OptoEnv
 from .errors import MissingExtra
+from .problems import Evaluation
+from .reading.proposals import Unusable, cast_value
 from .spaces import Code
 from .trace.graph import TraceGraph
 from .wrappers.observations import unwrapped

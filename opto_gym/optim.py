@@ -15,57 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .core import Feedback, Parameter, Part, Problem, TraceFeedback
 from .errors import TraceError
-from .spaces import Choice, Code, Number, Prompt, ValueSpace
-from .trace import CodeParameter, Node, backward, batch
+from .problems import Feedback, Part, TraceFeedback
+from .trace import Node, backward, batch
 from .trace import Parameter as Traced
+from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .agents import Agent
-
-OBJECTIVE = "Change the values of the variables to improve the output, in accordance with the feedback."
-
-
-def space_of(parameter: Traced) -> ValueSpace:
-    """The space of a parameter of one's own program, from its value.
-
-    Raises:
-        TraceError: If the value is no number, text or code.
-    """
-    value = parameter.data
-    if isinstance(parameter, CodeParameter):
-        return Code(signature(value), max_length=100_000)
-    if isinstance(value, bool):
-        return Choice([True, False])
-    if isinstance(value, int | float):
-        return Number(integer=isinstance(value, int))
-    if isinstance(value, str):
-        return Prompt(max_length=100_000)
-    raise TraceError(
-        f"the parameter {parameter.name!r} expected a number, text or code, got {type(value).__name__}: split it into "
-        "several parameters"
-    )
-
-
-def signature(source: str) -> str:
-    """``"act(map, plan)"`` of the last function that the source defines."""
-    import ast
-
-    try:
-        functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
-        return f"{functions[-1].name}({ast.unparse(functions[-1].args)})"
-    except (SyntaxError, IndexError) as e:
-        raise TraceError(f"expected source that defines a function, got {source[:80]!r}") from e
-
-
-def problem_of(parameters: Iterable[Traced], objective: str = OBJECTIVE) -> Problem:
-    """The problem that a program's parameters pose."""
-    described = tuple(
-        Parameter(p.name, space_of(p), p.data, " ".join(t for t in (p.description, p.constraint) if t))
-        for p in parameters
-    )
-    return Problem("program", {}, objective, described, (float("-1e300"), float("1e300")))
+from .problems import OBJECTIVE, problem_of
 
 
 class Optimizer:
@@ -172,3 +130,13 @@ def __dir__() -> list[str]:
     from .registration import registered_agents
 
     return sorted([*globals(), *(n for n in registered_agents() if n.isidentifier())])
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "signature": "problems",
+            "space_of": "problems",
+        },
+    )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import trace
-from .spaces import ValueSpace, space_from_dict
+from .errors import TraceError
+from .spaces import Choice, Code, Number, Prompt, ValueSpace, space_from_dict
+from .trace import CodeParameter
+from .trace import Parameter as Traced
 
 KINDS = ("reward", "hindsight_positive", "hindsight_negative", "future_positive", "future_negative")
 """The kinds of feedback, in the terms of LLF-Bench (Cheng et al., 2023): what the output earned, what was right or
@@ -116,6 +120,28 @@ class TraceFeedback(NamedTuple):
 
     graph: trace.TraceGraph
     feedback: Feedback
+
+
+class TraceSpace(ValueSpace):
+    """The space of observations, `TraceFeedback`."""
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        """A small graph with feedback."""
+        x: Any = trace.parameter(int(self.np_random.integers(10)), "x")
+        said = (Part("reward", "The output is x + 1."),)
+        return TraceFeedback(trace.backward(x + 1), Feedback(0.0, said, reward=0.0))
+
+    def why_not(self, x: Any) -> str | None:
+        """What is wrong with x, or None."""
+        if not isinstance(x, TraceFeedback):
+            return f"expected a TraceFeedback, got {type(x).__name__}"
+        if not isinstance(x.graph, trace.TraceGraph) or not isinstance(x.feedback, Feedback):
+            return f"expected (TraceGraph, Feedback), got ({type(x.graph).__name__}, {type(x.feedback).__name__})"
+        return None
+
+    def describe(self) -> str:
+        """What an observation is."""
+        return "a trace graph with its feedback"
 
 
 class ExampleResult(NamedTuple):
@@ -238,3 +264,45 @@ def normalized(score: float, floor: float, best: float, scale: str = "linear") -
     if scale == "log":
         return 1.0 - math.log1p(abs(score - best)) / math.log1p(abs(floor - best))
     return (score - floor) / (best - floor)
+
+
+OBJECTIVE = "Change the values of the variables to improve the output, in accordance with the feedback."
+
+
+def space_of(parameter: Traced) -> ValueSpace:
+    """The space of a parameter of one's own program, from its value.
+
+    Raises:
+        TraceError: If the value is no number, text or code.
+    """
+    value = parameter.data
+    if isinstance(parameter, CodeParameter):
+        return Code(signature(value), max_length=100_000)
+    if isinstance(value, bool):
+        return Choice([True, False])
+    if isinstance(value, int | float):
+        return Number(integer=isinstance(value, int))
+    if isinstance(value, str):
+        return Prompt(max_length=100_000)
+    raise TraceError(
+        f"the parameter {parameter.name!r} expected a number, text or code, got {type(value).__name__}: split it into "
+        "several parameters"
+    )
+
+
+def signature(source: str) -> str:
+    """``"act(map, plan)"`` of the last function that the source defines."""
+    try:
+        functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+        return f"{functions[-1].name}({ast.unparse(functions[-1].args)})"
+    except (SyntaxError, IndexError) as e:
+        raise TraceError(f"expected source that defines a function, got {source[:80]!r}") from e
+
+
+def problem_of(parameters: Iterable[Traced], objective: str = OBJECTIVE) -> Problem:
+    """The problem that a program's parameters pose."""
+    described = tuple(
+        Parameter(p.name, space_of(p), p.data, " ".join(t for t in (p.description, p.constraint) if t))
+        for p in parameters
+    )
+    return Problem("program", {}, objective, described, (float("-1e300"), float("1e300")))

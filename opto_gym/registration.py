@@ -15,25 +15,27 @@ Plug-ins are looked for at the first unknown name, and when names are listed.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import functools
 import importlib
 import importlib.metadata
-import inspect
 import re
 import warnings
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
+from .utils.moved import moved_names
+
 if TYPE_CHECKING:
     from .agents import Agent
+from .utils.arguments import naming_arguments
 
 NAMESPACE = "opto_gym"
+
 registry = gym.registry  # environments by full id: Gymnasium's own
+
 AGENTS: dict[str, str] = {}
 """Agents by name; a value is ``"module:Class"``."""
 
@@ -155,45 +157,6 @@ def make_agent(name: str, **settings: Any) -> Agent:
         return cls(**settings)
 
 
-@contextlib.contextmanager
-def naming_arguments(made: Any, given: Mapping[str, Any]) -> Iterator[None]:
-    """Where a class is called with an argument that it does not have, or without one that it needs, says what it has.
-
-    Python's own message names neither the class that was asked for nor its arguments. It is mended where it comes up;
-    a check beforehand would refuse what a class with ``**keywords`` takes out of them for itself.
-
-    Args:
-        made: What is called.
-        given: The arguments that it is called with by name.
-
-    Raises:
-        TypeError: In place of Python's.
-    """
-    try:
-        yield
-    except TypeError as e:
-        wrong = re.match(r"(\S+)\.__init__\(\) (got an unexpected|missing \d+ required) [^']*'(\w+)'", str(e))
-        if wrong is None or not inspect.isclass(made) or wrong[1] not in {c.__qualname__ for c in made.__mro__}:
-            raise
-        known, name, unknown = _arguments(made), wrong[3], wrong[2].startswith("got")
-        if (name in given, name in known) != (unknown, not unknown):
-            raise  # the class's own mistake
-        said = f"has no argument {name!r}" if unknown else f"needs the argument {name!r}"
-        raise TypeError(f"{made.__name__} {said}; it has: {', '.join(known)}") from e
-
-
-def _arguments(made: type) -> list[str]:
-    """The arguments that a class takes by name: its own, and those of its bases where it passes others on."""
-    names: set[str] = set()
-    for cls in made.__mro__:
-        if "__init__" in vars(cls):
-            parameters = list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
-            names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-                break
-    return sorted(names - {"env"})  # a wrapper's first, which is not given by name
-
-
 @functools.cache
 def load_plugins() -> None:
     """Registers what other packages declare. A broken plug-in is named in a warning and hides nothing else."""
@@ -255,101 +218,8 @@ def _own_spec(path: str) -> EnvSpec:
     return EnvSpec(f"{name}-v0", entry_point=path)
 
 
-register("Battleship-v0", "opto_gym.envs.battleship:Battleship")
-register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")
-register("NumericalOptimization-v0", "opto_gym.envs.numerical:NumericalOptimization")
-register("BinaryLock-v0", "opto_gym.envs.lock:BinaryLock")
-register("BlameAssign-v0", "opto_gym.envs.blame:BlameAssign")
-register("LongTrace-v0", "opto_gym.envs.long_trace:LongTrace")
-register("Traffic-v0", "opto_gym.envs.traffic:Traffic")
-register("TrafficPaper-v0", "opto_gym.envs.traffic:TrafficPaper")
-register("TrafficGrid-v0", "opto_gym.envs.traffic:TrafficGrid")
-register("GSM8K-v0", "opto_gym.envs.questions:GSM8K", nondeterministic=True)
-for _subject in ("college_physics", "machine_learning"):
-    _settings = {"subject": _subject}
-    register(f"MMLU-{_subject}-v0", "opto_gym.envs.questions:MMLU", kwargs=_settings, nondeterministic=True)
-for _task in (
-    *("boolean_expressions", "causal_judgement", "date_understanding", "disambiguation_qa", "dyck_languages"),
-    *("formal_fallacies", "geometric_shapes", "hyperbaton", "logical_deduction_five_objects"),
-    *("logical_deduction_seven_objects", "logical_deduction_three_objects", "movie_recommendation"),
-    *("multistep_arithmetic_two", "navigate", "object_counting", "penguins_in_a_table"),
-    *("reasoning_about_colored_objects", "ruin_names", "salient_translation_error_detection", "snarks"),
-    *("sports_understanding", "temporal_sequences", "tracking_shuffled_objects_five_objects"),
-    *("tracking_shuffled_objects_seven_objects", "tracking_shuffled_objects_three_objects", "web_of_lies"),
-    "word_sorting",
-):
-    register(f"BBH-{_task}-v0", "opto_gym.envs.bbh:BBH", kwargs={"task": _task}, nondeterministic=True)
-register("LinearRegression-v0", "opto_gym.envs.opro:LinearRegression")
-register("TSP-v0", "opto_gym.envs.opro:TSP")
-register("Greeting-v0", "opto_gym.envs.tutorials:Greeting")
-register("StrangeSortList-v0", "opto_gym.envs.tutorials:StrangeSortList")
-register("BatchRegression-v0", "opto_gym.envs.tutorials:BatchRegression")
-register("Negotiation-v0", "opto_gym.envs.negotiation:Negotiation")
-
-for _task in (
-    *("reach", "push", "pick-place"),  # the paper's
-    *("assembly", "box-close", "button-press", "button-press-topdown", "button-press-topdown-wall", "coffee-button"),
-    *("coffee-push", "dial-turn", "door-close", "door-lock", "door-open", "door-unlock", "drawer-close"),
-    *("drawer-open", "faucet-close", "faucet-open", "hand-insert", "handle-press-side", "handle-press"),
-    *("plate-slide-back-side", "plate-slide-back", "plate-slide", "push-wall", "reach-wall"),
-    *("sweep-into", "window-close", "window-open"),
-):
-    _name = "".join(map(str.capitalize, _task.split("-")))
-    register(f"MetaWorld-{_name}-v0", "opto_gym.envs.metaworld:MetaWorld", kwargs={"task": f"{_task}-v3"})
-
-for _name, _path in {
-    "OptoPrime": "opto_gym.agents.optoprime:OptoPrime",
-    "OptoPrime-NoMem": "opto_gym.agents.optoprime_variants:NoMem",
-    "OptoPrime-Masked": "opto_gym.agents.optoprime_variants:Masked",
-    "OptoPrime-Scalar": "opto_gym.agents.optoprime_variants:Scalar",
-    "OptoPrime-CoT": "opto_gym.agents.optoprime_variants:CoT",
-    "OptoPrime-FewShot": "opto_gym.agents.optoprime_variants:FewShot",
-    "OptoPrime-Candidates": "opto_gym.agents.optoprime_variants:Candidates",
-    "OPRO": "opto_gym.agents.opro:OPRO",
-    "OPRO-Trace": "opto_gym.agents.opro_trace:OPROTrace",
-    "TextGrad": "opto_gym.agents.textgrad:TextGrad",
-    "TraceDescent": "opto_gym.agents.trace_descent:TraceDescent",
-    "RandomSearch": "opto_gym.agents.random_search:RandomSearch",
-    "Human": "opto_gym.agents.human:Human",
-    "Program": "opto_gym.agents.external.program:Program",
-    "Program-Model": "opto_gym.agents.external.program:ModelProgram",
-    "external/trace-opt-OptoPrime": "opto_gym.agents.external.trace_opt:TraceOptOptoPrime",
-    "external/trace-opt-OPRO": "opto_gym.agents.external.trace_opt:TraceOptOPRO",
-    "external/gepa": "opto_gym.agents.external.gepa:GEPA",
-    "external/dspy-COPRO": "opto_gym.agents.external.dspy:COPRO",
-    "external/dspy-MIPROv2": "opto_gym.agents.external.dspy:MIPROv2",
-    "external/dspy-SIMBA": "opto_gym.agents.external.dspy:SIMBA",
-    "external/dspy-GEPA": "opto_gym.agents.external.dspy:GEPA",
-    "external/textgrad": "opto_gym.agents.external.textgrad:TextGradPackage",
-    "external/openevolve": "opto_gym.agents.external.openevolve:OpenEvolve",
-    "Enumeration": "opto_gym.baselines.battleship:Enumeration",
-    "EnumerationPublished": "opto_gym.baselines.battleship:EnumerationPublished",
-    "Parity": "opto_gym.baselines.battleship:Parity",
-    "HuntTarget": "opto_gym.baselines.battleship:HuntTarget",
-    "Density": "opto_gym.baselines.battleship:Density",
-    "Adam": "opto_gym.baselines.adam:Adam",
-    "SCATS": "opto_gym.baselines.traffic:SCATS",
-    "GaussianProcess": "opto_gym.baselines.search:GaussianProcess",
-    "PSO": "opto_gym.baselines.search:PSO",
-    "CMA-ES": "opto_gym.baselines.search:CMAES",
-    "TPE": "opto_gym.baselines.search:TPE",
-    "Grid": "opto_gym.baselines.search:Grid",
-    "AdamBare": "opto_gym.baselines.numerical:AdamBare",
-    "LBFGS": "opto_gym.baselines.numerical:LBFGS",
-    "NelderMead": "opto_gym.baselines.numerical:NelderMead",
-    "Bisection": "opto_gym.baselines.numerical:Bisection",
-    "LockGraph": "opto_gym.baselines.locks:LockGraph",
-    "LockBlind": "opto_gym.baselines.locks:LockBlind",
-    "BlameGraph": "opto_gym.baselines.blame:BlameGraph",
-    "BlameBlind": "opto_gym.baselines.blame:BlameBlind",
-    "LeastSquares": "opto_gym.baselines.opro:LeastSquares",
-    "NearestNeighbour": "opto_gym.baselines.opro:NearestNeighbour",
-    "NearestInsertion": "opto_gym.baselines.opro:NearestInsertion",
-    "FarthestInsertion": "opto_gym.baselines.opro:FarthestInsertion",
-    "ExactTour": "opto_gym.baselines.opro:ExactTour",
-    "ScriptedExpert": "opto_gym.baselines.metaworld:ScriptedExpert",
-    "ModelAlone": "opto_gym.baselines.prompting:ModelAlone",
-    "ChainOfThought": "opto_gym.baselines.prompting:ChainOfThought",
-    "FewShot": "opto_gym.baselines.prompting:FewShot",
-}.items():
-    register_agent(_name, _path)
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {},
+    )

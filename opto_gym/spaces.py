@@ -10,10 +10,12 @@ import ast
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Space
+
+from .utils.moved import moved_names
 
 REACH = 1000.0  # how far from zero an unbounded number is sampled
 
@@ -237,66 +239,9 @@ class Code(Prompt):
         return f"Python code that defines {self.signature}"
 
 
-class TraceSpace(ValueSpace):
-    """The space of observations, `core.TraceFeedback`."""
-
-    def sample(self, mask: Any = None, probability: Any = None) -> Any:
-        """A small graph with feedback."""
-        from . import trace
-        from .core import Feedback, Part, TraceFeedback
-
-        x: Any = trace.parameter(int(self.np_random.integers(10)), "x")
-        said = (Part("reward", "The output is x + 1."),)
-        return TraceFeedback(trace.backward(x + 1), Feedback(0.0, said, reward=0.0))
-
-    def why_not(self, x: Any) -> str | None:
-        """What is wrong with x, or None."""
-        from .core import Feedback, TraceFeedback
-        from .trace import TraceGraph
-
-        if not isinstance(x, TraceFeedback):
-            return f"expected a TraceFeedback, got {type(x).__name__}"
-        if not isinstance(x.graph, TraceGraph) or not isinstance(x.feedback, Feedback):
-            return f"expected (TraceGraph, Feedback), got ({type(x.graph).__name__}, {type(x.feedback).__name__})"
-        return None
-
-    def describe(self) -> str:
-        """What an observation is."""
-        return "a trace graph with its feedback"
-
-
 def _brief(x: Any) -> str:
     text = repr(x)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def at_least(least: int, **settings: Any) -> None:
-    """Checks settings that a programmer gives.
-
-    Raises:
-        ValueError: If one is no whole number of `least` or more.
-    """
-    for name, value in settings.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
-
-
-def number_in(interval: str, **settings: Any) -> None:
-    """Checks settings that a programmer gives.
-
-    Args:
-        interval: Such as ``"(0, 1]"``; a round bracket leaves its bound out.
-        settings: Numbers by name.
-
-    Raises:
-        ValueError: If one is no number in the interval.
-    """
-    low, high = map(float, interval[1:-1].split(","))
-    ends = {bound for bound, bracket in ((low, interval[0]), (high, interval[-1])) if bracket in "[]"}
-    for name, value in settings.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not (low < value < high or value in ends):
-            raise ValueError(f"expected {name} to be a number in {interval}, got {value!r}")
 
 
 def space_from_dict(data: dict[str, Any]) -> ValueSpace:
@@ -307,3 +252,14 @@ def space_from_dict(data: dict[str, Any]) -> ValueSpace:
     if kind not in kinds:
         raise ValueError(f"expected a space of kind {sorted(kinds)}, got {kind!r}")
     return kinds[kind](**fields)
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "TraceSpace": "problems",
+            "at_least": "utils.checks",
+            "number_in": "utils.checks",
+        },
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opto_gym.leaderboard import gallery
+from opto_gym.cli import gallery
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "records")]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "records")])
 
 from opto_gym.leaderboard import plan, resume, run  # noqa: E402
-from opto_gym.leaderboard.run import execute  # noqa: E402
+from opto_gym.leaderboard.runner import execute  # noqa: E402
 from opto_gym.leaderboard.suites import suite_plan  # noqa: E402
 from opto_gym.registration import agent_class, make, registered_agents  # noqa: E402
-from tests.openai_server import OpenAIServer  # noqa: E402
+from tests.support.openai_server import OpenAIServer  # noqa: E402
 
 SAMPLE = {"data": "sample"}
 TASKS = [
@@ -171,7 +171,7 @@ def lost(out: Path) -> None:
         for agent in agents:
             asked = {"model": "fake", "base_url": server.url, "seeds": 1, "limits": {"oracle_calls": 12}}
             code = (
-                "from opto_gym.leaderboard import plan; from opto_gym.leaderboard.run import execute\n"
+                "from opto_gym.leaderboard import plan; from opto_gym.leaderboard.runner import execute\n"
                 f"from pathlib import Path\nmade = plan(['recorded_agents:Valley'], [{agent!r}], **{asked!r})\n"
                 f"execute(made, Path({str(out)!r}), jobs=1, progress=False)"
             )

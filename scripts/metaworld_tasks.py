@@ -12,7 +12,7 @@ import sys
 import metaworld
 import numpy as np
 
-from opto_gym.envs.metaworld_sim import Simulation, expert_source
+from opto_gym.envs.metaworld.simulation import Simulation, expert_source
 
 TEST, HORIZON = range(10**9, 10**9 + 50), 10
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opto_gym.leaderboard.records import RunFolder
-from opto_gym.leaderboard.report import TrialData, load, number
+from opto_gym.leaderboard.reporting.page import TrialData, load, number
 
 PAGE = Path(__file__).parent.parent / "docs" / "peers.md"
 HEAD = """# Ours and the authors'

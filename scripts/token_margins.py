@@ -13,9 +13,9 @@ from pathlib import Path
 from unittest import mock
 
 import opto_gym
-from opto_gym import prompts
-from opto_gym.agents.model import ModelAgent
-from opto_gym.agents.prompting import tokens
+from opto_gym.agents.toolkit.model_agent import ModelAgent
+from opto_gym.agents.toolkit.prompt_budget import tokens
+from opto_gym.cli import prompt as prompts
 from opto_gym.llm import local
 from opto_gym.registration import agent_class
 

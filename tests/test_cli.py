@@ -9,12 +9,12 @@ import pytest
 
 import opto_gym
 from opto_gym.cli import main
-from opto_gym.commands import _named, _pairs
+from opto_gym.cli.arguments import parse_named, parse_pairs
 
 RUN = [
     "run",
     "--env",
-    "tests.tasks:Valley",
+    "tests.support.tasks:Valley",
     "--agent",
     "RandomSearch",
     "--seeds",
@@ -85,7 +85,7 @@ def test_dry_run_says_what_it_would_cost_and_runs_nothing(capsys, tmp_path):
     command = [*RUN, "--agent", "OptoPrime", "--model", "gpt-4o-mini", "--out", str(tmp_path / "r"), "--dry-run"]
     status, out, _ = call(capsys, *command)
     assert status == 0
-    assert out.startswith("tests.tasks:Valley: RandomSearch, OptoPrime; 2 seeds; budget oracle_calls=3\n")
+    assert out.startswith("tests.support.tasks:Valley: RandomSearch, OptoPrime; 2 seeds; budget oracle_calls=3\n")
     assert re.search(r"trials +4\n", out)
     assert re.search(r"oracle calls +at most 12\n", out)
     assert re.search(r"llm calls +about 6\n", out)
@@ -138,21 +138,21 @@ def test_wrong_use_is_one_clear_line(capsys, tmp_path, monkeypatch, arguments, s
 
 
 def test_arguments_of_environments_and_agents():
-    assert _named("Battleship-v0") == ("Battleship-v0", {})
-    assert _named("Battleship-v0:width=5,fleet=(3,2)") == ("Battleship-v0", {"width": 5, "fleet": (3, 2)})
-    assert _named("my.module:Agent") == ("my.module:Agent", {})
-    assert _named("my.module:Agent:memory-size=5,name=x") == ("my.module:Agent", {"memory_size": 5, "name": "x"})
-    assert _pairs("a=none,b=True,c=[1,2]") == {"a": None, "b": True, "c": [1, 2]}
-    assert _pairs("""a='it, "so',b=["x,y", ")"],c=don't,d=1""") == {
+    assert parse_named("Battleship-v0") == ("Battleship-v0", {})
+    assert parse_named("Battleship-v0:width=5,fleet=(3,2)") == ("Battleship-v0", {"width": 5, "fleet": (3, 2)})
+    assert parse_named("my.module:Agent") == ("my.module:Agent", {})
+    assert parse_named("my.module:Agent:memory-size=5,name=x") == ("my.module:Agent", {"memory_size": 5, "name": "x"})
+    assert parse_pairs("a=none,b=True,c=[1,2]") == {"a": None, "b": True, "c": [1, 2]}
+    assert parse_pairs("""a='it, "so',b=["x,y", ")"],c=don't,d=1""") == {
         "a": 'it, "so', "b": ["x,y", ")"], "c": "don't", "d": 1,
     }  # fmt: skip
-    assert _named("Program:command=node climb.mjs --up,memory=1") == (
+    assert parse_named("Program:command=node climb.mjs --up,memory=1") == (
         "Program", {"command": "node climb.mjs --up", "memory": 1},
     )  # fmt: skip
-    assert _named("Program:command='a b=1,2 \"c d\"',memory=1") == (
+    assert parse_named("Program:command='a b=1,2 \"c d\"',memory=1") == (
         "Program", {"command": 'a b=1,2 "c d"', "memory": 1},
     )  # fmt: skip
-    assert _named("m:Agent:base_url=http://127.0.0.1:80/v1?a=b") == (
+    assert parse_named("m:Agent:base_url=http://127.0.0.1:80/v1?a=b") == (
         "m:Agent",
         {"base_url": "http://127.0.0.1:80/v1?a=b"},
     )
@@ -176,5 +176,5 @@ def test_help_imports_nothing_heavy():
 
 
 def test_the_console_script_is_installed():
-    done = subprocess.run([sys.executable, "-m", "opto_gym.cli", "envs"], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-m", "opto_gym", "envs"], capture_output=True, text=True, check=True)
     assert "Battleship-v0" in done.stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import http.server
 import io
@@ -46,14 +47,15 @@ def published(tmp_path, monkeypatch):
                 copy = site / wanted.origin / path.split("/")[1]
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes((data.SAMPLE / path).read_bytes())
-        sets[name] = data.dataclasses.replace(wanted, files=files)
-    monkeypatch.setattr(data, "SETS", sets)
+        sets[name] = dataclasses.replace(wanted, files=files)
+    for name, wanted in sets.items():
+        monkeypatch.setitem(data.SETS, name, wanted)
     handler = functools.partial(
         type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     )
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.setattr(data, "GITHUB", f"http://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setattr(data.fetching, "GITHUB", f"http://127.0.0.1:{server.server_address[1]}")
         yield site
         server.shutdown()
 
@@ -158,7 +160,7 @@ def test_fetch_takes_mmlu_out_of_the_hub_s_archive(folder, published, tmp_path, 
         hf_hub_url=lambda repo_id, filename, repo_type: f"https://hub/{repo_id}/{filename}",
         get_hf_file_metadata=lambda url, timeout: asked.append(url),
     )
-    monkeypatch.setattr(data, "need", lambda module: hub)
+    monkeypatch.setattr(data.fetching, "need", lambda module: hub)
     data.fetch("mmlu")
     assert data.state("mmlu") == "published"
     file = ("cais/mmlu", "data.tar", "dataset")
@@ -166,7 +168,7 @@ def test_fetch_takes_mmlu_out_of_the_hub_s_archive(folder, published, tmp_path, 
 
 
 def test_without_a_network_fetch_says_what_to_put_where(folder, monkeypatch, capsys):
-    monkeypatch.setattr(data, "GITHUB", "http://127.0.0.1:9")
+    monkeypatch.setattr(data.fetching, "GITHUB", "http://127.0.0.1:9")
     assert main(["data", "fetch", "gsm8k"]) == 1
     said = capsys.readouterr().err
     assert str(folder) in said
@@ -177,7 +179,7 @@ def test_without_a_network_fetch_says_what_to_put_where(folder, monkeypatch, cap
 def test_without_a_network_the_hub_is_asked_once(folder, tmp_path):
     pytest.importorskip("huggingface_hub")
     settings = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
-    command = [sys.executable, "-m", "opto_gym.cli", "data", "fetch", "mmlu"]
+    command = [sys.executable, "-m", "opto_gym", "data", "fetch", "mmlu"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, timeout=20)
     assert done.returncode == 1
     assert done.stdout == ""

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import opto_gym
-from opto_gym.leaderboard.gallery import families
+from opto_gym.cli.gallery import families
 from opto_gym.leaderboard.records import read_json
 from opto_gym.registration import agent_class
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,9 +14,9 @@ import opto_gym
 from opto_gym import registration
 from opto_gym.cli import main
 from opto_gym.errors import MissingExtra
-from opto_gym.extras import EXTRAS, need, require
 from opto_gym.leaderboard import plan, run
 from opto_gym.leaderboard.suites import suite_plan
+from opto_gym.utils.extras import EXTRAS, need, require
 
 TRAFFIC = "uxsim is not installed: pip install 'opto-gym[traffic]'"
 
@@ -110,7 +110,7 @@ def test_a_run_refuses_before_any_trial(bare, tmp_path, capsys):
 def test_so_does_resuming(tmp_path, monkeypatch, capsys):
     pytest.importorskip("optuna")
     out = tmp_path / "r"
-    run(["tests.tasks:Valley"], ["TPE"], seeds=1, oracle_calls=1, out=out, progress=False)
+    run(["tests.support.tasks:Valley"], ["TPE"], seeds=1, oracle_calls=1, out=out, progress=False)
     before = {p: p.read_bytes() for p in out.rglob("*.json*")}
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["run", "--resume", str(out), "--oracle-calls", "2"]) == 1
@@ -155,7 +155,7 @@ def test_play_ends_before_it_shows_the_task(bare, capsys):
 
 def test_a_trial_records_the_versions_that_make_the_score(tmp_path):
     (trial,) = run(
-        ["tests.tasks:Valley"], ["RandomSearch"], seeds=1, oracle_calls=1, out=tmp_path, progress=False
+        ["tests.support.tasks:Valley"], ["RandomSearch"], seeds=1, oracle_calls=1, out=tmp_path, progress=False
     ).trials
     versions = json.loads((trial.path / "trial.json").read_text())["where"]["versions"]
     for name in ("scipy", "uxsim", "metaworld", "mujoco", "scikit-optimize", "pyswarms", "optuna", "cmaes"):

@@ -8,7 +8,7 @@ import pytest
 
 from opto_gym.cli import main
 
-VALLEY, ADDER, MIXED = "tests.tasks:Valley", "tests.tasks:Adder", "tests.tasks:Mixed"
+VALLEY, ADDER, MIXED = "tests.support.tasks:Valley", "tests.support.tasks:Adder", "tests.support.tasks:Mixed"
 RIGHT = "def add(a, b):\n    return a + b\n"
 
 

@@ -5,16 +5,15 @@ import json
 import pytest
 
 import opto_gym
-from opto_gym import prompts
 from opto_gym.agents.base import Agent
-from opto_gym.agents.model import ModelAgent
+from opto_gym.agents.toolkit.model_agent import ModelAgent
 from opto_gym.cli import main
+from opto_gym.cli import prompt as prompts
 from opto_gym.errors import MissingExtra, OptoGymError
 from opto_gym.leaderboard import run
 from opto_gym.registration import agent_class
-
-from .external import needs_packages
-from .openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
+from tests.support.packages import needs_packages
 
 
 @pytest.fixture(autouse=True)

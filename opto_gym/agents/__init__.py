@@ -1,5 +1,35 @@
-"""Optimizers, one file each."""
+"""The optimizers, one file each. This table, with that of the baselines, is what `opto_gym.make_agent` knows.
 
+An agent works on any problem whose kinds of parameters it takes, and knows no domain. What knows a domain, or works
+only where parameters are numbers, is a baseline.
+"""
+
+from ..registration import register_agent
 from .base import Agent, Oracle, Values
 
 __all__ = ["Agent", "Oracle", "Values"]
+
+register_agent("OptoPrime", "opto_gym.agents.optoprime:OptoPrime")
+register_agent("OptoPrime-NoMem", "opto_gym.agents.optoprime_variants:NoMem")
+register_agent("OptoPrime-Masked", "opto_gym.agents.optoprime_variants:Masked")
+register_agent("OptoPrime-Scalar", "opto_gym.agents.optoprime_variants:Scalar")
+register_agent("OptoPrime-CoT", "opto_gym.agents.optoprime_variants:CoT")
+register_agent("OptoPrime-FewShot", "opto_gym.agents.optoprime_variants:FewShot")
+register_agent("OptoPrime-Candidates", "opto_gym.agents.optoprime_variants:Candidates")
+register_agent("OPRO", "opto_gym.agents.opro:OPRO")
+register_agent("OPRO-Trace", "opto_gym.agents.opro_trace:OPROTrace")
+register_agent("TextGrad", "opto_gym.agents.textgrad:TextGrad")
+register_agent("TraceDescent", "opto_gym.agents.trace_descent:TraceDescent")
+register_agent("RandomSearch", "opto_gym.agents.random_search:RandomSearch")
+register_agent("Human", "opto_gym.agents.human:Human")
+register_agent("Program", "opto_gym.agents.external.program:Program")
+register_agent("Program-Model", "opto_gym.agents.external.program:ModelProgram")
+register_agent("external/trace-opt-OptoPrime", "opto_gym.agents.external.trace_opt:TraceOptOptoPrime")
+register_agent("external/trace-opt-OPRO", "opto_gym.agents.external.trace_opt:TraceOptOPRO")
+register_agent("external/gepa", "opto_gym.agents.external.gepa:GEPA")
+register_agent("external/dspy-COPRO", "opto_gym.agents.external.dspy:COPRO")
+register_agent("external/dspy-MIPROv2", "opto_gym.agents.external.dspy:MIPROv2")
+register_agent("external/dspy-SIMBA", "opto_gym.agents.external.dspy:SIMBA")
+register_agent("external/dspy-GEPA", "opto_gym.agents.external.dspy:GEPA")
+register_agent("external/textgrad", "opto_gym.agents.external.textgrad:TextGradPackage")
+register_agent("external/openevolve", "opto_gym.agents.external.openevolve:OpenEvolve")

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from ..core import Parameter, Problem, TraceFeedback
 from ..errors import BudgetSpent, OptoGymError
-from ..extras import require
+from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Choice, Code, Number, Permutation, Prompt
-from ..spaces import at_least as at_least  # for agents' settings
-from ..spaces import number_in as number_in
 from ..trace import TraceGraph
+from ..utils.extras import require
+from ..utils.moved import moved_names
 from ..wrappers.observations import only_the_score
 
 if TYPE_CHECKING:
@@ -291,3 +290,13 @@ def _from_optimize(agent: Agent) -> Run:
         bridge.over = True
         bridge.budget.stop()
         answers.put(None)
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "at_least": "utils.checks",
+            "number_in": "utils.checks",
+        },
+    )

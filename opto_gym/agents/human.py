@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..core import Parameter, Problem, TraceFeedback
 from ..errors import OptoGymError
+from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Code, Prompt
 from .base import Agent, Oracle
-from .prompting import shorten
+from .toolkit.prompt_budget import shorten
 
 HELP = """\
 NAME = VALUE   set a parameter: a number, a choice, a list, a short text

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core import Problem, TraceFeedback
-from ..spaces import Number, Permutation, Prompt
-from .answers import Unusable, cast_value, read_suggestion, schema
-from .base import Run, Values, at_least
-from .model import Messages, ModelAgent
-from .prompting import fit, listed, newest, shorten, tokens
-from .random_search import anew
+from ..problems import Problem, TraceFeedback
+from ..reading.proposals import Unusable, schema
+from ..reading.solutions import read_solution
+from ..spaces import Prompt
+from ..utils.checks import at_least
+from ..utils.moved import moved_names
+from .base import Run, Values
+from .toolkit.model_agent import Messages, ModelAgent
+from .toolkit.moves import anew
+from .toolkit.prompt_budget import fit, listed, newest, shorten, tokens
 
 ORDER = """Give one new solution, different from all of these and with a better score than any of them. Write it in the
 same form, each part between its tags, and no score."""
@@ -225,56 +227,15 @@ def cases_in(observation: TraceFeedback) -> dict[str, str]:
     return {case: " ".join(said[k]) for k, case in enumerate(shown) if case and k in said}
 
 
-def read_solution(text: str, problem: Problem) -> Values:
-    """The values that an answer gives: between tags, in JSON, or in the last brackets.
-
-    Numbers that must be whole are rounded, as the paper does.
-
-    Raises:
-        Unusable: If there is none, or one that its space does not hold.
-    """
-    spaces = {p.name: p.space for p in problem.parameters}
-    tag = re.compile(f"</?(?:{'|'.join(map(re.escape, spaces))})>")
-    found: Values = {}
-    for name in spaces:
-        _, opened, rest = text.rpartition(f"<{name}>")
-        if opened:
-            found[name] = tag.split(rest, maxsplit=1)[0].strip()
-    if not found:
-        try:
-            found = read_suggestion(text, problem)
-        except Unusable:
-            found = _bracketed(text, problem)
-            if not found:
-                raise
-    values = {name: _whole(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
-    for name, value in values.items():
-        if (why := spaces[name].why_not(value)) is not None:
-            raise Unusable(f"{name}: {why}")
-    return values
-
-
-def _bracketed(text: str, problem: Problem) -> Values:
-    """What the last brackets hold, where all parameters are numbers ("[w=18, b=15]") or one is an order."""
-    parameters = problem.parameters
-    inside = re.findall(r"\[([^\[\]]*)\]", text)
-    if not inside:
-        return {}
-    if len(parameters) == 1 and isinstance(parameters[0].space, Permutation):
-        return {parameters[0].name: inside[-1]}
-    given = [re.split("[=:]", part)[-1].strip() for part in inside[-1].split(",")]
-    if len(given) == len(parameters) and all(isinstance(p.space, Number) for p in parameters):
-        return {p.name: value for p, value in zip(parameters, given, strict=True)}
-    return {}
-
-
-def _whole(value: Any, space: Any) -> Any:
-    rounds = isinstance(space, Number) and space.integer and isinstance(value, float) and math.isfinite(value)
-    return round(value) if rounds else value
-
-
 def _key(values: Values) -> str:
     """What is the same for the same solution: 5 and 5.0 are, and texts but for the spaces around them."""
     plain = {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
     plain = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in plain.items()}
     return json.dumps(plain, ensure_ascii=False, default=str)
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {},
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Problem, TraceFeedback
-from .answers import Unusable, read_suggestion, schema
+from ..problems import Problem, TraceFeedback
+from ..reading.proposals import Unusable, read_suggestion, schema
+from ..reading.trace_opt import known_parser, read_as_trace_opt
 from .base import Values
-from .compat import known_parser, read_as_trace_opt
-from .model import Messages, ModelAgent, tried
-from .prompting import fit, newest, tokens
+from .toolkit.model_agent import Messages, ModelAgent, tried
+from .toolkit.prompt_budget import fit, newest, tokens
 
 ANSWER = """Propose new values for the variables. Answer with one JSON object and nothing else:
 {"suggestion": {"variable": new value, ...}}"""

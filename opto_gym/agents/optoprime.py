@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, ClassVar
 
-from ..core import Problem, TraceFeedback
-from .answers import Unusable, read_suggestion, read_tags, schema
-from .base import Values, at_least
-from .compat import known_parser, read_as_trace_opt
-from .model import Messages, ModelAgent, tried
-from .prompting import Text, fit, newest, rendered, tokens
+from ..problems import Problem, TraceFeedback
+from ..reading.proposals import Unusable, read_suggestion, read_tags, schema
+from ..reading.trace_opt import known_parser, read_as_trace_opt
+from ..utils.checks import at_least
+from .base import Values
+from .toolkit.model_agent import Messages, ModelAgent, tried
+from .toolkit.prompt_budget import Text, fit, newest, rendered, tokens
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
 #Instruction: what to achieve.
@@ -66,7 +67,7 @@ class OptoPrime(ModelAgent):
     * the embedded model's answers are constrained to the form by a JSON schema, since it rarely finds it by itself.
 
     ``parser="compat"`` takes the third to the fifth back: answers are read as trace-opt 0.1.3.8 reads them, with its
-    faults (see `opto_gym.agents.compat`); an answer at which it would raise is counted as invalid. It needs the extra
+    faults (see `opto_gym.reading.trace_opt`); an answer at which it would raise counts as invalid. It needs the extra
     ``external``, for the formatter black, which trace-opt sends proposed code through.
 
     ``form="tags"`` asks for the form of OptoPrime's successor (OptoPrimeV2 of the same authors' OpenTrace), a block of

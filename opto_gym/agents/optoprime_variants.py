@@ -6,14 +6,15 @@ import dataclasses
 import json
 from typing import Any, ClassVar
 
-from ..core import Feedback, Parameter, Part, Problem, TraceFeedback
+from ..problems import Feedback, Parameter, Part, Problem, TraceFeedback
+from ..reading.proposals import Unusable, read_suggestion, schema
 from ..spaces import Choice
+from ..utils.checks import at_least
 from ..wrappers.observations import score_alone
-from .answers import Unusable, read_suggestion, schema
-from .base import Values, at_least
-from .model import Messages
+from .base import Values
 from .optoprime import END, READ, OptoPrime
-from .prompting import listed, shorten, tokens
+from .toolkit.model_agent import Messages
+from .toolkit.prompt_budget import listed, shorten, tokens
 
 MASKED = ("code", "documentation", "inputs", "others")
 

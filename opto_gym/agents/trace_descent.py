@@ -9,14 +9,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..core import Problem, TraceFeedback
 from ..errors import OptoGymError
+from ..problems import Problem, TraceFeedback
 from ..spaces import Code, Number, Prompt
 from ..trace import TraceGraph
-from .base import Agent, Values, number_in
-from .gradients import STEEPEST, bounded, direction, gradient
-from .random_search import anew, near
-from .repairs import repairs
+from ..utils.checks import number_in
+from .base import Agent, Values
+from .toolkit.gradients import STEEPEST, bounded, direction, gradient
+from .toolkit.moves import anew, near
+from .toolkit.repairs import repairs
 
 SMALLEST = 1 / 16  # share of a step, below which a descent is given up
 NUDGE = 1e-5  # of a number, as a share of it where it is larger than 1, to measure a slope

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..agents.base import Agent, Values, number_in
-from ..agents.gradients import direction, gradient
-from ..core import Problem, TraceFeedback
+from ..agents.base import Agent, Values
+from ..agents.toolkit.gradients import direction, gradient
 from ..errors import OptoGymError
+from ..problems import Problem, TraceFeedback
 from ..spaces import Number
+from ..utils.checks import number_in
 
 
 def no_real_numbers(cls: type[Agent], problem: Problem) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..agents.base import Agent, Run, Values
-from ..core import Problem
 from ..envs.battleship import count_places
+from ..problems import Problem
 
 SCAN_REASON = '''def reason(map):
     """The unknown squares, row by row."""

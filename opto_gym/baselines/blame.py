@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from ..agents.base import Agent, Run, Values, check_graph
-from ..core import Parameter, Problem, TraceFeedback
 from ..envs.pipelines import mends
+from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Code, Number
 from ..trace import Data, TraceGraph
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from ..agents.base import Agent, Run, Values, check_graph
-from ..core import Problem, TraceFeedback
+from ..problems import Problem, TraceFeedback
 from ..spaces import Number
 from ..trace import TraceGraph
 

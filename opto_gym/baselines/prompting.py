@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..agents.base import Agent, Run, Values, at_least, check_graph
-from ..core import Problem, TraceFeedback
+from ..agents.base import Agent, Run, Values, check_graph
+from ..problems import Problem, TraceFeedback
 from ..spaces import Prompt
+from ..utils.checks import at_least
 
 STEP_BY_STEP = "Let's think step by step."  # Kojima et al., "Large Language Models are Zero-Shot Reasoners", 2022
 _TARGET = re.compile(r"(?:The answer is right: |The right answer is )(.+)")

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Anchors, Evaluation, Feedback, OptoEnv, Parameter, Parameters, Part
-from ..spaces import Code, at_least
+from ..core import OptoEnv, Parameters
+from ..problems import Anchors, Evaluation, Feedback, Parameter, Part
+from ..spaces import Code
 from ..trace import ExecutionError, Node, node, operator
+from ..utils.checks import at_least
 
 UNKNOWN, MISS, HIT = ".", "O", "X"
 Map = list[list[str]]
@@ -255,7 +257,7 @@ class Battleship(OptoEnv):
         said = f"{hits} of {self.squares} ship squares hit with {len(played['shots'])} shots"
         if self.render_mode == "ansi":
             return "\n".join(" ".join(row) for row in map) + f"\n{said}\n"
-        from .pictures import battleship
+        from .drawing.scenes import battleship
 
         return battleship(board, map, {(r, c): k for k, (r, c) in enumerate(played["shots"], 1)}, said)
 

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
+from ..core import OptoEnv, Parameters
+from ..problems import Anchors, Feedback, Parameter, Part
 from ..spaces import Code, Number
 from ..trace import node, operator
 from .pipelines import HIGH, LOW, NUMBER_STAGES, Stage, pipeline, right_function
@@ -133,7 +134,7 @@ class BlameAssign(OptoEnv):
         if self.render_mode == "ansi":
             words = {None: "not run", True: "right", False: "wrong"}
             return "".join(f"{name}: {words[state]}\n" for name, state in states.items()) + f"{title}\n"
-        from .pictures import lights
+        from .drawing.scenes import lights
 
         return lights([name.removeprefix("stage_") for name in states], list(states.values()), title)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
+from ..core import OptoEnv, Parameters
+from ..problems import Anchors, Feedback, Parameter, Part
 from ..spaces import Number
 from ..trace import operator
 
@@ -117,7 +118,7 @@ class BinaryLock(OptoEnv):
         """The digits of the last call: green where they are right, for whoever looks on."""
         if self.last is None or self.render_mode is None:
             return None
-        from .pictures import label, lights
+        from .drawing.scenes import label, lights
 
         graph = self.last.graph
         tried = [graph.nodes[k].value for k in graph.parameters]

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
+from ..core import OptoEnv, Parameters
+from ..problems import Anchors, Feedback, Parameter, Part
 from ..spaces import Number
 from ..trace import Node
 
@@ -157,7 +158,7 @@ class NumericalOptimization(OptoEnv):
         if self.render_mode == "ansi":
             said = ", ".join(f"x{i} = {v:g}" for i, v in enumerate(values))
             return f"{said}: {title}\n"
-        from .pictures import bars, curve
+        from .drawing.scenes import bars, curve
 
         if len(values) > 1:
             return bars([p.name for p in self.parameters], values, title)

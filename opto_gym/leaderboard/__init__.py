@@ -1,8 +1,10 @@
 """Running trials, their records on disk, statistics, report pages."""
 
+from .planning import Plan, plan
 from .records import RunFolder, TrialFolder
-from .report import report
-from .run import Plan, RunResult, plan, replay, resume, run
+from .replaying import replay
+from .reporting.page import report
+from .runner import RunResult, resume, run
 from .spec import Spec
 from .trial import Outcome, Trial
 

@@ -2,7 +2,7 @@
 
 Starting from a class, the hash covers each function, class and constant of the project that its code names, and what
 those name in turn: its base classes, the readers of a model's answers, the renderers of the trace. Each definition
-counts by its syntax tree, without docstrings, comments, type annotations of functions, and module names. So a definition
+counts by its syntax tree, without docstrings, comments, annotations of functions, and module names. So a definition
 that moves to another module, or is worded otherwise in its comments, leaves the hash as it is.
 """
 
@@ -135,7 +135,9 @@ class _Module:
                     continue
                 inner = f"{source}.{alias.name}"
                 is_module = _file(inner) is not None
-                self.imports[alias.asname or alias.name] = Definition(*((inner, None) if is_module else (source, alias.name)))
+                self.imports[alias.asname or alias.name] = Definition(
+                    *((inner, None) if is_module else (source, alias.name))
+                )
 
     def resolve(self, name: str) -> Iterator[Definition]:
         """Where a name of this module comes from."""
@@ -146,9 +148,9 @@ class _Module:
         else:
             yield from (Definition(source, name) for source in self.stars)
             value = vars(sys.modules[self.name]).get(name) if self.name in sys.modules else None
-            home = getattr(value, "__module__", None)
-            if isinstance(home, str) and home != self.name and hasattr(value, "__qualname__"):
-                yield Definition(home, value.__qualname__.split(".")[0])
+            home, qualified = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+            if isinstance(home, str) and home != self.name and isinstance(qualified, str):
+                yield Definition(home, qualified.split(".")[0])
 
     def named_in(self, tree: ast.AST) -> Iterator[Definition]:
         """What a definition names at the top of modules."""
@@ -225,8 +227,7 @@ def _bound_by(statement: ast.stmt) -> set[str]:
         return {statement.name}
     names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
     stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    simple = isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign)
-    if simple:  # TABLE["key"] = value changes TABLE
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):  # TABLE["key"] = value changes TABLE
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         return stored | {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
     return names  # TABLE.update(...), a loop that fills it
@@ -259,7 +260,7 @@ def _counts(module: str, own: Collection[str], without: Collection[str]) -> bool
     """Whether a module's definitions count: those of the project, and those of the author beside installed packages."""
     if any(module == name or module.startswith(name + ".") for name in without):
         return False
-    if module.split(".")[0] in own | {"opto_gym"}:
+    if module.split(".")[0] in {*own, "opto_gym"}:
         return True
     path = _file(module)
     return path is not None and not any(path.is_relative_to(folder) for folder in _installed())

@@ -12,10 +12,11 @@ from typing import Any
 import gymnasium as gym
 
 from ..agents.base import Values
-from ..core import Feedback, OptoEnv, TraceFeedback
+from ..core import OptoEnv
 from ..errors import BudgetSpent, RecordError, ReplayMismatch
 from ..llm import Budget
 from ..llm.record import noting
+from ..problems import Feedback, TraceFeedback
 from ..trace import TraceGraph
 from ..wrappers.channels import Channel
 from .records import TrialFolder, digest

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError
-from ..journal import Journal, read_lines
+from ..utils.journal import Journal, read_lines
 
 VERSION = 1
 

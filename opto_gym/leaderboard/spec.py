@@ -19,6 +19,7 @@ from ..agents.base import Agent
 from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..sandbox import shared
+from ..utils.arguments import naming_arguments
 from ..wrappers.observations import unwrapped
 from .identity import RULES, source_hash
 from .records import digest
@@ -113,7 +114,7 @@ class Spec:
             if name not in wrappers.__all__:
                 raise ValueError(f"expected a wrapper of {wrappers.__all__}, got {name!r}")
             wrapper = getattr(wrappers, name)
-            with registration.naming_arguments(wrapper, settings):
+            with naming_arguments(wrapper, settings):
                 env = wrapper(env, **settings)
         return env
 
@@ -141,7 +142,7 @@ class Spec:
             made["source"] = source_hash(registration.env_class(self.env), without=("opto_gym",))
         if inner.data_files:
             made["data"] = dict(inner.data_files)
-        agent = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
+        agent: dict[str, Any] = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
         files = [[f.name, hashlib.sha256(f.read_bytes()).hexdigest()] for f in cls.files(**self.settings)]
         if files:
             agent["files"] = files

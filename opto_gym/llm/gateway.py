@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from ..errors import BudgetSpent, EndpointError, OptoGymError
-from ..extras import require
+from ..utils.extras import require
 from .client import Client
 from .endpoint import REFUSALS
 

@@ -21,9 +21,11 @@ import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EndpointError, ModelNotFound
+from ..utils.cache import cache_folder
+from ..utils.moved import moved_names
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class LocalModel:
 
 
 DEFAULT = "smollm2"
+
 MODELS = {
     DEFAULT: LocalModel(
         DEFAULT,
@@ -62,13 +65,6 @@ MODELS = {
         "SmolLM2-135M-Instruct (Q4_1)",
     )
 }
-
-
-def cache_folder() -> Path:
-    """Where models are kept: ``OPTO_GYM_CACHE``, else the user's cache folder."""
-    import platformdirs
-
-    return Path(os.environ.get("OPTO_GYM_CACHE") or platformdirs.user_cache_dir("opto_gym"))
 
 
 def _path(model: LocalModel) -> Path:
@@ -213,6 +209,7 @@ class Server:
 
 
 _server: Server | None = None
+
 _lock = threading.Lock()
 
 
@@ -224,3 +221,10 @@ def server() -> Server:
             _server = Server()
             atexit.register(_server.close)
         return _server
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {},
+    )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ReplayMismatch
-from ..journal import Journal, read_lines
+from ..utils.journal import Journal, read_lines
 
 MODES = ("resume", "replay")
 _noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)

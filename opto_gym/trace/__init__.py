@@ -20,10 +20,11 @@ mul0 = add0 * 2
 
 from ..errors import TraceError
 from .failures import ExecutionError
-from .graph import PARTS, Data, GraphNode, Literal, OperatorInfo, TraceGraph, backward, batch
+from .graph import PARTS, Data, GraphNode, Literal, OperatorInfo, TraceGraph
 from .nodes import Node, Operator, node
 from .operators import bundle, model, operator
 from .parameters import CodeParameter, InProcess, Parameter, parameter
+from .propagation import backward, batch
 from .values import Cut
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..core import Part, TraceFeedback
+from ..problems import Part, TraceFeedback
 from .observations import unwrapped
 
 _Base = gym.Wrapper[TraceFeedback, dict[str, Any], TraceFeedback, dict[str, Any]]

@@ -8,7 +8,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from ..core import KINDS, OptoEnv, TraceFeedback
+from ..core import OptoEnv
+from ..problems import KINDS, TraceFeedback
 from ..trace import PARTS, TraceGraph
 from ..trace.graph import GraphNode, OperatorInfo
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
-from opto_gym.agents.answers import Unusable, read_suggestion, read_tags, schema
+from opto_gym.reading.proposals import Unusable, read_suggestion, read_tags, schema
 
 PROBLEM = Problem(
     "t", {}, "o",

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
-from opto_gym.agents.answers import Unusable
-from opto_gym.agents.compat import read_as_trace_opt
+from opto_gym.reading.proposals import Unusable
+from opto_gym.reading.trace_opt import read_as_trace_opt
 from tests.agents.test_contract import rollout
-from tests.openai_server import OpenAIServer
-from tests.tasks import Mixed
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Mixed
 
 PROBLEM = Problem(
     "t", {}, "o",

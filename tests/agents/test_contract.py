@@ -16,17 +16,18 @@ from opto_gym.agents.base import Agent
 from opto_gym.agents.external.base import External
 from opto_gym.baselines.adam import Adam
 from opto_gym.baselines.blame import BlameGraph
+from opto_gym.baselines.least_squares import LeastSquares
 from opto_gym.baselines.locks import LockGraph
-from opto_gym.baselines.opro import LeastSquares, Tour
 from opto_gym.baselines.prompting import FewShot
-from opto_gym.baselines.traffic import SCATS
-from opto_gym.core import TraceFeedback
+from opto_gym.baselines.scats import SCATS
+from opto_gym.baselines.tours import Tour
 from opto_gym.errors import BudgetSpent, OptoGymError
 from opto_gym.llm import Budget, Client
+from opto_gym.problems import TraceFeedback
 from opto_gym.registration import agent_class
 from opto_gym.wrappers import ScalarOnly
-from tests.openai_server import OpenAIServer
-from tests.tasks import Mixed, Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Mixed, Valley
 
 # programs in processes of their own have a contract of their own, in test_external.py
 AGENTS = [name for name in opto_gym.registered_agents() if not issubclass(agent_class(name), External)]

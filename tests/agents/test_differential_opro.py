@@ -15,7 +15,7 @@ import pytest
 
 import opto_gym
 from opto_gym import Feedback, Number, Parameter, Permutation, Problem, Prompt, TraceFeedback, trace
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 RECORD = json.loads(Path(__file__).with_name("opro_shown.json").read_text())
 RUNS, ODD = RECORD["runs"], RECORD["odd"]

@@ -23,8 +23,8 @@ from opto_gym.leaderboard.records import TrialFolder
 from opto_gym.llm import Budget, Client
 from opto_gym.llm.gateway import LONGEST_BODY
 from opto_gym.trace import TraceGraph
-from tests.openai_server import OpenAIServer
-from tests.tasks import Adder, Mixed, Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Adder, Mixed, Valley
 
 MIXED = {"times": 2, "mark": "?", "text": "hey", "change": "def change(text):\n    return text\n"}
 RIGHT = {"add": "def add(a, b):\n    return a + b\n"}

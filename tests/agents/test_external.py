@@ -26,17 +26,17 @@ from opto_gym.agents.external.program import ModelProgram, Program
 from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
-from opto_gym.leaderboard.report import html, load, notes, rows
+from opto_gym.leaderboard.reporting.page import html, load, notes, rows
 from opto_gym.leaderboard.spec import where
 from opto_gym.registration import agent_class
 from scripts import make_external_table
 from tests.leaderboard.test_run import content, count
-from tests.openai_server import OpenAIServer
-from tests.tasks import Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Valley
 
 pytestmark = pytest.mark.slow  # processes of other programs, begun and ended
 
-SCRIPT = Path(__file__).parent / "programs" / "behaving.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "command_lines" / "behaving.py"
 HERE = "tests.agents.test_external"
 
 
@@ -48,7 +48,7 @@ def go(out, name, *more, agent="Program", settings=(), **keywords):
     """A trial of a program on Valley, and its trial.json."""
     keywords = {"seeds": 1, "oracle_calls": 4, "progress": False, "test_scores": "end", **keywords}
     agent = (agent, {"command": command(name, *more), "patience": 20.0, **dict(settings)})
-    (outcome,) = run(["tests.tasks:Valley"], [agent], out=out, **keywords).trials
+    (outcome,) = run(["tests.support.tasks:Valley"], [agent], out=out, **keywords).trials
     return outcome, TrialFolder(outcome.path).summary()
 
 
@@ -145,7 +145,7 @@ def test_a_command_that_can_t_be_run(tmp_path):
     script.write_text("hello")
     script.chmod(0o755)
     (outcome,) = run(
-        ["tests.tasks:Valley"], [("Program", {"command": str(script)})], out=tmp_path / "r", seeds=1, oracle_calls=1,
+        ["tests.support.tasks:Valley"], [("Program", {"command": str(script)})], out=tmp_path / "r", seeds=1, oracle_calls=1,
         progress=False,
     ).trials  # fmt: skip
     assert "can't be run: Exec format error" in TrialFolder(outcome.path).summary()["ended"]
@@ -238,7 +238,7 @@ def test_the_program_s_file_is_part_of_what_ran(tmp_path):
     for text in ("print(1)", "print(2)"):
         script.write_text(text)
         agent = ("Program", {"command": f"{sys.executable} {script}"})
-        names += plan(["tests.tasks:Valley"], [agent], seeds=1, limits={"oracle_calls": 3}).specs
+        names += plan(["tests.support.tasks:Valley"], [agent], seeds=1, limits={"oracle_calls": 3}).specs
     assert len(set(names)) == 2
 
 
@@ -250,7 +250,7 @@ def test_a_python_program_may_import_the_protocol_from_the_package(tmp_path):
     )
     agent = ("Program", {"command": f"{sys.executable} {script}"})
     (outcome,) = run(
-        ["tests.tasks:Valley"], [agent], out=tmp_path / "r", seeds=1, oracle_calls=3, progress=False
+        ["tests.support.tasks:Valley"], [agent], out=tmp_path / "r", seeds=1, oracle_calls=3, progress=False
     ).trials
     assert (outcome.status, outcome.steps) == ("done", 1)
 
@@ -264,7 +264,7 @@ class Numbers(Program):
 def test_kinds_are_refused_by_name_before_anything_is_spent(tmp_path):
     agent = (f"{HERE}:Numbers", {"command": command("climb")})
     result = run(
-        ["tests.tasks:Valley", "tests.tasks:Mixed", "tests.tasks:Adder"], [agent], out=tmp_path, seeds=1,
+        ["tests.support.tasks:Valley", "tests.support.tasks:Mixed", "tests.support.tasks:Adder"], [agent], out=tmp_path, seeds=1,
         oracle_calls=1, progress=False,
     )  # fmt: skip
     assert [why for _, _, why in result.skipped] == [
@@ -328,7 +328,7 @@ def begun(out, process):
 
 
 def in_a_process(out, name, *more, agent="Program", settings=""):
-    words = [sys.executable, "-m", "opto_gym.cli", "run", "--env", "tests.tasks:Valley", "--out", str(out)]
+    words = [sys.executable, "-m", "opto_gym", "run", "--env", "tests.support.tasks:Valley", "--out", str(out)]
     words += ["--agent", f"{agent}:command={command(name)},patience=300{settings}", "--seeds", "1", *more]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[3])}
     return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)

@@ -9,9 +9,9 @@ import pytest
 import opto_gym
 from opto_gym.agents.external.gepa import GEPA
 from opto_gym.leaderboard import TrialFolder, replay, run
-from tests.external import needs_packages
-from tests.openai_server import OpenAIServer
-from tests.tasks import Adder, Mixed
+from tests.support.openai_server import OpenAIServer
+from tests.support.packages import needs_packages
+from tests.support.tasks import Adder, Mixed
 
 packages = [pytest.mark.slow, needs_packages]
 MIXED = {"times": "5", "mark": "?", "text": "a longer text", "change": "def change(text):\n    return text * 2"}
@@ -46,7 +46,7 @@ class TestWithPackages:
 
     def test_code_gets_better_on_val_and_all_is_on_record(self, tmp_path):
         settings = {"train_size": 6, "val_size": 2, "max_tokens": 77}
-        folder, steps, bodies = go(tmp_path, "tests.tasks:Adder", fenced(RIGHT), settings, oracle_calls=20)
+        folder, steps, bodies = go(tmp_path, "tests.support.tasks:Adder", fenced(RIGHT), settings, oracle_calls=20)
         calls = [(s["split"], len(s["examples"]), s["score"]) for s in steps[1:]]
         # the start on val, then on a minibatch; the change on the same minibatch, then on val, which is perfect
         assert calls == [("val", 2, 0.0), ("train", 3, 0.0), ("train", 3, 1.0), ("val", 2, 1.0)]
@@ -68,7 +68,7 @@ class TestWithPackages:
 
     def test_each_kind_in_its_turn(self, tmp_path):
         folder, steps, bodies = go(
-            tmp_path, "tests.tasks:Mixed", lambda body: fenced(MIXED[shown(body)[0]]), oracle_calls=30
+            tmp_path, "tests.support.tasks:Mixed", lambda body: fenced(MIXED[shown(body)[0]]), oracle_calls=30
         )
         names = [shown(body)[0] for body in bodies]
         assert set(names[:4]) == set(MIXED)
@@ -80,7 +80,7 @@ class TestWithPackages:
         assert {type(s["parameters"]["times"]) for s in steps} == {int}
 
     def test_a_task_of_one_case_is_solved(self, tmp_path):
-        folder, steps, _ = go(tmp_path, "tests.tasks:Valley", fenced("3"), oracle_calls=9)
+        folder, steps, _ = go(tmp_path, "tests.support.tasks:Valley", fenced("3"), oracle_calls=9)
         assert [len(s["examples"]) for s in steps] == [1] * 4
         assert folder.summary()["ended"] == "solved"
         assert folder.summary()["summary"]["recommended"] == {"x": 3}
@@ -89,7 +89,7 @@ class TestWithPackages:
     def test_no_call_beyond_the_budget_and_the_best_is_kept(self, tmp_path, budget):
         answers = iter([HALF, *["nonsense"] * 9])
         settings = {"train_size": 4, "val_size": 2}
-        folder, _, bodies = go(tmp_path, "tests.tasks:Adder", lambda body: next(answers), settings, **budget)
+        folder, _, bodies = go(tmp_path, "tests.support.tasks:Adder", lambda body: next(answers), settings, **budget)
         ((name, amount),) = budget.items()
         summary = folder.summary()["summary"]
         assert folder.summary()["ended"] == f"budget: {name}"
@@ -101,7 +101,7 @@ class TestWithPackages:
 
     def test_it_ends_when_there_is_nothing_to_reflect_on(self, tmp_path):
         folder, steps, bodies = go(
-            tmp_path, "tests.tasks:Adder", TRAINED, {"train_size": 4, "val_size": 2}, llm_calls=99
+            tmp_path, "tests.support.tasks:Adder", TRAINED, {"train_size": 4, "val_size": 2}, llm_calls=99
         )
         assert folder.summary()["ended"] == "agent"
         # it is right on train, and not on val: after it an epoch, of two minibatches, is tried
@@ -120,7 +120,7 @@ class TestWithPackages:
     )
     def test_malformed_answers(self, tmp_path, answer, tried, invalid):
         settings = {"train_size": 3, "val_size": 1}
-        _, steps, _ = go(tmp_path, "tests.tasks:Adder", answer, settings, oracle_calls=3)
+        _, steps, _ = go(tmp_path, "tests.support.tasks:Adder", answer, settings, oracle_calls=3)
         start = Adder().problem.start["add"]
         assert steps[2]["parameters"]["add"].strip() == start.strip()
         assert steps[3]["parameters"]["add"].strip() == (start if tried is None else tried).strip()
@@ -129,7 +129,7 @@ class TestWithPackages:
     def test_an_endpoint_that_fails_ends_the_trial_as_failed(self, tmp_path):
         with OpenAIServer("x", [401] * 9) as server:
             keywords = {"model": "fake", "base_url": server.url, "oracle_calls": 99, "progress": False}
-            (outcome,) = run(["tests.tasks:Adder"], ["external/gepa"], out=tmp_path, seeds=1, **keywords).trials
+            (outcome,) = run(["tests.support.tasks:Adder"], ["external/gepa"], out=tmp_path, seeds=1, **keywords).trials
         assert outcome.status == "failed"
         assert "401" in outcome.error
 

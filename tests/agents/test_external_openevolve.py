@@ -8,8 +8,8 @@ import opto_gym
 from opto_gym import Code, Number, Parameter, Problem
 from opto_gym.leaderboard import TrialFolder, run
 from opto_gym.registration import agent_class
-from tests.external import needs_packages
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
+from tests.support.packages import needs_packages
 
 pytestmark = [pytest.mark.slow, needs_packages]
 WHOLE = {"diff_based_evolution": False}
@@ -63,9 +63,9 @@ def go(out, env, server, settings=None, **keywords):
 def test_diffs_change_the_file_and_what_was_said_is_shown(tmp_path):
     numbers = iter((2, 3, 4))
     with OpenAIServer(lambda body: diff("times = 1", f"times = {next(numbers)}")) as server:
-        folder, steps = go(tmp_path, "tests.tasks:Mixed", server, {"num_islands": 3})
+        folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, {"num_islands": 3})
         bodies = [r["body"] for r in server.requests]
-    start = opto_gym.make("tests.tasks:Mixed").unwrapped.problem.start
+    start = opto_gym.make("tests.support.tasks:Mixed").unwrapped.problem.start
     assert [s["parameters"] for s in steps] == [start, *({**start, "times": n} for n in (2, 3, 4))]
     assert len(bodies) == len(folder.llm.read_text().splitlines()) == 3
     summary = folder.summary()["summary"]
@@ -83,7 +83,7 @@ def test_seeds(tmp_path):
     sent = []
     for k, settings in enumerate(({}, {"send_seed": False})):
         with OpenAIServer(diff("times = 1", "times = {n}")) as server:
-            go(tmp_path / str(k), "tests.tasks:Mixed", server, settings)
+            go(tmp_path / str(k), "tests.support.tasks:Mixed", server, settings)
             sent.append({r["body"].get("seed") for r in server.requests})
     assert len(sent[0] - {None}) == 1
     assert sent[1] == {None}
@@ -91,7 +91,7 @@ def test_seeds(tmp_path):
 
 def test_a_rewritten_file_is_read_as_python_would(tmp_path):
     with OpenAIServer(MIXED) as server:
-        _, steps = go(tmp_path, "tests.tasks:Mixed", server, WHOLE, oracle_calls=1)
+        _, steps = go(tmp_path, "tests.support.tasks:Mixed", server, WHOLE, oracle_calls=1)
     assert steps[1]["parameters"] == {"times": 5, "mark": "?", "text": "a longer text", "change": CHANGE}
 
 
@@ -115,7 +115,7 @@ def lost(out, answers, settings):
     """What a trial makes of answers that can't be used, and then of a good one: (the steps, the reasons)."""
     in_turn = iter(answers)
     with OpenAIServer(lambda body: next(in_turn)) as server:
-        _, steps = go(out, "tests.tasks:Mixed", server, settings, oracle_calls=len(answers))
+        _, steps = go(out, "tests.support.tasks:Mixed", server, settings, oracle_calls=len(answers))
         assert len(server.requests) == len(answers)
     assert len(steps) == 2
     return steps, [reason for s in steps for reason in s["invalid"]]
@@ -147,13 +147,13 @@ def test_a_file_that_holds_no_parameters_costs_its_iteration_and_no_oracle_call(
 
 def test_a_value_that_is_none_of_its_parameter_is_for_the_oracle(tmp_path):
     with OpenAIServer(MIXED.replace("times = 5", "times = 1e999")) as server:
-        _, steps = go(tmp_path, "tests.tasks:Mixed", server, WHOLE, oracle_calls=1)
+        _, steps = go(tmp_path, "tests.support.tasks:Mixed", server, WHOLE, oracle_calls=1)
     assert "times" in steps[1]["error"]
 
 
 def test_no_call_beyond_the_budget(tmp_path):
     with OpenAIServer(diff("times = 1", "times = 1{n}")) as server:
-        _, steps = go(tmp_path, "tests.tasks:Mixed", server, oracle_calls=None, llm_calls=2)
+        _, steps = go(tmp_path, "tests.support.tasks:Mixed", server, oracle_calls=None, llm_calls=2)
         assert len(server.requests) == 2
     assert len(steps) == 3
     assert [s["invalid"] for s in steps] == [[]] * 3
@@ -161,7 +161,7 @@ def test_no_call_beyond_the_budget(tmp_path):
 
 def test_a_solved_problem_ends_it(tmp_path):
     with OpenAIServer(diff("x = 0", "x = 3")) as server:
-        _, steps = go(tmp_path, "tests.tasks:Valley", server, oracle_calls=50)
+        _, steps = go(tmp_path, "tests.support.tasks:Valley", server, oracle_calls=50)
         assert len(server.requests) <= 2  # one may have been on its way
     assert [s["score"] for s in steps] == [9.0, 0.0]
 

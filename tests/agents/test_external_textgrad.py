@@ -9,9 +9,9 @@ import pytest
 
 from opto_gym import OptoEnv, Parameter, Prompt
 from opto_gym.leaderboard import TrialFolder, replay, run
-from tests.external import needs_packages
-from tests.openai_server import OpenAIServer
-from tests.tasks import Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.packages import needs_packages
+from tests.support.tasks import Valley
 
 pytestmark = [pytest.mark.slow, needs_packages]
 MIXED = {"times": "5", "mark": "?", "text": "a longer text", "change": "def change(text):\n    return text * 2"}
@@ -55,10 +55,10 @@ def go(out, env, server, settings=None, **keywords):
 
 def test_each_kind_gets_better_and_all_is_on_record(tmp_path):
     with OpenAIServer(writes(MIXED)) as server:
-        folder, steps = go(tmp_path / "a", "tests.tasks:Mixed", server)
+        folder, steps = go(tmp_path / "a", "tests.support.tasks:Mixed", server)
         first = [r["body"] for r in server.requests]
         server.requests.clear()
-        go(tmp_path / "b", "tests.tasks:Mixed", server)
+        go(tmp_path / "b", "tests.support.tasks:Mixed", server)
         # a set of the package's goes by memory addresses, from run to run
         assert [r["body"] for r in server.requests] == first
     assert steps[1]["parameters"] == {**MIXED, "times": 5}
@@ -107,7 +107,7 @@ def test_a_prompt_that_is_too_long_costs_its_step_and_so_does_an_answer_that_is_
 
 def test_no_call_beyond_the_budget(tmp_path):
     with OpenAIServer(writes(MIXED)) as server:
-        folder, steps = go(tmp_path, "tests.tasks:Mixed", server, oracle_calls=None, llm_calls=11)
+        folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, oracle_calls=None, llm_calls=11)
         assert len(server.requests) == 11
     assert len(steps) == 2
     assert folder.summary()["summary"]["spent"]["llm_calls"] == 11
@@ -123,7 +123,7 @@ def test_a_step_that_val_refuses_is_taken_back(tmp_path):
 
     with OpenAIServer(reply) as server:
         settings = {"validate": True, "batch_size": 2}
-        folder, steps = go(tmp_path, "tests.tasks:Adder", server, settings=settings, oracle_calls=5)
+        folder, steps = go(tmp_path, "tests.support.tasks:Adder", server, settings=settings, oracle_calls=5)
     assert [(s["split"], s["score"]) for s in steps] == [
         *(("train", 0.0), ("val", 0.0)),  # the start
         *(("val", 1.0), ("train", 1.0)),

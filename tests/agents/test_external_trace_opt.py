@@ -8,8 +8,8 @@ import re
 import pytest
 
 from opto_gym.leaderboard import TrialFolder, replay, run
-from tests.external import needs_packages
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
+from tests.support.packages import needs_packages
 
 pytestmark = [pytest.mark.slow, needs_packages]
 AGENTS = ("external/trace-opt-OptoPrime", "external/trace-opt-OPRO")
@@ -42,7 +42,7 @@ def go(out, env, server, agent, **keywords):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_each_kind_gets_better_and_all_is_on_record(tmp_path, agent):
     with OpenAIServer(suggests(MIXED)) as server:
-        folder, steps = go(tmp_path, "tests.tasks:Mixed", server, agent)
+        folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, agent)
         asked = [r["body"] for r in server.requests]
     assert {
         name: value.strip() if name == "change" else value for name, value in steps[1]["parameters"].items()
@@ -67,7 +67,7 @@ def test_a_value_that_is_used_twice_and_answers_that_their_parser_raises_at(tmp_
 
 def test_no_call_beyond_the_budget(tmp_path):
     with OpenAIServer(suggests(MIXED)) as server:
-        folder, steps = go(tmp_path, "tests.tasks:Mixed", server, AGENTS[0], oracle_calls=None, llm_calls=3)
+        folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, AGENTS[0], oracle_calls=None, llm_calls=3)
         assert len(server.requests) == 3
     assert len(steps) == 4
     assert folder.summary()["ended"] == "budget: llm_calls"

@@ -16,9 +16,9 @@ import pytest
 from opto_gym import make_agent
 from opto_gym.cli import main
 from opto_gym.leaderboard import replay, run
-from tests.tasks import Valley
+from tests.support.tasks import Valley
 
-VALLEY = "tests.tasks:Valley"
+VALLEY = "tests.support.tasks:Valley"
 COMMAND = [sys.executable, "-c", "import sys; from opto_gym.cli import main; sys.exit(main(sys.argv[1:]))"]
 
 

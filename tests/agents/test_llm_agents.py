@@ -6,9 +6,9 @@ import pytest
 
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
-from opto_gym.prompts import count
-from tests.openai_server import OpenAIServer
-from tests.tasks import Adder, Mixed
+from opto_gym.cli.prompt import count
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Adder, Mixed
 
 GOOD = json.dumps({"reasoning": "r", "answer": "", "suggestion": {"add": "def add(a, b):\n    return a + b\n"}})
 SECTIONS = [

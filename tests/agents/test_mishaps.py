@@ -9,17 +9,17 @@ import pytest
 
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Permutation, Prompt
-from opto_gym.core import TraceFeedback
 from opto_gym.errors import BudgetSpent, EndpointError, OptoGymError
 from opto_gym.leaderboard import TrialFolder
 from opto_gym.leaderboard.oracle import RecordedOracle
 from opto_gym.llm import Budget, Client
+from opto_gym.problems import TraceFeedback
 from opto_gym.registration import agent_class
 from opto_gym.trace import operator
-from tests.agents.malformed import of_kind
 from tests.agents.test_contract import AGENTS, Typed, made, questions, server  # noqa: F401 (made, server: fixtures)
-from tests.openai_server import OpenAIServer
-from tests.tasks import Mixed
+from tests.support.malformed import of_kind
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Mixed
 
 pytestmark = pytest.mark.slow  # each agent meets each mishap: a minute together
 MODELS = [name for name in AGENTS if agent_class(name).uses_model]

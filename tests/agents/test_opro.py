@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, Parameter, Part, Permutation, Problem, Prompt, TraceFeedback, trace
-from opto_gym.agents.answers import Unusable
-from opto_gym.agents.opro import read_solution
+from opto_gym.cli.prompt import count
 from opto_gym.leaderboard import replay, run
 from opto_gym.llm import Client
-from opto_gym.prompts import count
+from opto_gym.reading.proposals import Unusable
+from opto_gym.reading.solutions import read_solution
 from opto_gym.wrappers import MaskGraph
-from tests.openai_server import OpenAIServer
-from tests.tasks import Adder, Mixed, Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Adder, Mixed, Valley
 
 GRAPH = trace.backward(trace.parameter(0, "x") + 1)
 

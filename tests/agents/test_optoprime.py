@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
-from opto_gym.agents.answers import Unusable, read_tags
-from opto_gym.prompts import count
+from opto_gym.cli.prompt import count
+from opto_gym.reading.proposals import Unusable, read_tags
 from tests.agents.test_answers import PROBLEM
-from tests.openai_server import OpenAIServer
-from tests.tasks import Adder, Mixed, Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Adder, Mixed, Valley
 
 VARIANTS = ["CoT", "Candidates", "FewShot", "Masked", "NoMem", "Scalar"]
 CODE = "def f(x):\n    return x if x < 3 else '<value>\\n'"

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opto_gym
-from opto_gym import prompts, trace
-from opto_gym.agents.model import ModelAgent
-from opto_gym.agents.prompting import fit, listed, newest, rendered, shorten, tokens
+from opto_gym import trace
+from opto_gym.agents.toolkit.model_agent import ModelAgent
+from opto_gym.agents.toolkit.prompt_budget import fit, listed, newest, rendered, shorten, tokens
+from opto_gym.cli import prompt as prompts
 from opto_gym.llm import local
 from opto_gym.registration import agent_class
 

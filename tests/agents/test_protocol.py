@@ -60,7 +60,9 @@ def launch(out: Path, *more: str) -> list[TrialFolder]:
 
 @pytest.mark.slow
 @needs_node
-@pytest.mark.parametrize("env", ["NumericalOptimization-v0", "tests.agents.test_protocol:Menu", "tests.tasks:Valley"])
+@pytest.mark.parametrize(
+    "env", ["NumericalOptimization-v0", "tests.agents.test_protocol:Menu", "tests.support.tasks:Valley"]
+)
 def test_the_javascript_client_climbs(tmp_path, monkeypatch, env):
     monkeypatch.chdir(ROOT)
     for folder in launch(tmp_path / "r", "--env", env, "--oracle-calls", "40", *JAVASCRIPT):
@@ -95,7 +97,7 @@ def test_what_it_can_not_move_fails_its_trial(tmp_path, monkeypatch):
             [
                 "run",
                 "--env",
-                "tests.tasks:Adder",
+                "tests.support.tasks:Adder",
                 *JAVASCRIPT,
                 "--oracle-calls",
                 "5",
@@ -117,7 +119,7 @@ def test_what_it_can_not_move_fails_its_trial(tmp_path, monkeypatch):
 def test_after_kill_9_the_javascript_client_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     more = ["--env", "NumericalOptimization-v0", "--oracle-calls", "100", "--quiet", *JAVASCRIPT]
-    words = [sys.executable, "-m", "opto_gym.cli", "run", "--out", str(tmp_path / "r"), "--seeds", "2", *more]
+    words = [sys.executable, "-m", "opto_gym", "run", "--out", str(tmp_path / "r"), "--seeds", "2", *more]
     words += ["--test-scores", "end"]
     process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)})
     while process.poll() is None and sum(len(t.steps()) for t in trials_so_far(tmp_path / "r")) < 30:

@@ -22,8 +22,8 @@ from opto_gym.agents.external.server import EvaluationServer, Session
 from opto_gym.leaderboard.oracle import RecordedOracle
 from opto_gym.leaderboard.records import TrialFolder
 from opto_gym.llm import Budget, Client
-from tests.openai_server import OpenAIServer
-from tests.tasks import Mixed, Valley
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Mixed, Valley
 
 TASK = Mixed()
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Prompt
-from opto_gym.agents.random_search import RandomSearch, anew, near
-from tests.tasks import Valley
+from opto_gym.agents.random_search import RandomSearch
+from opto_gym.agents.toolkit.moves import anew, near
+from tests.support.tasks import Valley
 
 SPACES = [
     (Number(), 1.5),

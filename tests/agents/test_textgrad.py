@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt, TraceFeedback, trace
-from opto_gym.agents.answers import Unusable
-from opto_gym.agents.textgrad import between, plan, read_value
-from opto_gym.core import Problem
+from opto_gym.agents.toolkit.criticism_order import between, plan
+from opto_gym.cli.prompt import count
 from opto_gym.errors import BudgetSpent
 from opto_gym.leaderboard import replay, run
-from opto_gym.prompts import count
+from opto_gym.problems import Problem
+from opto_gym.reading.proposals import Unusable
+from opto_gym.reading.values import read_value
 from opto_gym.trace import node, operator
 from opto_gym.wrappers import ScalarOnly
-from tests.openai_server import OpenAIServer
-from tests.tasks import Adder, Mixed, Valley
-
-from .test_contract import Oracle
+from tests.agents.test_contract import Oracle
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Adder, Mixed, Valley
 
 
 class Echo(OptoEnv):

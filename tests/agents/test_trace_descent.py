@@ -7,11 +7,11 @@ import pytest
 
 import opto_gym
 from opto_gym import Code, Feedback, Number, OptoEnv, Parameter, Part, trace
-from opto_gym.agents.repairs import repairs
+from opto_gym.agents.toolkit.repairs import repairs
 from opto_gym.agents.trace_descent import TraceDescent, outcomes, suspected
 from opto_gym.trace import node, operator
 from opto_gym.wrappers import MaskGraph, ScalarOnly
-from tests.tasks import Adder
+from tests.support.tasks import Adder
 
 MASK = ["code", "documentation", "inputs", "others"]
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
-from opto_gym.agents import gradients
-from opto_gym.agents.gradients import direction
+from opto_gym.agents.toolkit import gradients
+from opto_gym.agents.toolkit.gradients import direction
 from opto_gym.baselines.adam import Adam
 from opto_gym.errors import OptoGymError
 from opto_gym.wrappers import FeedbackKinds, MaskGraph

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 import opto_gym
-from opto_gym.baselines.metaworld import ScriptedExpert
-from opto_gym.envs.metaworld import TASKS
+from opto_gym.baselines.scripted_expert import ScriptedExpert
+from opto_gym.envs.metaworld.environment import TASKS
 from opto_gym.errors import OptoGymError
 
 EXPERT = opto_gym.make_agent("ScriptedExpert")

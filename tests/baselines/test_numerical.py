@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 import opto_gym
-from opto_gym.baselines.numerical import AdamBare
+from opto_gym.baselines.adam_bare import AdamBare
 from opto_gym.errors import BudgetSpent, OptoGymError
 from opto_gym.llm import Budget
 

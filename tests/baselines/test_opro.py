@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import opto_gym
-from opto_gym import tours
-from opto_gym.baselines.opro import farthest_insertion, nearest_insertion, nearest_neighbour
+from opto_gym.baselines.tours import farthest_insertion, nearest_insertion, nearest_neighbour
+from opto_gym.envs.opro import tours
 from opto_gym.errors import OptoGymError
 from tests.baselines.test_baselines import drive
 

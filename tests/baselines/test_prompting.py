@@ -7,8 +7,7 @@ from opto_gym import Feedback, Part, TraceFeedback, trace
 from opto_gym.baselines.prompting import STEP_BY_STEP, examples_in
 from opto_gym.errors import OptoGymError
 from opto_gym.wrappers import MaskGraph
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 NAMES = ["BBH-date_understanding-v0", "GSM8K-v0", "MMLU-college_physics-v0"]
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Choice, Feedback, Number, OptoEnv, Parameter
-from opto_gym.baselines.search import Grid, fair_counts, reach
+from opto_gym.baselines.grid import Grid, fair_counts
+from opto_gym.baselines.search import reach
 from opto_gym.errors import OptoGymError
-
-from .test_baselines import drive
+from tests.baselines.test_baselines import drive
 
 SEARCHERS = ["GaussianProcess", "PSO", "CMA-ES", "TPE", "Grid"]
 

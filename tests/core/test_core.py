@@ -12,15 +12,15 @@ from gymnasium.utils.env_checker import check_env
 
 import opto_gym
 from opto_gym import Feedback, OptoEnv, Part, Problem, TraceFeedback, normalized
-from opto_gym.core import Evaluation
 from opto_gym.errors import ProposalError, TraceError
-from tests.tasks import Adder, Buggy, Careless, Mixed, Valley
+from opto_gym.problems import Evaluation
+from tests.support.tasks import Adder, Buggy, Careless, Mixed, Valley
 
 TASKS = ["Valley", "Adder", "Mixed", "Walk", "Careless"]
 
 
 def make(name: str, **keywords):
-    return opto_gym.make(f"tests.tasks:{name}", **keywords)
+    return opto_gym.make(f"tests.support.tasks:{name}", **keywords)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -8,7 +8,7 @@ import pytest
 import opto_gym
 from opto_gym import registration
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
-from tests.tasks import Valley
+from tests.support.tasks import Valley
 
 
 def test_unknown_names_come_with_the_nearest():
@@ -21,7 +21,7 @@ def test_unknown_names_come_with_the_nearest():
     with pytest.raises(ValueError, match="no module 'nowhere'"):
         opto_gym.make("nowhere:Task")
     with pytest.raises(ValueError, match="has no 'Nothing'"):
-        opto_gym.make_agent("tests.tasks:Nothing")
+        opto_gym.make_agent("tests.support.tasks:Nothing")
 
 
 @pytest.mark.parametrize("id", ["Battleship", "opto_gym/Battleship"])
@@ -62,13 +62,13 @@ def test_a_class_takes_arguments_out_of_its_keywords():
 
 def test_ids_need_a_version():
     with pytest.raises(ValueError, match="Mine-v0"):
-        opto_gym.register("Mine", "tests.tasks:Valley")
+        opto_gym.register("Mine", "tests.support.tasks:Valley")
     with pytest.raises(ValueError, match="Name-v0"):
-        opto_gym.register("other/Mine-v0", "tests.tasks:Valley")
+        opto_gym.register("other/Mine-v0", "tests.support.tasks:Valley")
 
 
 def test_a_registered_task_is_found_by_both_makes():
-    opto_gym.register("Registered-v0", "tests.tasks:Valley")
+    opto_gym.register("Registered-v0", "tests.support.tasks:Valley")
     try:
         assert "Registered-v0" in opto_gym.registered_envs()
         assert opto_gym.make("Registered-v0").unwrapped.problem.id == "Registered-v0"
@@ -103,7 +103,7 @@ def plugins(monkeypatch):
 
 def test_plugins_join_and_a_broken_one_hides_nothing(plugins):
     plugins(
-        envs=[Point("Broken-v0", "no colon"), Point("Plugged-v0", "tests.tasks:Valley")],
+        envs=[Point("Broken-v0", "no colon"), Point("Plugged-v0", "tests.support.tasks:Valley")],
         agents=[Point("Bad", "x y"), Point("Plugged", "opto_gym.agents.random_search:RandomSearch")],
     )
     with pytest.warns(UserWarning, match="'B") as said:
@@ -115,14 +115,14 @@ def test_plugins_join_and_a_broken_one_hides_nothing(plugins):
 
 
 def test_wrappers_are_recorded_in_the_spec_and_rebuilt():
-    env = FeedbackKinds(MaskGraph(opto_gym.make("tests.tasks:Adder"), ["code", "inputs"]), "hindsight_negative")
+    env = FeedbackKinds(MaskGraph(opto_gym.make("tests.support.tasks:Adder"), ["code", "inputs"]), "hindsight_negative")
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert again.reset(seed=0)[0] == env.reset(seed=0)[0]
     assert again.reset(seed=0)[0].graph.hidden == ("code", "inputs")
 
 
 def test_feedback_kinds_keep_the_score():
-    env = FeedbackKinds(opto_gym.make("tests.tasks:Adder"), ["reward"])
+    env = FeedbackKinds(opto_gym.make("tests.support.tasks:Adder"), ["reward"])
     observation, _ = env.reset(seed=0)
     assert observation.feedback.parts == ()
     assert observation.feedback.score == 0.0
@@ -131,4 +131,4 @@ def test_feedback_kinds_keep_the_score():
 @pytest.mark.parametrize(("wrapper", "names"), [(MaskGraph, ["coed"]), (FeedbackKinds, ["praise"])])
 def test_wrappers_refuse_unknown_parts(wrapper, names):
     with pytest.raises(ValueError, match=names[0]):
-        wrapper(opto_gym.make("tests.tasks:Valley"), names)
+        wrapper(opto_gym.make("tests.support.tasks:Valley"), names)

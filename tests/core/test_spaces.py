@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opto_gym import Choice, Code, Number, Permutation, Prompt
-from opto_gym.spaces import TraceSpace, space_from_dict
+from opto_gym.problems import TraceSpace
+from opto_gym.spaces import space_from_dict
 
 SPACES = [
     Number(), Number(0, 1), Number(-5, 5, integer=True), Number(low=2), Number(high=-7, integer=True), Number(1e6, 1e7),

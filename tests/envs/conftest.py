@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 
 def scripted(body):

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from opto_gym import data
-from opto_gym.envs.answers import KINDS, read, right, text_of
-from opto_gym.envs.bbh import KINDS as TASKS
-from opto_gym.envs.bbh import LEFT_OUT
+from opto_gym.envs.questions.bbh import KINDS as TASKS
+from opto_gym.envs.questions.bbh import LEFT_OUT
+from opto_gym.reading.task_answers import KINDS, read, right, text_of
 
 PHRASINGS = ["{t}", "The answer is {t}.", "Let me think.\nAnswer: {t}", "So the answer is **{t}**"]
 

@@ -6,10 +6,9 @@ import pytest
 
 import opto_gym
 from opto_gym import data
-from opto_gym.envs.bbh import KINDS, LEFT_OUT, SOLVERS
+from opto_gym.envs.questions.bbh import KINDS, LEFT_OUT, SOLVERS
 from opto_gym.leaderboard import replay, report, run
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 full = pytest.mark.skipif(data.root() == data.SAMPLE, reason="needs the published data sets")
 
@@ -161,7 +160,7 @@ def test_the_own_partition_stays():
 def test_arguments_are_checked():
     for bad in ({"task": "chess"}, {"partition": "mine"}, {"rule": "kind"}, {"batch": 0}, {"max_tokens": 0}):
         with pytest.raises(ValueError, match="expected"):
-            opto_gym.envs.bbh.BBH(data="sample", **bad)
+            opto_gym.envs.questions.bbh.BBH(data="sample", **bad)
 
 
 def test_a_trial_records_the_data_s_hash(tmp_path):

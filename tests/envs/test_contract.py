@@ -22,10 +22,10 @@ from gymnasium.wrappers import Autoreset, RecordEpisodeStatistics, TimeLimit, Tr
 
 import opto_gym
 from opto_gym import Code, Feedback, Number, Problem, TraceFeedback, data, registered_envs
-from opto_gym.core import KINDS
 from opto_gym.envs.traffic.intersection import day
-from opto_gym.envs.tutorials import number_lists
+from opto_gym.envs.tutorials.strange_sort import number_lists
 from opto_gym.errors import ProposalError
+from opto_gym.problems import KINDS
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
 
 ALL = registered_envs()

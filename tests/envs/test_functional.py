@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env
 import opto_gym
 from opto_gym import Feedback, Number, Part, from_function
 from opto_gym.trace import node, operator
-from tests.envs import programs
+from tests.support import programs
 
 GOOD = {
     "choose": "def choose(self, name):\n    return 'Hi '\n",

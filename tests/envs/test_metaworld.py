@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import opto_gym
-from opto_gym.envs.metaworld import TASKS, MetaWorld
-from opto_gym.envs.metaworld_sim import Simulation, expert_source, simulator
+from opto_gym.envs.metaworld.environment import TASKS, MetaWorld
+from opto_gym.envs.metaworld.simulation import Simulation, expert_source, simulator
 
 env = MetaWorld(task="reach-v3")
 best = env.reference_solution()
@@ -116,7 +116,7 @@ def test_threads_have_simulators_of_their_own():
 
 
 def test_an_environment_is_cheap_until_it_is_used():
-    program = "from opto_gym.envs.metaworld import MetaWorld; MetaWorld(); import sys; print('mujoco' in sys.modules)"
+    program = "from opto_gym.envs.metaworld.environment import MetaWorld; MetaWorld(); import sys; print('mujoco' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -277,7 +277,7 @@ def test_a_film_needs_an_episode_and_opengl(monkeypatch, tmp_path):
     shown = MetaWorld(task="reach-v3")
     with pytest.raises(RuntimeError, match="reset"):
         shown.save_gif(tmp_path / "film.gif")
-    monkeypatch.setattr("opto_gym.envs.metaworld_pictures.gl_works", lambda: False)
+    monkeypatch.setattr("opto_gym.envs.metaworld.pictures.gl_works", lambda: False)
     shown.reset(seed=0)
     with pytest.raises(RuntimeError, match="MUJOCO_GL=egl"):
         shown.save_gif(tmp_path / "film.gif")
@@ -285,7 +285,7 @@ def test_a_film_needs_an_episode_and_opengl(monkeypatch, tmp_path):
 
 FILM = """
 import sys, numpy as np, opto_gym
-from opto_gym.envs.metaworld_pictures import gl_works
+from opto_gym.envs.metaworld.pictures import gl_works
 env = opto_gym.make("MetaWorld-Reach-v0", render_mode="rgb_array").unwrapped
 env.reset(seed=0)
 if not gl_works():

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opto_gym import tours
-from opto_gym.envs.opro import POINTS, TSP, LinearRegression, best_turn, crossings, draw_cities, loss, paper_starts
+from opto_gym.envs.opro import tours
+from opto_gym.envs.opro.linear_regression import POINTS, LinearRegression, loss, paper_starts
+from opto_gym.envs.opro.tsp import TSP, best_turn, crossings, draw_cities
 
 PAPER = [(15, 14), (17, 17), (16, 10), (3, 5), (25, 23), (2, 30), (36, -1)]
 

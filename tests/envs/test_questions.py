@@ -4,8 +4,7 @@ import pytest
 
 import opto_gym
 from opto_gym import data
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 full = pytest.mark.skipif(data.root() == data.SAMPLE, reason="needs the published data sets")
 

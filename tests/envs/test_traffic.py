@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import opto_gym
-from opto_gym.baselines.traffic import SCATS
+from opto_gym.baselines.scats import SCATS
 from opto_gym.envs.traffic import grid, intersection
 from opto_gym.envs.traffic.simulation import Run, Trips, judge, simulate
 from opto_gym.errors import MissingExtra

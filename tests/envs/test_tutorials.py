@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opto_gym.envs.negotiation import (
+from opto_gym.envs.tutorials.batch_regression import BatchRegression
+from opto_gym.envs.tutorials.greeting import TEST_NAMES, TRAIN_NAMES, Greeting
+from opto_gym.envs.tutorials.negotiation import (
     NAMES,
     RESOURCES,
     Negotiation,
@@ -17,21 +19,12 @@ from opto_gym.envs.negotiation import (
     can,
     most,
     new_game,
-    read_action,
     value,
     wanted,
 )
-from opto_gym.envs.tutorials import (
-    TEST_NAMES,
-    TRAIN_NAMES,
-    BatchRegression,
-    Greeting,
-    StrangeSortList,
-    number_lists,
-    strange,
-)
-
-from ..openai_server import OpenAIServer
+from opto_gym.envs.tutorials.strange_sort import StrangeSortList, number_lists, strange
+from opto_gym.reading.actions import read_action
+from tests.support.openai_server import OpenAIServer
 
 
 # ------------------------------------------------------------------ the greeting

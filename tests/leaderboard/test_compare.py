@@ -12,13 +12,13 @@ from opto_gym.agents.base import Agent
 from opto_gym.cli import main
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, run
-from opto_gym.leaderboard.compare import Row, compare, comparison_plan, verdict
-from opto_gym.leaderboard.report import load
+from opto_gym.leaderboard.comparison import Row, compare, comparison_plan, verdict
+from opto_gym.leaderboard.reporting.page import load
 from opto_gym.leaderboard.stats import judge
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 HERE = "tests.leaderboard.test_compare"
-AGENTS = "tests.leaderboard.agents"
+AGENTS = "tests.support.agents"
 
 
 class Line(OptoEnv):
@@ -115,7 +115,7 @@ def test_recorded_trials_are_taken_and_only_the_missing_run(tmp_path):
 
 def test_pairs_draw_the_same_examples(tmp_path):
     agents = (f"{AGENTS}:Uneven", "RandomSearch")
-    found = go(tmp_path, *agents, "tests.tasks:Adder", seeds=[3, 5], limits={"oracle_calls": 4})
+    found = go(tmp_path, *agents, "tests.support.tasks:Adder", seeds=[3, 5], limits={"oracle_calls": 4})
     for ours, theirs in zip(found.rows[0].ours, found.rows[0].theirs, strict=True):
         assert ours.data["spec"]["seed"] == theirs.data["spec"]["seed"]
         drawn_by = [
@@ -127,11 +127,11 @@ def test_pairs_draw_the_same_examples(tmp_path):
 
 
 def test_a_task_without_a_best_known_score_stands_apart(tmp_path):
-    envs = ("tests.tasks:Valley", f"{HERE}:Line")
+    envs = ("tests.support.tasks:Valley", f"{HERE}:Line")
     found = go(tmp_path, "RandomSearch", (f"{AGENTS}:Steps", {}), *envs, seeds=2, limits={"oracle_calls": 3})
     assert [r.normalized for r in found.rows] == [False, True]
     assert found.overall.n == 2
-    assert "not in the answer over all: tests.tasks:Valley" in found.text()
+    assert "not in the answer over all: tests.support.tasks:Valley" in found.text()
     assert found.rows[0].scores.max() <= 0  # a loss, turned round
     alone = go(tmp_path, "RandomSearch", f"{AGENTS}:Steps", envs[0], seeds=2, limits={"oracle_calls": 3})
     assert alone.overall is None
@@ -146,10 +146,10 @@ def test_failed_trials_count_as_the_start_values(tmp_path):
 
 
 def test_an_environment_that_one_can_t_run_on_is_left_out_of_both(tmp_path):
-    found = go(tmp_path, "Adam", "RandomSearch", "tests.tasks:Adder", f"{HERE}:Line", seeds=2)
+    found = go(tmp_path, "Adam", "RandomSearch", "tests.support.tasks:Adder", f"{HERE}:Line", seeds=2)
     assert [r.env for r in found.rows] == [f"{HERE}:Line"]
     assert not list(tmp_path.glob("trials/*Adder*"))
-    assert any("Left out: tests.tasks:Adder, because Adam" in note for note in found.notes())
+    assert any("Left out: tests.support.tasks:Adder, because Adam" in note for note in found.notes())
 
 
 def test_each_look_has_less_to_err_with(tmp_path):
@@ -168,7 +168,7 @@ def test_each_look_has_less_to_err_with(tmp_path):
 
 def test_unequal_spending_is_said(tmp_path):
     what = {"seeds": 1, "limits": {"oracle_calls": 9}}
-    env, agents = "tests.tasks:Adder", (f"{AGENTS}:Choosing", "RandomSearch")
+    env, agents = "tests.support.tasks:Adder", (f"{AGENTS}:Choosing", "RandomSearch")
     free = go(tmp_path / "a", *agents, env, **what)
     assert any("Not of one purse" in note and "evaluations" in note for note in free.notes())
     what["limits"]["evaluations"] = 9
@@ -181,7 +181,7 @@ def test_money_of_more_seeds(tmp_path):
     with OpenAIServer(["3"]) as server:
         agents = (f"{AGENTS}:Asking", "RandomSearch")
         what = {"limits": {"oracle_calls": 3}, "model": "gpt-4o-mini", "base_url": server.url}
-        found = go(tmp_path, *agents, "tests.tasks:Valley", seeds=2, **what)
+        found = go(tmp_path, *agents, "tests.support.tasks:Valley", seeds=2, **what)
     row = found.rows[0]
     spent = [t.summary["ledger"]["optimizer"]["usd"] for t in row.ours]
     assert row.usd == pytest.approx(np.mean(spent))
@@ -218,7 +218,7 @@ def test_hostile_names_are_escaped(tmp_path):
         data["where"]["system"] = data["limits"]["<script>"] = "<script>"
         data["limits"]["<script>"] = 1
         path.write_text(json.dumps(data))
-    from opto_gym.leaderboard.compare import from_records, html
+    from opto_gym.leaderboard.comparison import from_records, html
 
     agents = drawn(), drawn(salt=1)
     made = comparison_plan(*agents, envs=[f"{HERE}:Line"], seeds=2, limits={"oracle_calls": 1})
@@ -253,7 +253,7 @@ def test_a_suite_gives_tasks_and_budgets(tmp_path):
         ((drawn(), drawn(salt=1)), {}, "expected at least one environment, or a suite"),
         ((drawn(), drawn(salt=1)), {"envs": [f"{HERE}:Line"], "suite": "smoke"}, "and not both"),
         ((drawn(), drawn(salt=1)), {"envs": [f"{HERE}:Line"], "test_scores": "never"}, "scores on test"),
-        (("Adam", "RandomSearch"), {"envs": ["tests.tasks:Adder"]}, "no environment that both can run on"),
+        (("Adam", "RandomSearch"), {"envs": ["tests.support.tasks:Adder"]}, "no environment that both can run on"),
     ],
 )
 def test_what_can_t_be_compared(agents, what, said):
@@ -265,7 +265,7 @@ def test_unfinished_trials_are_named(tmp_path):
     found = go(tmp_path, drawn(), drawn(salt=1), seeds=2)
     path = tmp_path / "trials" / found.rows[0].ours[0].name
     shutil.rmtree(path)
-    from opto_gym.leaderboard.compare import from_records
+    from opto_gym.leaderboard.comparison import from_records
 
     agents = drawn(), drawn(salt=1)
     made = comparison_plan(*agents, envs=[f"{HERE}:Line"], seeds=2, limits={"oracle_calls": 1})

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 import opto_gym
-from opto_gym.cli import main
-from opto_gym.leaderboard import gallery
-from tests.tasks import Valley
-
-from ..openai_server import OpenAIServer
+from opto_gym.cli import gallery, main
+from tests.support.openai_server import OpenAIServer
+from tests.support.tasks import Valley
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HERE = "tests.leaderboard.test_gallery"
@@ -24,7 +22,7 @@ class Hostile(Valley):
 
     def judge(self, output, example):
         said = opto_gym.Feedback(output)
-        part = opto_gym.core.Part("reward", "<img src=x onerror=alert(1)>" + "long " * 200)
+        part = opto_gym.problems.Part("reward", "<img src=x onerror=alert(1)>" + "long " * 200)
         return type(said)(output, (part, part._replace(content="a second one")))
 
     def render(self):
@@ -54,7 +52,7 @@ class Bug(Valley):
 def few(monkeypatch):
     names = {
         "NumericalOptimization-v0": ["Another-v0"],
-        "tests.tasks:Adder": [],
+        "tests.support.tasks:Adder": [],
         f"{HERE}:Hostile": [],
         f"{HERE}:Broken": [],
         f"{HERE}:Bug": [],

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opto_gym.errors import RecordError
-from opto_gym.journal import Journal, read_lines
 from opto_gym.leaderboard import RunFolder, TrialFolder, resume
+from opto_gym.utils.journal import Journal, read_lines
 from tests.leaderboard.test_run import content, go
 
 json_values = st.recursive(

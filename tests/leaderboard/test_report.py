@@ -8,17 +8,24 @@ import pytest
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import report, run
-from opto_gym.leaderboard.report import SMALL_MODEL, html, load, rows
+from opto_gym.leaderboard.reporting.page import SMALL_MODEL, html, load, rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-HERE = "tests.leaderboard.agents"
+HERE = "tests.support.agents"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("report") / "run <b>one"
     agents = ["RandomSearch", f"{HERE}:Failing", f"{HERE}:Steps"]
-    run(["tests.tasks:Valley", "tests.tasks:Adder"], agents, out=out, seeds=3, oracle_calls=4, progress=False)
+    run(
+        ["tests.support.tasks:Valley", "tests.support.tasks:Adder"],
+        agents,
+        out=out,
+        seeds=3,
+        oracle_calls=4,
+        progress=False,
+    )
     return out
 
 
@@ -29,13 +36,13 @@ def test_the_page_is_a_function_of_the_folder(folder):
 
 def test_what_the_table_says(folder):
     made = {(r.env, r.agent): r for r in rows(load(folder))}
-    row = made["tests.tasks:Valley", "RandomSearch"]
+    row = made["tests.support.tasks:Valley", "RandomSearch"]
     assert row.score.n == 3
     assert row.total("evaluations") == sum(t.summary["evaluations"] for t in row.trials)
-    failed = made["tests.tasks:Valley", f"{HERE}:Failing"]
+    failed = made["tests.support.tasks:Valley", f"{HERE}:Failing"]
     assert failed.failed == 3
     assert failed.score.mean == 9.0  # scored as the start values: (0 - 3)²
-    assert {r.env for r in made.values()} == {"tests.tasks:Valley", "tests.tasks:Adder"}
+    assert {r.env for r in made.values()} == {"tests.support.tasks:Valley", "tests.support.tasks:Adder"}
 
 
 def test_report_prints_and_writes(folder, capsys):
@@ -87,10 +94,10 @@ def test_a_folder_without_trials(tmp_path):
 
 
 def test_the_small_model_is_never_dressed_up(tmp_path):
-    from tests.openai_server import OpenAIServer
+    from tests.support.openai_server import OpenAIServer
 
     with OpenAIServer("3") as server:
-        run(["tests.tasks:Valley"], [f"{HERE}:Asking"], out=tmp_path, seeds=1, oracle_calls=2, model="big",
+        run(["tests.support.tasks:Valley"], [f"{HERE}:Asking"], out=tmp_path, seeds=1, oracle_calls=2, model="big",
             base_url=server.url, progress=False)  # fmt: skip
     assert SMALL_MODEL not in html("x", load(tmp_path))
     path = next(tmp_path.glob("trials/*/trial.json"))

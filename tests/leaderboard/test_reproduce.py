@@ -11,11 +11,13 @@ import pytest
 import opto_gym
 from opto_gym.baselines import recipes
 from opto_gym.cli import main
-from opto_gym.leaderboard import figures, oracle, reproduce
+from opto_gym.leaderboard import oracle
+from opto_gym.leaderboard import reproduction as reproduce
+from opto_gym.leaderboard.reporting import reproduction_page as figures
 from opto_gym.leaderboard.stats import interval, mean
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
-HERE = "tests.leaderboard.agents"
+HERE = "tests.support.agents"
 OWN = f"""
 title = "Figure 0: a valley"
 source = "nowhere"
@@ -27,7 +29,7 @@ also = "best so far"
 differences = ["none"]
 
 [common]
-env = "tests.tasks:Valley"
+env = "tests.support.tasks:Valley"
 oracle_calls = 4
 seconds = 0.001
 seeds = 3
@@ -98,7 +100,7 @@ def test_curves_that_share_records_are_of_the_same_trials(name):
 
 
 def test_no_two_trials_of_a_curve_share_a_seed(tmp_path):
-    text = OWN.replace('"tests.tasks:Valley"', '"NumericalOptimization-v0"\nover = { problem = [4, 7] }')
+    text = OWN.replace('"tests.support.tasks:Valley"', '"NumericalOptimization-v0"\nover = { problem = [4, 7] }')
     recipe = recipes.parse("x", text.replace("seeds = 3", "seeds = 2"))
     specs = list(reproduce.jobs(recipe, "paper", tmp_path)[0].plan.specs.values())
     assert [(s.env_arguments["problem"], s.seed) for s in specs] == [(4, 0), (4, 1), (5, 2), (5, 3), (6, 4), (6, 5)]

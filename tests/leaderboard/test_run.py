@@ -19,16 +19,16 @@ from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
 from opto_gym.leaderboard import spec as spec_module
 from opto_gym.leaderboard.spec import source_hash
 from opto_gym.sandbox import shared
-from tests.leaderboard import agents
-from tests.openai_server import OpenAIServer
+from tests.support import agents
+from tests.support.openai_server import OpenAIServer
 
-HERE = "tests.leaderboard.agents"
+HERE = "tests.support.agents"
 TIMES = {"seconds", "time", "spent", "started", "where"}
 
 
 def go(out, env="Valley", agent="Steps", **keywords):
     keywords = {"seeds": 1, "oracle_calls": 6, "progress": False, **keywords}
-    return run([f"tests.tasks:{env}"], [f"{HERE}:{agent}"], out=out, **keywords)
+    return run([f"tests.support.tasks:{env}"], [f"{HERE}:{agent}"], out=out, **keywords)
 
 
 def content(path: Path):
@@ -113,7 +113,7 @@ def test_what_is_done_is_not_run_again(tmp_path):
 
 def test_a_failing_trial_is_recorded_and_stops_no_other(tmp_path):
     result = run(
-        ["tests.tasks:Valley"],
+        ["tests.support.tasks:Valley"],
         [f"{HERE}:Failing", f"{HERE}:Steps"],
         out=tmp_path,
         seeds=1,
@@ -134,7 +134,7 @@ def test_the_budget_s_end_can_t_be_swallowed(tmp_path):
 
 @pytest.mark.parametrize(("limits", "calls"), [({"evaluations": 7, "oracle_calls": 50}, 2), ({"seconds": 0.5}, None)])
 def test_every_budget_ends_a_trial(tmp_path, limits, calls):
-    result = run(["tests.tasks:Adder"], ["RandomSearch"], out=tmp_path, seeds=1, progress=False, **limits)
+    result = run(["tests.support.tasks:Adder"], ["RandomSearch"], out=tmp_path, seeds=1, progress=False, **limits)
     summary = TrialFolder(result.trials[0].path).summary()
     assert summary["status"] == "done"
     assert summary["ended"] == f"budget: {next(iter(limits))}"
@@ -143,7 +143,9 @@ def test_every_budget_ends_a_trial(tmp_path, limits, calls):
 
 
 def test_solved_ends_a_trial(tmp_path):
-    result = run(["tests.tasks:Valley"], ["RandomSearch"], out=tmp_path, seeds=1, oracle_calls=500, progress=False)
+    result = run(
+        ["tests.support.tasks:Valley"], ["RandomSearch"], out=tmp_path, seeds=1, oracle_calls=500, progress=False
+    )
     assert TrialFolder(result.trials[0].path).summary()["ended"] == "solved"
 
 
@@ -183,7 +185,7 @@ def test_masks_and_feedback_are_part_of_what_ran(tmp_path):
 
 
 def test_another_source_is_another_trial(tmp_path, monkeypatch):
-    specs = plan(["tests.tasks:Valley"], [f"{HERE}:Steps"], seeds=1, limits={"oracle_calls": 3}).specs
+    specs = plan(["tests.support.tasks:Valley"], [f"{HERE}:Steps"], seeds=1, limits={"oracle_calls": 3}).specs
     (name, spec), = specs.items()  # fmt: skip
     assert spec.trial_id() == name
     monkeypatch.setattr(spec_module.inspect, "getsource", lambda module: f"changed {module.__name__}")
@@ -402,7 +404,16 @@ def test_kill_9_at_50_random_moments(tmp_path):
 
 
 def test_ctrl_c_leaves_a_run_that_can_go_on(tmp_path):
-    command = [sys.executable, "-m", "opto_gym.cli", "run", "--env", "tests.tasks:Valley", "--agent", f"{HERE}:Waiting"]
+    command = [
+        sys.executable,
+        "-m",
+        "opto_gym",
+        "run",
+        "--env",
+        "tests.support.tasks:Valley",
+        "--agent",
+        f"{HERE}:Waiting",
+    ]
     command += ["--seeds", "1", "--oracle-calls", "100000", "--out", str(tmp_path / "r"), "--test-scores", "never"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
     while not list((tmp_path / "r").glob("trials/*/steps.jsonl")):
@@ -424,21 +435,21 @@ def test_impossible_grids_are_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match="needs a budget"):
         go(tmp_path, oracle_calls=None)
     with pytest.raises(ValueError, match="nothing to run"):
-        run(["tests.tasks:Adder"], ["Adam"], out=tmp_path, oracle_calls=3)
+        run(["tests.support.tasks:Adder"], ["Adam"], out=tmp_path, oracle_calls=3)
     with pytest.raises(TypeError, match="unknown"):
-        run(["tests.tasks:Valley"], [("RandomSearch", {"unknown": 1})], out=tmp_path, oracle_calls=3)
+        run(["tests.support.tasks:Valley"], [("RandomSearch", {"unknown": 1})], out=tmp_path, oracle_calls=3)
     with pytest.raises(ValueError, match="each"):
         go(tmp_path, test_scores="sometimes")
     assert not (tmp_path / "trials").exists()
 
 
 def test_specialists_skip_what_is_not_theirs(tmp_path):
-    result = run(["tests.tasks:Valley", "tests.tasks:Adder"], ["RandomSearch", "HuntTarget"], out=tmp_path, seeds=1,
+    result = run(["tests.support.tasks:Valley", "tests.support.tasks:Adder"], ["RandomSearch", "HuntTarget"], out=tmp_path, seeds=1,
                  oracle_calls=2, progress=False)  # fmt: skip
     assert len(result.trials) == 2
     assert {(env, agent) for env, agent, _ in result.skipped} == {
-        ("tests.tasks:Valley", "HuntTarget"),
-        ("tests.tasks:Adder", "HuntTarget"),
+        ("tests.support.tasks:Valley", "HuntTarget"),
+        ("tests.support.tasks:Adder", "HuntTarget"),
     }
 
 

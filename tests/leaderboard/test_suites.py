@@ -8,13 +8,13 @@ import pytest
 
 import opto_gym
 from opto_gym import OptoEnv, registration
-from opto_gym.cli import main
+from opto_gym.cli import gallery, main
 from opto_gym.errors import DataNotFound, MissingExtra
-from opto_gym.leaderboard import RunFolder, TrialFolder, gallery
-from opto_gym.leaderboard.report import html
-from opto_gym.leaderboard.report import load as load_trials
+from opto_gym.leaderboard import RunFolder, TrialFolder
+from opto_gym.leaderboard.reporting.page import html
+from opto_gym.leaderboard.reporting.page import load as load_trials
 from opto_gym.leaderboard.suites import load, names, suite_plan
-from tests.tasks import Valley
+from tests.support.tasks import Valley
 
 HERE = "tests.leaderboard.test_suites"
 OWN = f"""
@@ -24,7 +24,7 @@ agents = ["RandomSearch", ["RandomSearch", {{ explore = 0.5 }}]]
 budget = {{ oracle_calls = 3 }}
 
 [[tasks]]
-env = "tests.tasks:Valley"
+env = "tests.support.tasks:Valley"
 agents = ["HuntTarget"]
 budget = {{ oracle_calls = 4 }}
 
@@ -70,7 +70,7 @@ def test_each_task_has_its_own_agents_and_budget(own):
     made = [
         (s.env, s.agent, *s.settings.values(), s.seed, plan.limits[t]["oracle_calls"]) for t, s in plan.specs.items()
     ]
-    valley, program = "tests.tasks:Valley", "NumericalOptimization-v0"
+    valley, program = "tests.support.tasks:Valley", "NumericalOptimization-v0"
     assert made == [
         *((valley, "RandomSearch", seed, 4) for seed in range(2)),
         *((valley, "RandomSearch", 0.5, seed, 4) for seed in range(2)),
@@ -88,7 +88,7 @@ def test_what_cannot_run_is_skipped_with_the_reason(own):
     assert "pip install" in why[f"{HERE}:NoExtra", "RandomSearch"]
     assert "data fetch" in why[f"{HERE}:NoData", "RandomSearch"]
     assert "--task-model" in why[f"{HERE}:Modelled", "RandomSearch"]
-    assert "Battleship" in why["tests.tasks:Valley", "HuntTarget"]
+    assert "Battleship" in why["tests.support.tasks:Valley", "HuntTarget"]
 
 
 def test_what_is_given_beside_it_wins(own):
@@ -118,7 +118,7 @@ def test_the_dry_run_tells_each_task_with_its_agents_seeds_and_budget(own, capsy
     assert main(["run", "--suite", own, "--seeds", "1", "--usd", "2.5", "--dry-run"]) == 0
     first, second, trials, *_ = capsys.readouterr().out.splitlines()
     both = "RandomSearch, RandomSearch:explore=0.5"
-    assert first == f"tests.tasks:Valley: {both}; 1 seed; budget oracle_calls=4, usd=2.5"
+    assert first == f"tests.support.tasks:Valley: {both}; 1 seed; budget oracle_calls=4, usd=2.5"
     assert second == f"NumericalOptimization-v0:problem=3: {both}, Adam; 1 seed; budget oracle_calls=3, usd=2.5"
     assert trials.split() == ["trials", "5"]
 

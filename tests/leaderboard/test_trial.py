@@ -12,7 +12,7 @@ from opto_gym.errors import ModelNotFound, OptoGymError
 from opto_gym.leaderboard import Spec, Trial, TrialFolder, plan, replay, resume, run
 from opto_gym.llm import local
 from tests.leaderboard.test_run import HERE, ask, content, count, go
-from tests.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def edit(path, **changes):
 
 
 def test_an_agent_that_exits_stops_no_other(tmp_path):
-    result = run(["tests.tasks:Valley"], [f"{HERE}:Exiting", f"{HERE}:Steps"], out=tmp_path, seeds=1, oracle_calls=2,
+    result = run(["tests.support.tasks:Valley"], [f"{HERE}:Exiting", f"{HERE}:Steps"], out=tmp_path, seeds=1, oracle_calls=2,
                  progress=False)  # fmt: skip
     assert [t.status for t in result.trials] == ["failed", "done"]
     assert result.trials[0].error == "SystemExit: 3"
@@ -136,7 +136,7 @@ def test_model_and_endpoint_are_settled_when_a_run_begins(tmp_path, server, monk
 
 
 def test_an_agent_s_own_model_counts(server):
-    made = plan(["tests.tasks:Valley"], [(f"{HERE}:Asking", {"model": "mine"}), f"{HERE}:Steps"], seeds=1,
+    made = plan(["tests.support.tasks:Valley"], [(f"{HERE}:Asking", {"model": "mine"}), f"{HERE}:Steps"], seeds=1,
                 limits={"oracle_calls": 1}, model="other", base_url=server.url)  # fmt: skip
     assert [s.optimizer_model for s in made.specs.values()] == ["mine", None]
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from opto_gym.llm import client
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,7 @@ import pytest
 
 from opto_gym.errors import BudgetSpent, EndpointError, OptoGymError
 from opto_gym.llm import Budget, CallRecord, Client, price_of
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 ASK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Name a colour."}]
 

@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from opto_gym.errors import EndpointError, MissingExtra, ReplayMismatch
 from opto_gym.llm import Budget, CallRecord, Client
 from opto_gym.llm.gateway import LONGEST_BODY, Access, Gateway
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 ASK: list[Any] = [{"role": "user", "content": "Name a colour."}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "paint", "parameters": {"type": "object"}}}]

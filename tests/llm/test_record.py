@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from opto_gym.errors import BudgetSpent, EndpointError, RecordError, ReplayMismatch
 from opto_gym.llm import Budget, CallRecord, Client
-
-from ..openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 NOBODY = "http://127.0.0.1:9/v1"
 

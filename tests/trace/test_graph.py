@@ -14,17 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opto_gym.trace import (
-    PARTS,
-    Cut,
-    Literal,
-    TraceError,
-    TraceGraph,
-    backward,
-    node,
-    operator,
-    parameter,
-)
+from opto_gym.trace import PARTS, Cut, Literal, TraceError, TraceGraph, backward, node, operator, parameter
 
 
 @operator

@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 import opto_gym
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
-from opto_gym.leaderboard.report import load
+from opto_gym.leaderboard.reporting.page import load
 from opto_gym.trace import TraceGraph
 from opto_gym.wrappers import DelayedFeedback, FeedbackKinds, MaskGraph, NoisyFeedback, ScalarOnly
 
@@ -146,7 +146,7 @@ def test_other_environments_are_refused_at_once(kind):
 # ------------------------------------------------------------------ in the leaderboard
 def go(out, **keywords):
     settings = {"seeds": 1, "oracle_calls": 8, "progress": False, **keywords}
-    return run(["tests.tasks:Valley"], ["tests.leaderboard.agents:Listening"], out=out, **settings).trials[0]
+    return run(["tests.support.tasks:Valley"], ["tests.support.agents:Listening"], out=out, **settings).trials[0]
 
 
 NOISY = ("NoisyFeedback", {"p": 1.0, "seed": 5})
@@ -158,12 +158,12 @@ def test_trials_with_a_wrapper_are_other_trials(tmp_path):
         for wrappers in ([], [NOISY], [("NoisyFeedback", {"p": 0.5})], ["ScalarOnly"], [NOISY, "ScalarOnly"])
     }
     assert len(names) == 5
-    assert {t.env for t in load(tmp_path)} >= {"tests.tasks:Valley", "tests.tasks:Valley(ScalarOnly())"}
+    assert {t.env for t in load(tmp_path)} >= {"tests.support.tasks:Valley", "tests.support.tasks:Valley(ScalarOnly())"}
 
 
 def test_no_wrapper_leaves_the_trials_id(tmp_path):
     settings = {"seeds": 1, "limits": {"oracle_calls": 1}}
-    (spec,) = plan(["tests.tasks:Valley"], ["RandomSearch"], **settings).specs.values()
+    (spec,) = plan(["tests.support.tasks:Valley"], ["RandomSearch"], **settings).specs.values()
     assert "wrappers" not in json.dumps(spec.identity()).replace("additional_wrappers", "")
     old = {k: v for k, v in spec.to_dict().items() if k != "wrappers"}
     assert type(spec).from_dict(old) == spec

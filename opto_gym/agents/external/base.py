@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import BudgetSpent, OptoGymError
 from ...problems import Problem
-from ..base import Agent, Oracle, Values, number_in
+from ...utils.checks import number_in
+from ..base import Agent, Oracle, Values
 from .process import Process
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ...problems import Problem
-from ..base import at_least, number_in
+from ...utils.checks import at_least, number_in
 from .package import PROGRAMS, Package, one_of
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from ..base import at_least
+from ...utils.checks import at_least
 from .package import Package, one_of
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from ...problems import Problem
 from ...spaces import Code
-from ..base import at_least, number_in
+from ...utils.checks import at_least, number_in
 from .package import Package
 
 

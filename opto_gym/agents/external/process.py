@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from ...extras import need
+from ...utils.extras import need
 
 KEEPER = Path(__file__).with_name("keeper.py")
 TAIL = 2_000

@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...core import Problem, TraceFeedback
 from ...errors import BudgetSpent
 from ...llm import LIMITS, Client
 from ...llm.gateway import Access, Gateway, error, in_json, invalid, unknown_token
-from ..answers import Unusable, cast_value, recordable
+from ...problems import Problem, TraceFeedback
+from ...reading.proposals import Unusable, cast_value, recordable
 from ..base import Oracle, Values
 from .messages import EvaluationRequest, InvalidAnswer, Proposal
 from .openapi import openapi

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..base import at_least, number_in
+from ...utils.checks import at_least, number_in
 from .package import Package
 
 

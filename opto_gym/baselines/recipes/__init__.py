@@ -1,4 +1,4 @@
-"""Published figures as recipes: plain data that `opto_gym.leaderboard.reproduce` runs. One TOML file a figure.
+"""Published figures as recipes: plain data that `opto_gym.leaderboard.reproduction` runs. One TOML file a figure.
 
 A file holds the figure's `title`, `source` and `axes`, what its published values were read from, what is known to
 differ, and its `curves`. A ``[common]`` table is what all curves share; a curve's ``[curves.smoke]`` table is what is

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
+from ...core import OptoEnv, Parameters
+from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import Node, node, operator
 from .simulation import ENGINES, Link, Network, Pair, Run, Vehicle, judge, simulate
@@ -262,7 +263,7 @@ class TrafficGrid(OptoEnv):
                 for r in range(self.n)
             )
             return "\n".join(rows) + f"\n{said}; vehicles that queue at each junction\n"
-        from ..pictures import label, streets
+        from ..drawing.scenes import label, streets
 
         graph = self.last.graph
         greens = {graph.names[k]: label(graph.nodes[k].value) for k in graph.parameters}

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core import Anchors, Feedback, OptoEnv, Parameter, Parameters, Part
+from ...core import OptoEnv, Parameters
+from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import node, operator
 from .simulation import ENGINES, Link, Network, Pair, Run, Vehicle, Verdict, judge, simulate
@@ -244,7 +245,7 @@ class Traffic(OptoEnv):
         if self.render_mode == "ansi":
             waiting = ", ".join(f"{arm} {q:.1f}" for arm, q in queues.items()) or "none"
             return f"green {green}: {said}; vehicles that queue: {waiting}\n"
-        from ..pictures import streets
+        from ..drawing.scenes import streets
 
         return streets(
             NETWORK.places,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import MissingExtra
-from ...extras import need
+from ...utils.extras import need
 
 ENGINES = ("c++", "python")
 LENGTH, SPEED, JAM_DENSITY = 500, 10, 0.2  # of every link: m, m/s, vehicles/m; one lane

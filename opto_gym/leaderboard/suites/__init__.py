@@ -19,7 +19,7 @@ from ... import registration
 from ...errors import DataNotFound, MissingExtra
 from ...llm import Budget
 from ...wrappers.observations import unwrapped
-from ..run import Named, Plan, plan
+from ..planning import Named, Plan, plan
 from ..spec import Spec
 
 

@@ -1,0 +1,71 @@
+"""Grid search."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..agents.base import Run
+from ..problems import Parameter
+from ..spaces import Choice, Number
+from ..utils.checks import at_least
+from .search import Search, library_value, reach
+
+
+class Grid(Search):
+    """A grid over the whole space, as fine as the budget allows: the ceiling where a grid can be afforded.
+
+    The parameters get equally many points, as far as their spaces have them, from bound to bound; those for which no
+    second point is left keep their start value. Ends when all points are tried.
+
+    Args:
+        points: How many points at most; None takes the problem's number of oracle calls, or 100 where it has none.
+    """
+
+    def __init__(self, *, points: int | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        if points is not None:
+            at_least(1, points=points)
+        self.points = points
+
+    def run(self) -> Run:
+        """Proposes point by point."""
+        parameters = self.problem.parameters
+        counts = fair_counts([_size(p) for p in parameters], self.points or self.problem.oracle_calls or 100)
+        yield
+        for point in itertools.product(*(_points(p, n) for p, n in zip(parameters, counts, strict=True))):
+            yield self._values(point)
+
+
+def _size(p: Parameter) -> float:
+    """How many values a parameter has."""
+    if isinstance(p.space, Choice):
+        return len(p.space.options)
+    assert isinstance(p.space, Number)
+    low, high = reach(p.space)
+    return high - low + 1 if p.space.integer else math.inf
+
+
+def fair_counts(sizes: Sequence[float], points: int) -> list[int]:
+    """How many values of each parameter make a grid of at most so many points, as equal as can be."""
+    counts = [1] * len(sizes)
+    while True:
+        grow = sorted((counts[k], k) for k in range(len(sizes)) if counts[k] < sizes[k])
+        fits = [k for n, k in grow if math.prod(counts) // n * (n + 1) <= points]
+        if not fits:
+            return counts
+        counts[fits[0]] += 1
+
+
+def _points(p: Parameter, n: int) -> list[Any]:
+    if n == 1:
+        return [library_value(p, p.start)]
+    if isinstance(p.space, Choice):
+        return list(range(n))
+    assert isinstance(p.space, Number)
+    x = np.linspace(*reach(p.space), n)
+    return [round(v) if p.space.integer else v for v in x.tolist()]

@@ -1,0 +1,209 @@
+"""The gallery: a card a family of environments, made by running them. One HTML page with a picture beside each card."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import registration
+from ..agents.toolkit.moves import near
+from ..core import OptoEnv
+from ..errors import OptoGymError
+from ..leaderboard.reporting.page import number
+from ..problems import Anchors
+from ..spaces import Number
+from ..wrappers.observations import unwrapped
+
+EXAMPLES, ASKED = 20, 5
+"""Test examples that floor and reference are scored on; fewer where a language model answers them."""
+
+LONGEST = 400
+"""Characters of one statement of feedback that a card shows."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scores:
+    """What was measured on test.
+
+    Attributes:
+        floor: The start values' score.
+        reference: The best known parameters' score; None where none are known.
+        examples: On how many examples.
+        of: Of how many.
+    """
+
+    floor: float
+    reference: float | None
+    examples: int
+    of: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Card:
+    """What the gallery shows of a family.
+
+    Attributes:
+        name: The environment that stands for it.
+        others: Its other environments.
+        about: What it is, in a sentence.
+        facts: Kind, parameters, splits, by name.
+        scores: Measured, if it could be run.
+        anchors: The declared ones.
+        feedback: What is said of the start values, by kind.
+        seconds: Of an oracle call.
+        picture: After a call with the reference, or the start where there is none; height x width x 3.
+        pictured: Whose picture it is.
+        failed: Why it could not be run.
+    """
+
+    name: str
+    others: tuple[str, ...]
+    about: str = ""
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scores: Scores | None = None
+    anchors: Anchors | None = None
+    feedback: tuple[tuple[str, str], ...] = ()
+    seconds: float | None = None
+    picture: np.ndarray[Any, Any] | None = None
+    pictured: str = ""
+    failed: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of the picture's file."""
+        return f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in self.name)}.png"
+
+    @property
+    def time(self) -> str:
+        """What an oracle call takes, in words."""
+        s = self.seconds or 0.0
+        for factor, unit in ((1, "s"), (1e3, "ms")):
+            if s * factor >= 1:
+                return f"{s * factor:.3g} {unit}"
+        return f"{s * 1e6:.0f} µs"
+
+
+def families() -> dict[str, list[str]]:
+    """The environments by the first of each family, in the order of their registration; one class makes a family."""
+    registration.load_plugins()
+    found: dict[Any, list[str]] = {}
+    for full, spec in registration.registry.items():
+        if full.startswith(f"{registration.NAMESPACE}/"):
+            found.setdefault(spec.entry_point, []).append(full.removeprefix(f"{registration.NAMESPACE}/"))
+    return {names[0]: names[1:] for names in found.values()}
+
+
+def cards(*, progress: bool = True) -> Iterator[Card]:
+    """Runs an environment of each family. One that fails gets a card that says why."""
+    from rich.console import Console
+    from rich.progress import track
+
+    everyone = families()
+    quiet = not progress or not sys.stderr.isatty()
+    for name in track(everyone, "gallery", console=Console(stderr=True), disable=quiet):
+        card = Card(name, tuple(everyone[name]))
+        try:
+            yield _run(card)
+        except Exception as e:  # a missing extra, missing data, a broken plug-in: hides nothing else
+            said = str(e) if isinstance(e, OptoGymError) else f"{type(e).__name__}: {e}"
+            yield dataclasses.replace(card, failed=said)
+
+
+def _run(card: Card) -> Card:
+    inner = unwrapped(registration.make(card.name, disable_env_checker=True))
+    card = dataclasses.replace(
+        card,
+        about=(inspect.getdoc(type(inner)) or "").split("\n")[0],
+        facts=_facts(inner),
+        anchors=inner.anchors,
+    )
+    start, reference = inner.problem.start, inner.reference_solution()
+    best = start if reference is None else reference
+    first = inner.evaluate(start)
+    said = {p.kind: p.content for p in reversed(first.feedback.parts) if p.media.startswith("text/")}
+    times: list[float] = []
+    rng = np.random.default_rng(0)
+    while len(times) < 5 and sum(times) < 3:
+        # other numbers each time: a simulation may be remembered
+        values = {p.name: near(p.space, best[p.name], rng) if isinstance(p.space, Number) else best[p.name]
+                  for p in inner.parameters}  # fmt: skip
+        begin = time.perf_counter()
+        inner.evaluate(values, seed=len(times))
+        times.append(time.perf_counter() - begin)
+    total = len(inner.splits["test"])
+    some = range(min(ASKED if inner.uses_model else EXAMPLES, total))
+    floor = inner.evaluate(start, split="test", examples=some).score
+    scored = None if reference is None else inner.evaluate(reference, split="test", examples=some).score
+    picture = None
+    if "rgb_array" in inner.metadata["render_modes"]:
+        shown = registration.make(card.name, disable_env_checker=True, render_mode="rgb_array")
+        shown.reset(seed=0)
+        shown.step(best)
+        picture = np.asarray(shown.render())
+    return dataclasses.replace(
+        card,
+        scores=Scores(floor, scored, len(some), total),
+        feedback=tuple((kind, _cut(said[kind])) for kind in inner.feedback_kinds if said.get(kind)),
+        seconds=statistics.median(times),
+        picture=picture,
+        pictured="start values" if reference is None else "reference solution",
+    )
+
+
+def _facts(inner: OptoEnv) -> dict[str, str]:
+    parameters = [f"{p.name} ({type(p.space).__name__.lower()})" for p in inner.parameters]
+    more = f", and {len(parameters) - 6} more" if len(parameters) > 6 else ""
+    facts = {
+        "Kind": "one instance" if inner.instance else "a distribution",
+        "Parameters": ", ".join(parameters[:6]) + more,
+        "Score": f"from {inner.scores[0]:g} (worst) to {inner.scores[1]:g} (best)",
+    }
+    if inner.uses_model:
+        model = inner.llm.describe()
+        facts["Model inside"] = model["file"]["name"] if "file" in model else model["model"]
+    return facts
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} characters more)"
+
+
+def write(folder: Path, made: list[Card]) -> Path:
+    """Writes ``index.html`` and the pictures into a folder; gives the page's path."""
+    pictures(folder, made)
+    page = folder / "index.html"
+    page.write_text(render("gallery.html.j2", made, pictures=""))
+    return page
+
+
+def pictures(folder: Path, made: list[Card]) -> None:
+    """Writes the cards' pictures into a folder, which is made if missing."""
+    from matplotlib.image import imsave
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for card in made:
+        if card.picture is not None:
+            imsave(folder / card.file, card.picture, pil_kwargs={"optimize": True})
+
+
+def render(template: str, made: list[Card], *, pictures: str) -> str:
+    """The cards by one of the templates.
+
+    Args:
+        template: ``gallery.html.j2`` or ``gallery.md.j2``.
+        made: The cards.
+        pictures: The folder of the pictures as the page names it, ``""`` or with a slash at its end.
+    """
+    import jinja2
+
+    loader = jinja2.PackageLoader("opto_gym.leaderboard")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(template).render(cards=made, number=number, pictures=pictures)

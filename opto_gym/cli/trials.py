@@ -1,0 +1,172 @@
+"""``opto-gym run``, ``report``, ``replay``, ``compare``, ``reproduce``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from .arguments import FIXED_BY_FOLDER, parse_named, parse_pairs, parse_seeds, plan_settings, trial_limits
+
+
+def run_trials(options: argparse.Namespace) -> int:
+    from .. import leaderboard
+    from ..leaderboard.runner import execute
+    from ..leaderboard.suites import suite_plan
+
+    if options.sandbox:
+        os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
+    if options.resume:
+        if any(getattr(options, name) for name in FIXED_BY_FOLDER):
+            raise ValueError(
+                "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
+            )
+        quiet, cap = options.quiet, parse_pairs(options.cap)
+        return show_end(
+            leaderboard.resume(
+                options.resume,
+                limits=trial_limits(options),
+                cap=cap,
+                jobs=options.jobs,
+                progress=not quiet,
+                again=options.again,
+            )
+        )
+    if options.again:
+        raise ValueError("--again belongs to --resume: it runs trials again whose identity has changed")
+    settings = plan_settings(options)
+    if options.suite:
+        if options.env or options.agent:
+            raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
+        made = suite_plan(
+            options.suite,
+            seeds=parse_seeds(options.seeds) if options.seeds else None,
+            test_scores=options.test_scores,
+            **settings,
+        )
+    elif options.env and options.agent:
+        made = leaderboard.plan(
+            [parse_named(e) for e in options.env],
+            [parse_named(a) for a in options.agent],
+            seeds=parse_seeds(options.seeds or "5"),
+            test_scores=options.test_scores or "each",
+            **settings,
+        )
+    else:
+        raise ValueError(
+            "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
+        )
+    if options.dry_run:
+        show_outline(made)
+        return 0
+    if not options.out:
+        raise ValueError("expected --out, the folder to record the run in")
+    from pathlib import Path
+
+    return show_end(
+        execute(made, Path(options.out), jobs=1 if options.jobs is None else options.jobs, progress=not options.quiet)
+    )
+
+
+def show_outline(made: Any) -> None:
+    """What a plan would run and what it may cost."""
+    for line in made.outline():
+        print(line)
+    for name, amount in made.estimate().items():
+        said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
+        how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""
+        print(f"{name.replace('_', ' '):14} {how}{said}")
+    for env, agent, why in made.skipped:
+        print(f"skipped        {agent} on {env}: {why}")
+
+
+def compare_agents(options: argparse.Namespace) -> int:
+    from ..leaderboard import comparison as compare
+
+    if options.sandbox:
+        os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
+    settings = plan_settings(options)
+    what: dict[str, Any] = {
+        "envs": [parse_named(e) for e in options.env],
+        "suite": options.suite,
+        "seeds": parse_seeds(options.seeds) if options.seeds else None,
+        "out": options.out,
+        "test_scores": options.test_scores,
+        **settings,
+        "cap": settings["cap"] or None,
+    }
+    agent, against = parse_named(options.agent), parse_named(options.against)
+    if options.dry_run:
+        show_outline(compare.comparison_plan(agent, against, **what))
+        return 0
+    jobs = 1 if options.jobs is None else options.jobs
+    found = compare.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
+    compare.show(found)
+    print(f"\n{found.page}")
+    return 1 if any(t.data["status"] == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
+
+
+def show_end(result: Any) -> int:
+    failed = [t for t in result.trials if t.status == "failed"]
+    for t in failed:
+        print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
+    print(f"{len(result.trials) - len(failed)} trials done, {len(failed)} failed. See: opto-gym report {result.path}")
+    return 1 if failed else 0
+
+
+def write_report(options: argparse.Namespace) -> int:
+    from ..leaderboard import report
+
+    print(f"\n{report(options.run)}")
+    return 0
+
+
+def replay_trials(options: argparse.Namespace) -> int:
+    from ..leaderboard import replay
+
+    status = 0
+    for path in options.trial:
+        outcome = replay(path)
+        for notice in outcome.notices:
+            print(f"{outcome.trial}: {notice}")
+        if outcome.differences:
+            status = 1
+            print(f"{outcome.trial}: {len(outcome.differences)} differences")
+            for said in outcome.differences[:10]:
+                print(f"  {said}")
+        else:
+            print(f"{outcome.trial}: all {outcome.steps} calls agree with the record")
+    return status
+
+
+def reproduce_figures(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from ..baselines import recipes
+    from ..errors import OptoGymError
+    from ..leaderboard import reproduction as reproduce
+    from ..leaderboard.reporting import reproduction_page as figures
+
+    out, complete = Path(options.out), True
+    if options.docs:
+        try:
+            figures.docs(out, Path(options.docs))
+        except OSError as e:
+            raise OptoGymError(f"{options.docs} can't be written: {e}") from e
+        print(options.docs)
+    elif [name.lower() for name in options.name] in ([], ["list"]):
+        for name in recipes.names():
+            print(f"{name:12} {recipes.load(name).title}")
+    else:
+        for recipe in [recipes.load(name) for name in options.name]:
+            settings = {"curves": options.curve, "model": options.model, "base_url": options.base_url}
+            jobs = reproduce.jobs(recipe, options.size, out, **settings)
+            for line in reproduce.estimates(jobs):
+                print(f"{recipe.name}: {line}", flush=True)
+            if not options.dry_run:
+                complete &= reproduce.run(jobs, workers=options.jobs, progress=not options.quiet)
+                written = figures.report(recipe, options.size, out)
+                complete &= bool(written)
+                print("\n".join(map(str, written)) or f"{recipe.name}: nothing was measured, so no figure is written")
+    return 0 if complete else 1

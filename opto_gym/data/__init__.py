@@ -1,0 +1,20 @@
+"""Published data sets, in the formats of their authors. The package ships only a small sample of each.
+
+They are looked for in the folder that ``OPTO_GYM_DATA`` names, else in the user's cache folder (`opto-gym data path`):
+
+::
+
+    bbh/<task>.json                  {"examples": [{"input": ..., "target": ...}, ...]}, 27 tasks
+    gsm8k/train.jsonl, test.jsonl    {"question": ..., "answer": "... #### 18"} a line
+    mmlu/<subject>_test.csv          question, four options, the right one's letter; no header
+
+`fetch` downloads what was published and checks its SHA-256. Files that a user puts there are accepted if they have the
+form and the number of examples of the published ones; a trial records the SHA-256 of each file that it reads.
+"""
+
+from .catalogue import SETS, DataSet, File
+from .fetching import fetch
+from .readers import Example
+from .store import SAMPLE, listing, load, root, state
+
+__all__ = ["SAMPLE", "SETS", "DataSet", "Example", "File", "fetch", "listing", "load", "root", "state"]

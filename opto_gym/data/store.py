@@ -1,0 +1,71 @@
+"""The folder of the data sets, and what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from ..errors import DataNotFound
+from ..utils.cache import cache_folder
+from .catalogue import SETS
+from .readers import Example, read_examples
+
+SAMPLE = Path(__file__).with_name("sample")
+"""A few examples of each file, which come with the package for tests and first steps: a folder like any other."""
+
+
+def root() -> Path:
+    """The folder of the data sets: ``OPTO_GYM_DATA``, else in the user's cache folder."""
+    given = os.environ.get("OPTO_GYM_DATA")
+    return Path(given) if given else cache_folder() / "data"
+
+
+def load(path: str, data: str | None = None) -> tuple[list[Example], str]:
+    """The examples of a file, and its SHA-256.
+
+    Args:
+        path: In the data folder, such as ``"bbh/navigate.json"``.
+        data: None for the data folder, ``"sample"`` for what comes with the package.
+
+    Raises:
+        DataNotFound: If the file is not there, or is not what it should be.
+    """
+    if data not in (None, "sample"):
+        raise ValueError(f'expected data of None (the data folder) or "sample", got {data!r}')
+    folder = SAMPLE if data == "sample" else root()
+    name = path.split("/")[0]
+    if not (folder / path).is_file():
+        raise DataNotFound(
+            f"{path} is not in {folder}: run `opto-gym data fetch {name}`, or put it there from {SETS[name].source}; "
+            'a few examples come with the package: data="sample"'
+        )
+    content = (folder / path).read_bytes()
+    try:
+        examples = read_examples(path, content, counted=folder.resolve() != SAMPLE)
+    except ValueError as e:
+        raise DataNotFound(
+            f"{e}. Delete {folder / path} and run `opto-gym data fetch {name}`, or put the published file there, "
+            f"from {SETS[name].source}"
+        ) from e
+    return examples, hashlib.sha256(content).hexdigest()
+
+
+def state(name: str) -> str:
+    """What there is of a data set: published, own files, incomplete, damaged or missing."""
+    files = SETS[name].files
+    present = [path for path in files if (root() / path).is_file()]
+    if not present:
+        return "missing"
+    if len(present) < len(files):
+        return f"incomplete: {len(present)} of {len(files)} files"
+    try:
+        hashes = {path: load(path)[1] for path in files}
+    except DataNotFound as e:
+        return f"damaged: {e}"
+    return "published" if all(hashes[path] == file.sha256 for path, file in files.items()) else "own files"
+
+
+def listing() -> list[str]:
+    """A line for each data set: its state, what it is, its licence and source."""
+    return [f"{n:6} {state(n):10} {s.about}; {s.licence} licence; {s.source}" for n, s in SETS.items()]

@@ -1,0 +1,1 @@
+"""Pictures of environments, drawn by matplotlib without a display."""

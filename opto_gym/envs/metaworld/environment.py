@@ -1,0 +1,388 @@
+"""Meta-World: a controller, as code, that makes a robot arm do its job (an experiment of the Trace paper)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core import OptoEnv, Parameters
+from ...problems import Anchors, Feedback, Parameter, Part
+from ...spaces import Code
+from ...trace import ExecutionError, Node, node, operator
+from ...utils.checks import at_least
+from ...utils.extras import need
+from .simulation import Advice, Simulation, View, expert_source, simulator
+
+TASKS: Mapping[str, str] = {
+    "assembly-v3": "Pick up the wrench by its end at wrench_pos and put its ring over the peg at peg_pos.",
+    "box-close-v3": "Pick up the lid by its knob at lid_pos and put it on the box at box_pos.",
+    "button-press-v3": "Push the button at button_pos in, away from the robot (y grows).",
+    "button-press-topdown-v3": "Press the button at button_pos down from above.",
+    "button-press-topdown-wall-v3": "Press the button at button_pos, behind a wall, down from above.",
+    "coffee-button-v3": "Push the coffee machine's button at button_pos in, away from the robot (y grows).",
+    "coffee-push-v3": "Push the mug at mug_pos over the table to goal_xy.",
+    "dial-turn-v3": "Turn the dial at dial_pos, by pushing the near side of its handle to the left (x falls).",
+    "door-close-v3": "Push the open door at door_pos shut, until it is at goal_pos.",
+    "door-lock-v3": "Lock the door: push its knob at lock_pos down (z falls).",
+    "door-open-v3": "Pull the door open by its handle at door_pos.",
+    "door-unlock-v3": "Unlock the door: push its knob at lock_pos to the right (x grows).",
+    "drawer-close-v3": "Push the open drawer with its handle at drwr_pos shut, away from the robot (y grows).",
+    "drawer-open-v3": "Pull the drawer open by its handle at drwr_pos, towards the robot (y falls).",
+    "faucet-close-v3": "Close the faucet: push its handle at faucet_pos to the left (x falls).",
+    "faucet-open-v3": "Open the faucet: push its handle at faucet_pos to the right (x grows).",
+    "hand-insert-v3": "Take the object at obj_pos and sink it into the hole at goal_pos.",
+    "handle-press-side-v3": "Press the handle at handle_pos, which points to the side, down.",
+    "handle-press-v3": "Press the handle at handle_pos down.",
+    "pick-place-v3": "Grasp the puck at puck_pos, lift it, and carry it to goal_pos.",
+    "plate-slide-back-side-v3": "Slide the plate at puck_pos out of the cabinet on its side (x grows).",
+    "plate-slide-back-v3": "Slide the plate at puck_pos out of the cabinet, towards the robot (y falls).",
+    "plate-slide-v3": "Slide the plate at puck_pos over the table into the cabinet at shelf_x, away from the robot.",
+    "push-v3": "Push the puck at puck_pos over the table to goal_pos.",
+    "push-wall-v3": "Push the puck at obj_pos over the table, around a wall, to goal_pos.",
+    "reach-v3": "Bring the hand to goal_pos.",
+    "reach-wall-v3": "Bring the hand to goal_pos, over a wall.",
+    "sweep-into-v3": "Sweep the cube at cube_pos over the table into the hole at goal_pos.",
+    "window-close-v3": "Slide the window with its handle at wndw_pos shut, to the left (x falls).",
+    "window-open-v3": "Slide the window with its handle at wndw_pos open, to the right (x grows).",
+}
+"""What has to be done, in words, by Meta-World's name of the task: those that the scripted expert always solves."""
+
+NEARER, NEAR = 0.001, 0.01
+"""The hand went the right way if it came nearer by a millimetre to where it was needed, or is within a centimetre."""
+
+SECONDS, FILMED = 0.0125, 10
+"""What a simulator step lasts; a film has a picture for every so many of them."""
+
+LARGEST = 1e308
+"""No larger numbers are taken from a controller: NaN, infinity and whole numbers that no float holds are refused."""
+
+CLOSED = 0.5
+"""A gripper's effort above this means that it is to be closed."""
+
+START = '''def controller(obs):
+    """A feedback controller: obs is a dict of positions (lists of floats, metres); returns [x, y, z, gripper]."""
+    return [0, 0, 0, 0]
+'''
+RELATIVE = (
+    "[x, y, z] is the way that the hand shall go from where it is, in metres, so that [0, 0, 0] is to stay. Positions "
+    "in the observation are in the same axes"
+)
+ABSOLUTE = "[x, y, z] is the position that the hand shall go to, in metres, in the axes of the observation's positions"
+STEP = (
+    "Goes on from state for up to 0.25 seconds, or until the hand has arrived, in which it gets at most 0.2 metres "
+    "along each axis. In action = [x, y, z, gripper], {target}. gripper is -1 to 1: above 0 the gripper closes, the "
+    "stronger the higher; else it opens."
+)
+
+
+@dataclasses.dataclass
+class Episode:
+    """What happened so far, as plain data."""
+
+    condition: int
+    views: list[View]
+    actions: list[list[float]] = dataclasses.field(default_factory=list)
+    rewards: list[float] = dataclasses.field(default_factory=list)
+    solved: bool = False
+
+
+class MetaWorld(OptoEnv):
+    """Write the controller of a robot arm.
+
+    ## Description
+    A code parameter is called up to ten times in an episode: it sees where the hand, the objects and the goal are, and
+    answers where the hand shall go and whether the gripper shall close. A proportional controller then moves the hand
+    for up to 20 steps of the simulator (a macro step). The tasks are those of Meta-World (Yu et al., "Meta-World: A
+    Benchmark and Evaluation for Multi-Task and Meta Reinforcement Learning", CoRL 2019) that its scripted expert solves
+    in ten macro steps on all 50 test conditions. The setting is that of the Trace paper (Cheng, Nie and Swaminathan,
+    NeurIPS 2024, section 5.4), which ran reach, push and pick-place through LLF-Bench (Cheng et al., 2023): horizon,
+    macro steps, relative mode and the kinds of feedback are LLF-Bench's, on today's Meta-World.
+
+    ## Parameters (action space)
+    | name | space | start |
+    | --- | --- | --- |
+    | `controller` | `Code("controller(obs)")` | returns `[0, 0, 0, 0]` |
+
+    `obs` is a dict: `hand_pos` and what the task's expert reads, such as `puck_pos` and `goal_pos`; lists of floats in
+    metres, to a millimetre. The answer is `[x, y, z, gripper]`: by default the way to go from where the hand is.
+    `gripper` is an effort from -1 to 1, which closes the gripper above 0; 1 and 0, of which the objective speaks, are
+    the plain choices, and the feedback takes more than 0.5 for closing. The controller remembers what it likes within
+    an episode, and nothing from one to the next.
+
+    ## Observation
+    The graph of the episode: the start, then for each macro step the controller's call and `step`, whose value holds
+    the next observation and, under `"feedback"`, what is said of the step. The controller sees the observation alone.
+
+    ## Reward
+    The score of the oracle call: the share of its conditions (one, by default) that were solved, 0 or 1.
+
+    ## Feedback
+    On the last step, of kind reward, for all: "The job is not done after 10 steps; the rewards' sum is 14.82." On each
+    step, in the graph, or with `step_feedback="output"` in the feedback, as the paper's optimizers without a graph
+    got it:
+
+    * reward: "The step's reward is 1.77 (0 to 10)."
+    * hindsight_positive: "The hand went the right way."
+    * hindsight_negative: "The hand went the wrong way, or not at all.", "The gripper should have closed." and, for code
+      that raises, which ends the episode with score 0: "Step 3 raised (KeyError) 'puck' [line 2: ...]"
+    * future_positive: "Next the hand should be at [0.021, 0.602, 0.119], the gripper open."
+
+    The right way is nearer to the place where the scripted expert wants the hand. Positions in future_positive are
+    absolute in both modes, as in LLF-Bench.
+
+    ## Start
+    The places of objects and goal (a condition) are drawn from the episode's seed and are the same in all its calls, as
+    in the paper; with `stream=True` call number n draws new ones from (episode seed, n).
+
+    ## End
+    After `oracle_calls` steps; never by success, since one solved condition proves nothing about others. An
+    episode of the arm ends after ten macro steps, or once the job is done.
+
+    ## Score and anchors
+    Train has 10^6 conditions, test 50 others that no call ever draws: train's are numbers below 10^6, test's 10^9 to
+    10^9 + 49, each the seed of a generator of its own (the package's own `ML1-train` serves test goals). Linear scale,
+    anchors of 2026-11: the start values leave the hand where it is and solve none (0); the scripted expert, made a
+    controller (`reference_solution`), solves all 50 (1). The job is done once any simulator step fulfils the task's
+    condition, which is how Meta-World's maintainers count; `success="last"` asks for it at the end of a macro step,
+    which is LLF-Bench's rule. The paper's optimizer solves all of reach, 0.40 of pick-place and 0.30 of push.
+
+    ## Arguments
+    * `task`: Meta-World's name, `"reach-v3"`.
+    * `success`: `"any"` or `"last"`.
+    * `relative`: whether the controller's targets are relative to the hand, True.
+    * `horizon`: macro steps, 10.
+    * `stream`: new conditions in each call, False.
+    * `step_feedback`: where the feedback on steps is, `"graph"` or `"output"`.
+    * `batch`: conditions an oracle call, 1.
+    * `feedback`, `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+
+    `render` draws by MuJoCo where `MUJOCO_GL` is `egl` or `osmesa` (0.2 to 0.4 s a picture), else the paths of hand and
+    objects by matplotlib. `save_gif` films the last episode, by MuJoCo.
+
+    ## Kind, cost and source
+    A distribution (places of objects and goal); an example is a condition's number. An oracle call takes 25 to 60 ms
+    for the start values, 18 to 100 ms for the expert, 70 to 170 ms for 200 simulator steps, at 91 to 96 % of the bare
+    simulator's speed; the test split 1 to 5 s on one core. The first call makes the simulator, 0.2 s, and
+    imports MuJoCo, 1 s. No language model, no data set. Source: the experiment of the Trace paper and LLF-Bench's
+    wrapper, re-made from their descriptions on the packages `metaworld` 3 (MIT licence) and `mujoco` 3 (Apache-2.0):
+    other versions of them, or other processors, may differ in the last digits.
+    Needs `pip install 'opto-gym[metaworld]'`.
+
+    Which of Meta-World's 50 tasks are in is measured by `scripts/metaworld_tasks.py` (metaworld 3.1.1, mujoco 3.3.0).
+    With `success="last"` the expert solves all 50 conditions of those, too, but for coffee-button (19) and
+    handle-press-side (none), which spring back.
+
+    ## Version history
+    * v0: first version, with Meta-World's tasks v3 and rewards "v2".
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    needs = ("metaworld",)
+    scores = (0.0, 1.0)
+    feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
+    splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 50)}
+    parameters = (
+        Parameter("controller", Code("controller(obs)"), START, "Says where the hand goes next: [x, y, z, gripper]."),
+    )
+    anchors = Anchors(0.0, 1.0, "2026-11", "the scripted expert, on the 50 test conditions")
+
+    def __init__(
+        self,
+        *,
+        task: str = "reach-v3",
+        success: str = "any",
+        relative: bool = True,
+        horizon: int = 10,
+        stream: bool = False,
+        step_feedback: str = "graph",
+        batch: int = 1,
+        **keywords: Any,
+    ) -> None:
+        if task not in TASKS:
+            raise ValueError(f"MetaWorld: expected a task of {sorted(TASKS)}, got {task!r}")
+        if success not in ("any", "last"):
+            raise ValueError(f"MetaWorld: expected success to be 'any' or 'last', got {success!r}")
+        if step_feedback not in ("graph", "output"):
+            raise ValueError(f"MetaWorld: expected step_feedback to be 'graph' or 'output', got {step_feedback!r}")
+        at_least(1, horizon=horizon)
+        self.task, self.success, self.relative, self.horizon = task, success, relative, horizon
+        self.stream, self.step_feedback, self.batch = stream, step_feedback, batch
+        target = RELATIVE if relative else ABSOLUTE
+        self.objective = (
+            "Change the code of controller so that a robot arm does its job from any initial condition within "
+            f"{horizon} calls of the controller. The job: {TASKS[task]} In the controller's answer [x, y, z, gripper], "
+            f"{target}; gripper is 1 to close it and 0 to open it."
+        )
+        self._step = STEP.format(target=target)
+        super().__init__(**keywords)
+
+    @classmethod
+    def about(cls, *, task: str = "reach-v3", **arguments: Any) -> str:
+        """What the robot has to do."""
+        return TASKS[task]
+
+    @property
+    def simulation(self) -> Simulation:
+        """The calling thread's simulator."""
+        return simulator(self.task)
+
+    def draw(self, seed: int, call: int, last: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """The same conditions in all calls of an episode, or new ones where they are a stream."""
+        return super().draw(seed, call if self.stream else 0)
+
+    def forward(self, p: Parameters, example: Any) -> Any:
+        """One episode of the arm."""
+        simulation = self.simulation
+        simulation.reset(example)
+        episode, said = Episode(example, [simulation.view()]), list[Part]()
+        step = operator(name="step", description=self._step)(self._stepper(simulation, episode, said))
+        state: Node = node({"observation": episode.views[0]}, "start")
+        try:
+            while not episode.solved and len(episode.actions) < self.horizon:
+                state = step(state, p.controller(state["observation"]))
+        except ExecutionError as e:
+            parts = (
+                Part("reward", "The code raised an error: the job is not done."),
+                *said,
+                Part("hindsight_negative", f"Step {len(episode.actions) + 1} raised {e.exception_node.data}"),
+            )
+            episode.solved = False
+            return e.exception_node, Feedback(self.scores[0], parts, metrics=dataclasses.asdict(episode))
+        done, steps = "done" if episode.solved else "not done", len(episode.actions)
+        result = f"The job is {done} after {steps} steps; the rewards' sum is {math.fsum(episode.rewards):.2f}."
+        parts = (Part("reward", result), *said)
+        return state, Feedback(float(episode.solved), parts, episode.solved, metrics=dataclasses.asdict(episode))
+
+    def _stepper(self, simulation: Simulation, episode: Episode, said: list[Part]) -> Any:
+        """The macro step of one episode, which is noted there; what is said of it goes into the graph or to `said`."""
+
+        def step(state: View, action: Any) -> View:
+            answer = _four_numbers(action)
+            advice, before = simulation.advice(), simulation.hand
+            reward, solved = self._move(simulation, answer, advice.gain)
+            episode.views.append(simulation.view())
+            episode.actions.append(answer.tolist())
+            episode.rewards.append(reward)
+            episode.solved = solved
+            after: View = {"observation": episode.views[-1]}
+            parts = self._said(simulation, advice, before, float(answer[3]), reward)
+            if self.step_feedback == "output":
+                number = len(episode.actions)
+                said.extend(part._replace(content=f"Step {number}: {part.content}") for part in parts)
+            elif parts:
+                after["feedback"] = " ".join(part.content for part in parts)
+            return after
+
+        return step
+
+    def _move(
+        self, simulation: Simulation, answer: NDArray[np.float64], gain: float, watch: Callable[[], None] | None = None
+    ) -> tuple[float, bool]:
+        target = answer[:3] + simulation.hand if self.relative else answer[:3]
+        return simulation.move(target, float(answer[3]), gain, self.success == "any", watch)
+
+    def _said(
+        self, simulation: Simulation, advice: Advice, before: NDArray[np.float64], effort: float, reward: float
+    ) -> list[Part]:
+        """What there is to say of a step, of the kinds that are wanted; `advice` is from before it."""
+        was = float(np.linalg.norm(advice.target - before))
+        now = float(np.linalg.norm(advice.target - simulation.hand))
+        following = simulation.advice()
+        place = ", ".join(f"{x:.3f}" for x in np.round(following.target, 3) + 0.0)
+        grip = "closed" if following.effort > CLOSED else "open"
+        parts = [Part("reward", f"The step's reward is {reward:.2f} (0 to 10).")]
+        if now <= max(was - NEARER, NEAR):
+            parts.append(Part("hindsight_positive", "The hand went the right way."))
+        else:
+            parts.append(Part("hindsight_negative", "The hand went the wrong way, or not at all."))
+        if (advice.effort > CLOSED) != (effort > CLOSED):
+            should = "closed" if advice.effort > CLOSED else "opened"
+            parts.append(Part("hindsight_negative", f"The gripper should have {should}."))
+        parts.append(Part("future_positive", f"Next the hand should be at [{place}], the gripper {grip}."))
+        return [part for part in parts if part.kind in self.feedback_kinds]
+
+    def reference_solution(self) -> dict[str, Any]:
+        """Meta-World's scripted expert, made a controller."""
+        return {"controller": expert_source(self.task, self.relative)}
+
+    def _last_episode(self) -> Episode:
+        """Of the last step (of a batch, the last one); only its start where the code did not come to run."""
+        assert self.last is not None
+        if self.last.metrics:
+            return Episode(**self.last.metrics)
+        which = self.last.per_example[-1].example
+        condition = self.splits["train"][which]
+        simulation = self.simulation
+        simulation.reset(condition)
+        return Episode(condition, [simulation.view()])
+
+    def render(self) -> Any:
+        """The last episode: its end as a picture (uint8, height x width x 3), or its steps as text."""
+        if self.last is None or self.render_mode is None:
+            return None
+        episode = self._last_episode()
+        done = f"{self.task}: {'done' if episode.solved else 'not done'} after {len(episode.actions)} steps"
+        if self.render_mode == "ansi":
+            lines = [f"start  {episode.views[0]}"]
+            for action, view in zip(episode.actions, episode.views[1:], strict=True):
+                lines.append(f"{np.round(action, 3).tolist()}  ->  {view}")
+            return "\n".join([*lines, done]) + "\n"
+        from .pictures import gl_works, paths
+
+        if not gl_works():
+            return paths(episode.views, done)
+        return self._film(episode, 0)[-1]
+
+    def save_gif(self, path: str | Path) -> None:
+        """Films the last episode by MuJoCo, in its own time, 0.2 to 0.4 s a picture: 3 to 7 s for ten macro steps.
+
+        Args:
+            path: Of the file to write.
+
+        Raises:
+            RuntimeError: Before the first episode, and where MuJoCo has no OpenGL.
+        """
+        from .pictures import gl_works
+
+        if self.last is None:
+            raise RuntimeError("save_gif() films the last episode: call reset() first")
+        if not gl_works():
+            raise RuntimeError("save_gif() expected OpenGL without a display: set MUJOCO_GL=egl or osmesa at the start")
+        pictures = self._film(self._last_episode(), FILMED)
+        milliseconds = 1000 * FILMED * SECONDS
+        need("imageio.v3").imwrite(path, pictures, extension=".gif", duration=milliseconds, loop=0)
+
+    def _film(self, episode: Episode, every: int) -> list[NDArray[np.uint8]]:
+        """Plays an episode again: pictures after every so many simulator steps (0: none of these) and at its end."""
+        stage = Simulation(self.task, pictures=True)
+        stage.reset(episode.condition)
+        pictures, steps = [], 0
+
+        def watch() -> None:
+            nonlocal steps
+            if every and steps % every == 0:
+                pictures.append(stage.frame())
+            steps += 1
+
+        for action in episode.actions:
+            self._move(stage, np.array(action), stage.advice().gain, watch)
+        pictures.append(stage.frame())
+        stage.close()
+        return pictures
+
+
+def _four_numbers(action: Any) -> NDArray[np.float64]:
+    """A controller's answer, checked."""
+    if (
+        not isinstance(action, list | tuple)
+        or len(action) != 4
+        or not all(type(x) in (int, float) and abs(x) <= LARGEST for x in action)
+    ):
+        raise ValueError(f"expected [x, y, z, gripper], four finite numbers, got {action!r:.100}")
+    return np.array(action, float)

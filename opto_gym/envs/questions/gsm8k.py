@@ -1,0 +1,90 @@
+"""Questions of school mathematics (GSM8K)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...problems import Anchors, Parameter
+from ...spaces import Prompt
+from .asking import Split, divided
+from .system_prompt import SystemPromptQuestions
+
+START_GSM8K = "Answer the question. End with a line of the form 'Answer: N', where N is a number."
+
+
+class GSM8K(SystemPromptQuestions):
+    """Questions of school mathematics, and the system prompt under which a language model answers them.
+
+    ## Description
+    A language model gets a system prompt and a question, and the number that it answers is compared with the right one.
+    The task of TextGrad's GSM8K experiment (Yuksekgonul et al., arXiv:2406.07496), which the Trace paper repeats.
+
+    ## Parameters (action space)
+    | name | space | start |
+    | --- | --- | --- |
+    | `system_prompt` | `Prompt()` | asks for a last line "Answer: N" |
+
+    ## Observation
+    The graph: system prompt and question, the model's reply, the answer read from it; and the feedback.
+
+    ## Reward
+    1 for a right answer, 0 for a wrong one or none; the mean over the batch.
+
+    ## Feedback
+    * reward: "The answer is wrong: '35'" or "The answer is right: 540"
+    * hindsight_negative: "No answer was found in it, which must be a whole number."
+    * future_positive: "The right answer is 540"
+
+    ## Start
+    Call number n of an episode asks `batch` questions of train, drawn from (episode seed, n).
+
+    ## End
+    After `oracle_calls` steps; never by success.
+
+    ## Score and anchors
+    The share of right answers, linear scale; 1 is by construction. The start's own score is the floor, since it depends
+    on the model: with the embedded one (SmolLM2-135M-Instruct, `max_tokens=100`) 0.03 on the first 30 test questions
+    (2026-11).
+    A number keeps its sign and may have commas, decimals or words around it; a reply without a number is no answer,
+    rather than 0.
+
+    ## Arguments
+    * `partition`: `"opto"`, a seeded 50 for train and 50 for val of the published train file, 200 of its test file; or
+      `"textgrad"`, TextGrad's 200, 300 and the whole test file of 1,319 (shuffled by Python's generator of seed 0).
+    * `batch`: 1. `max_tokens`: of a reply, 1,024.
+    * `data`: None for the data folder, `"sample"` for the few examples that come with the package.
+    * `oracle_calls`, `feedback`, `render_mode` (`"rgb_array"`, `"ansi"`).
+
+    ## Kind, cost and source
+    A distribution (questions). An example is `{"input", "target", "working"}`. An oracle call is one model call for
+    each question, and 0.1 ms beside it. Data: GSM8K (Cobbe et al., arXiv:2110.14168), MIT licence, `opto-gym data
+    fetch gsm8k`; its calculator marks (`<<...>>`) are left out.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    kind = "integer"
+    parameters = (Parameter("system_prompt", Prompt(), START_GSM8K, "Tells the model how to answer."),)
+    anchors = Anchors(None, 1.0, "2026-11", "all answers right, by construction")
+
+    def __init__(self, *, partition: str = "opto", **keywords: Any) -> None:
+        if partition not in ("opto", "textgrad"):
+            raise ValueError(f"GSM8K: expected a partition of ('opto', 'textgrad'), got {partition!r}")
+        self.partition = partition
+        super().__init__(**keywords)
+
+    def divide(self) -> Mapping[str, Split]:
+        """The examples by split."""
+        train, test = list(self.load("gsm8k/train.jsonl")), list(self.load("gsm8k/test.jsonl"))
+        if self.partition == "textgrad":
+            for examples in (train, test):
+                random.Random(0).shuffle(examples)
+            return {**divided(train, 200, 300), "test": test}
+        rng = np.random.default_rng(0)
+        train, test = ([examples[i] for i in rng.permutation(len(examples))] for examples in (train, test))
+        return {**divided(train, 50, 50), "test": test[:200]}

@@ -1,0 +1,35 @@
+"""Prompt tasks: a system prompt under which a language model answers questions, of GSM8K and of MMLU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core import Parameters
+from ...problems import Feedback
+from ...reading import task_answers as answers
+from ...trace import node, operator
+from .asking import Asking
+
+
+class SystemPromptQuestions(Asking):
+    """A system prompt, a question, a reply; the answer is read out of the reply."""
+
+    objective = "Change the system prompt so that the language model answers the questions right."
+
+    def forward(self, p: Parameters, example: Any) -> Any:
+        """One question."""
+
+        @operator
+        def ask_model(system_prompt: str, question: str) -> str:
+            """Sends the system prompt and the question to the language model and returns its reply."""
+            return self.ask(question, system_prompt)
+
+        @operator(description=f"Reads the answer, {self.expected}, where the reply announces it, or in its last line.")
+        def read_answer(reply: str) -> str | None:
+            return answers.read(self.kind, reply)
+
+        reply = ask_model(p.system_prompt, node(example["input"], "question"))
+        answer = read_answer(reply)
+        judged = self.judge(answer.data, example)
+        said = {"reply": reply.data, "answer": answer.data}
+        return answer, Feedback(judged.score, judged.parts, judged.success, metrics=said)

@@ -1,0 +1,153 @@
+"""A tutorial of the Trace library, re-made: sort a list in a strange order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core import OptoEnv, Parameters
+from ...problems import Anchors, Feedback, Parameter, Part
+from ...spaces import Code
+from ...trace import node, operator
+from .table import draw_table
+
+# ------------------------------------------------------------------ the strange order
+START_SORT = '''def strange_sort_list(lst):
+    """Gives the numbers in the strange order: the smallest, then the largest of the rest, then again the smallest of
+    the rest, and so on."""
+    return sorted(lst)
+'''
+
+SORT = '''def strange_sort_list(lst):
+    """Takes from the two ends of the sorted list in turn."""
+    rest = sorted(lst)
+    return [rest.pop(-(k % 2)) for k in range(len(lst))]
+'''
+
+
+def strange(numbers: Sequence[int]) -> list[int]:
+    """The smallest, the largest of the rest, the smallest of the rest, and so on."""
+    rest = sorted(numbers)
+    return [rest.pop(-(k % 2)) for k in range(len(numbers))]
+
+
+def number_lists(seed: int) -> list[list[int]]:
+    """Five lists: one of up to two numbers, which any sorting gets right, and four of 3 to 9, which it does not."""
+    rng = np.random.default_rng([20240614, seed])
+    lists = [rng.integers(-20, 21, size=int(rng.integers(3))).tolist()]
+    while len(lists) < 5:
+        numbers = rng.integers(-20, 21, size=int(rng.integers(3, 10))).tolist()
+        if strange(numbers) not in (sorted(numbers), numbers):
+            lists.append(numbers)
+    return lists
+
+
+class StrangeSortList(OptoEnv):
+    """Write a function that sorts in an unusual order.
+
+    ## Description
+    One code parameter is tried on lists of numbers. After the code tutorial of the Trace library
+    (github.com/microsoft/Trace), whose task is problem 70 of HumanEval (Chen et al., "Evaluating Large Language Models
+    Trained on Code", 2021), re-made: the tests are drawn by seed and split into train and test, the code runs in the
+    sandbox, and the feedback names the wrong answers.
+
+    ## Parameters (action space)
+    | name | space | start |
+    | --- | --- | --- |
+    | `strange_sort_list` | `Code("strange_sort_list(lst)")` | returns `sorted(lst)` |
+
+    ## Observation
+    The graph (each list, the answer, the check, the tally), and the feedback.
+
+    ## Reward
+    The score: the share of right answers, 0 to 1; higher is better. Code that raises scores 0.
+
+    ## Feedback
+    * reward: "1 of 5 lists are right."
+    * hindsight_positive: "Right: [7]."
+    * hindsight_negative: "Wrong: [3, 1, 2] gave [1, 2, 3]."
+    * future_positive: "It should give [1, 3, 2] for [3, 1, 2]."
+
+    ## Start
+    Sorts as usual.
+
+    ## End
+    After `oracle_calls` steps.
+
+    ## Score and anchors
+    Train has 10^6 examples, test 100 others that no call ever draws. Linear scale, anchors of 2026-11: the start scores
+    0.2 (of each example's five lists the one of up to two numbers), the reference solution 1.0.
+
+    ## Arguments
+    * `batch`: examples an oracle call, 1.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+
+    ## Kind, cost and source
+    A distribution (lists). An example is a number, the seed of five lists. An oracle call takes 15 to 50 ms, the test
+    split 3 s; no language model, no data set: neither text nor tests are HumanEval's (which is under the MIT licence).
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
+    objective = "Change the code of strange_sort_list so that it gives every list in the strange order."
+    scores = (0.0, 1.0)
+    splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 100)}
+    feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
+    parameters = (
+        Parameter("strange_sort_list", Code("strange_sort_list(lst)"), START_SORT, "Sorts in the strange order."),
+    )
+    anchors = Anchors(0.2, 1.0, "2026-11", "code that takes from both ends of the sorted list")
+
+    def __init__(self, *, batch: int = 1, **keywords: Any) -> None:
+        self.batch = batch
+        super().__init__(**keywords)
+
+    def forward(self, p: Parameters, example: Any) -> Any:
+        """Five lists."""
+
+        @operator
+        def check(answer: Any, lst: list[int]) -> bool:
+            """Whether the answer is the list in the strange order."""
+            return bool(answer == strange(lst))
+
+        @operator
+        def tally(*checks: bool) -> float:
+            """The share of right answers."""
+            return sum(checks) / len(checks)
+
+        lists = number_lists(example)
+        given = [node(numbers, "lst") for numbers in lists]
+        answers = [p.strange_sort_list(lst) for lst in given]
+        checks = [check(answer, lst) for answer, lst in zip(answers, given, strict=True)]
+        results = [(n, a.data, c.data) for n, a, c in zip(lists, answers, checks, strict=True)]
+        return tally(*checks), self._said(results)
+
+    def _said(self, results: list[tuple[list[int], Any, bool]]) -> Feedback:
+        right = [numbers for numbers, _, good in results if good]
+        wrong = [(numbers, answer) for numbers, answer, good in results if not good]
+        said = [Part("reward", f"{len(right)} of {len(results)} lists are right.")]
+        if right:
+            said.append(Part("hindsight_positive", f"Right: {', '.join(map(str, right))}."))
+        if wrong:
+            some = "; ".join(f"{numbers} gave {answer!r:.80}" for numbers, answer in wrong)
+            should = "; ".join(f"{strange(numbers)} for {numbers}" for numbers, _ in wrong)
+            said += [
+                Part("hindsight_negative", f"Wrong: {some}."),
+                Part("future_positive", f"It should give {should}."),
+            ]
+        shown = [[str(numbers), f"{answer!r:.80}", good] for numbers, answer, good in results]
+        return Feedback(len(right) / len(results), tuple(said), not wrong, metrics={"shown": shown})
+
+    def reference_solution(self) -> dict[str, Any]:
+        """Takes from the two ends of the sorted list in turn."""
+        return {"strange_sort_list": SORT}
+
+    def render(self) -> Any:
+        """The last example's lists and answers, as a picture or as text."""
+        if self.last is None or self.render_mode is None:
+            return None
+        return draw_table(self, self.last.metrics.get("shown", []))

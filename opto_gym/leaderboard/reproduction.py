@@ -1,0 +1,331 @@
+"""Published figures again: a recipe's trials run, and what their records say beside the published values.
+
+A recipe (`opto_gym.baselines.recipes`) has a folder in which each curve is a run of its own::
+
+    runs/reproduce/figure-5a/paper/adam/            a run: run.json, trials/
+                                  /figure.svg       published and measured
+                                  /table.md
+
+All figures come from the recorded trials alone. Curves of a language model have the model's name in their folder's, so
+that models never mix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import registration
+from ..baselines.recipes import Curve, Recipe
+from ..errors import MissingExtra
+from .planning import Plan, plan
+from .records import RunFolder, digest
+from .reporting.page import TrialData, load
+from .runner import execute
+from .stats import Array, interval, mean
+
+OUT = "runs/reproduce"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One curve to run, or why not.
+
+    Attributes:
+        curve: The curve, at the size to run.
+        folder: Where its trials are recorded.
+        plan: Its trials; None if it is skipped.
+        skipped: Why it is skipped.
+    """
+
+    curve: Curve
+    folder: Path
+    plan: Plan | None
+    skipped: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """What its trials take on one core, a language model's time apart; the start values' call is one too."""
+        trials = len(self.plan.specs) if self.plan else 0
+        return trials * (self.curve.oracle_calls + 1) * self.curve.seconds
+
+
+def jobs(
+    recipe: Recipe,
+    size: str,
+    out: Path,
+    *,
+    curves: Sequence[str] = (),
+    model: str | None = None,
+    base_url: str | None = None,
+) -> list[Job]:
+    """What is to run for a recipe. Curves that need a language model are skipped where none is given, and those
+    that need an extra where that is not installed.
+
+    Args:
+        recipe: The figure.
+        size: ``paper`` for the paper's scale, ``smoke`` for a trial of the machinery.
+        out: The folder of all reproductions.
+        curves: Only those of these names.
+        model: The optimizers' model.
+        base_url: Its endpoint.
+
+    Raises:
+        ValueError: For an unknown curve.
+    """
+    names = [c.name for c in recipe.curves]
+    for name in curves:
+        if name not in names:
+            raise ValueError(f"{recipe.name} has no curve {name!r}. There are: {'; '.join(names)}")
+    made = []
+    for curve in (c.sized(size) for c in recipe.curves if not curves or c.name in curves):
+        folder = out / recipe.name / size / _folder(curve, model if needs_model(curve) else None)
+        if needs_model(curve) and model is None:
+            made.append(Job(curve, folder, None, f"{curve.agent} asks a language model: give one by --model"))
+            continue
+        try:
+            made.append(Job(curve, folder, _plan(curve, model, base_url)))
+        except MissingExtra as e:
+            made.append(Job(curve, folder, None, str(e)))
+    return made
+
+
+def _plan(curve: Curve, model: str | None, base_url: str | None) -> Plan:
+    plans = [
+        plan(
+            [(curve.env, arguments)],
+            [(curve.agent, curve.settings)],
+            seeds=seeds,
+            limits={"oracle_calls": curve.oracle_calls},
+            model=model,
+            base_url=base_url,
+            mask=curve.mask,
+            test_scores="each" if curve.score == "test" else "never",
+        )
+        for arguments, seeds in curve.trials()
+    ]
+    specs = {trial: spec for p in plans for trial, spec in p.specs.items()}
+    limits = {trial: budget for p in plans for trial, budget in p.limits.items()}
+    return dataclasses.replace(plans[0], specs=specs, limits=limits)
+
+
+def needs_model(curve: Curve) -> bool:
+    """Whether a curve's agent asks a language model."""
+    return registration.agent_class(curve.agent).uses_model
+
+
+def estimates(planned: Sequence[Job]) -> Iterator[str]:
+    """What the curves take, a line each, before they run; what is recorded already counts too."""
+    folders = [job.folder for job in planned]
+    for i, job in enumerate(planned):
+        if job.folder in folders[:i]:
+            yield f"{job.curve.name}: the trials of {planned[folders.index(job.folder)].curve.name}"
+            continue
+        if job.plan is None:
+            yield f"skipped {job.curve.name}: {job.skipped}"
+            continue
+        amounts = job.plan.estimate()
+        cost = ""
+        if amounts["llm_calls"]:
+            usd = "unknown" if amounts["usd"] is None else f"{amounts['usd']:,.2f}"
+            cost = f", about {amounts['tokens']:,.0f} tokens, USD {usd}, and the model's own time"
+        yield (
+            f"{job.curve.name}: {amounts['trials']} trials, at most {amounts['oracle_calls']:,.0f} oracle calls, "
+            f"about {_duration(job.seconds)} on one core{cost}"
+        )
+
+
+def run(planned: Sequence[Job], *, workers: int = 1, progress: bool = True) -> bool:
+    """Runs the curves' trials and goes on with interrupted ones; says whether all that ran came to their end."""
+    fine = True
+    for job in planned:
+        if job.plan is not None:
+            result = execute(job.plan, job.folder, jobs=workers, progress=progress)
+            fine &= all(trial.status == "done" for trial in result.trials)
+    return fine
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One value of a curve beside the published one.
+
+    Attributes:
+        call: Which oracle call; 0 is the start values'.
+        published: The published value, if there is one.
+        published_se: Its standard error, if that is published.
+        mean: Ours.
+        interval: Our mean's 95 % bootstrap interval over the trials; None for fewer than two.
+        also: The second statistic, if the recipe asks for one.
+        verdict: What follows.
+    """
+
+    call: int
+    published: float | None
+    published_se: float | None
+    mean: float | None
+    interval: tuple[float, float] | None
+    also: float | None
+    verdict: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measured:
+    """A curve's records.
+
+    Attributes:
+        curve: The curve, at the size that was run.
+        model: The language model at work, if one was.
+        trials: Those that are done.
+        wanted: How many there should be.
+        x: Oracle calls.
+        values: A row a trial; NaN where a call does not count.
+        also: The second statistic at each x, if the recipe asks for one.
+        rows: The table.
+    """
+
+    curve: Curve
+    model: str | None
+    trials: list[TrialData]
+    wanted: int
+    x: Array
+    values: Array
+    also: Array | None
+    rows: list[Row]
+
+    @property
+    def label(self) -> str:
+        """The curve's name, with the model's."""
+        return f"{self.curve.name} ({self.model})" if self.model else self.curve.name
+
+
+def measure(recipe: Recipe, size: str, out: str | Path = OUT) -> list[Measured]:
+    """What the records of a recipe say; curves without any are left out."""
+    found: list[Measured] = []
+    for curve in (c.sized(size) for c in recipe.curves):
+        name = _folder(curve, None)
+        for folder in sorted((Path(out) / recipe.name / size).glob(f"{name}*")):
+            if folder.name == name or folder.name.startswith(f"{name}@"):
+                found += _measured(recipe, curve, size, folder)
+    return found
+
+
+def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator[Measured]:
+    wanted = [
+        digest([curve.env, arguments, curve.mask, curve.agent, curve.settings, seed])
+        for arguments, seeds in curve.trials()
+        for seed in seeds
+    ]
+    latest: dict[str, TrialData] = {}
+    recorded = load(folder) if RunFolder(folder).trials() else []  # it may have been interrupted before its first trial
+    for trial in sorted(recorded, key=lambda t: t.data["started"]):  # an agent whose source changed has newer ones
+        spec = trial.data["spec"]
+        key = digest([spec[k] for k in ("env", "env_arguments", "mask", "agent", "settings", "seed")])
+        if key in wanted and _done(trial, curve):
+            latest[key] = trial
+    if not latest:
+        return
+    trials = [latest[key] for key in wanted if key in latest]
+    x = np.arange(curve.oracle_calls + 1, dtype=np.float64)
+    values = np.array([_values(t, curve) for t in trials])
+    also = None if recipe.also is None else _also(recipe.also, values, trials)
+    points = {call: (value, se) for call, value, se in curve.published}
+    rows = []
+    for call in [c for c in points if c <= curve.oracle_calls] or [curve.oracle_calls]:
+        value, se = points.get(call, (None, None))
+        ours = values[:, call][np.isfinite(values[:, call])]
+        ends = interval(ours, of=mean)
+        if size != "paper":
+            verdict = "not judged: smoke size"
+        elif len(trials) < len(wanted):
+            verdict = f"not judged: {len(trials)} of {len(wanted)} trials done"
+        else:
+            verdict = judge(values[:, call], value, se, recipe.accuracy)
+        centre = float(ours.mean()) if len(ours) else None
+        rows.append(Row(call, value, se, centre, ends, None if also is None else float(also[call]), verdict))
+    yield Measured(curve, trials[0].data["spec"]["optimizer_model"], trials, len(wanted), x, values, also, rows)
+
+
+def _done(trial: TrialData, curve: Curve) -> bool:
+    """Whether a trial ran to the curve's end."""
+    calls = trial.data["limits"].get("oracle_calls") or 0
+    return trial.data["status"] == "done" and (calls >= curve.oracle_calls or trial.data["ended"] == "solved")
+
+
+def _values(trial: TrialData, curve: Curve) -> list[float]:
+    """A trial's value at each call; after its end (solved) the last one's."""
+    by_call = {line["call"]: line for line in trial.steps}
+    values: list[float] = []
+    for call in range(curve.oracle_calls + 1):
+        line = by_call.get(call)
+        if line is None:
+            values.append(values[-1])
+        elif curve.drop_errors and line["error"] is not None:
+            values.append(math.nan)
+        else:
+            score = line["score"] if curve.score == "seen" else trial.tests[line["parameters_hash"]]["score"]
+            values.append(score * curve.factor)
+    return values
+
+
+def _also(which: str, values: Array, trials: list[TrialData]) -> Array:
+    """The second statistic at each call: the trials' median, or the mean of the best value that each had so far."""
+    worst, best = trials[0].summary["problem"]["scores"]
+    if which == "best so far":
+        better = np.fmax if best > worst else np.fmin  # these pass over NaN
+        values = better.accumulate(values, axis=1)
+    over = np.nanmean if which == "best so far" else np.nanmedian
+    return np.array([over(v) if np.isfinite(v).any() else math.nan for v in values.T])
+
+
+def judge(values: Array, published: float | None, se: float | None, accuracy: float = 0.0) -> str:
+    """The verdict on a published value.
+
+    It agrees if it lies no further from our mean than chance explains: the distance from our mean to the end of its
+    95 % interval on that side, and 1.96 published standard errors, as the root of the sum of their squares, and the
+    accuracy to which the value can be read. Without a published standard error that is: inside our own interval.
+
+    Args:
+        values: Ours, one a trial; NaN does not count.
+        published: The published value.
+        se: Its standard error.
+        accuracy: How exactly it is known.
+    """
+    x = values[np.isfinite(values)]
+    ends = interval(x, of=mean)
+    if published is None:
+        return "nothing published"
+    if ends is None:
+        return "not judged: too few values"
+    away = float(x.mean()) - published
+    reach = x.mean() - ends[0] if away > 0 else ends[1] - x.mean()
+    if abs(away) <= math.hypot(reach, 1.96 * (se or 0.0)) + accuracy:
+        return "agrees"
+    error = math.hypot(standard_error(x), se or 0.0)
+    distance = f", {abs(away) / error:.1f} standard errors" if error else ""
+    return f"differs: {away:+.3g}{distance}"
+
+
+def standard_error(x: Array) -> float:
+    """Of the mean of x; 0 for fewer than two values."""
+    return float(x.std(ddof=1)) / math.sqrt(len(x)) if len(x) > 1 else 0.0
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds > 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _folder(curve: Curve, model: str | None) -> str:
+    """The name of a curve's folder."""
+    name = _slug(curve.records or curve.name)
+    return f"{name}@{_slug(model)}" if model else name
+
+
+def _slug(text: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())

@@ -1,0 +1,59 @@
+"""Solutions as OPRO asks for them: between tags, in JSON, or in brackets."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from ..problems import Problem
+from ..spaces import Number, Permutation
+from .proposals import Unusable, cast_value, read_suggestion
+
+
+def read_solution(text: str, problem: Problem) -> dict[str, Any]:
+    """The values that an answer gives: between tags, in JSON, or in the last brackets.
+
+    Numbers that must be whole are rounded, as the paper does.
+
+    Raises:
+        Unusable: If there is none, or one that its space does not hold.
+    """
+    spaces = {p.name: p.space for p in problem.parameters}
+    tag = re.compile(f"</?(?:{'|'.join(map(re.escape, spaces))})>")
+    found: dict[str, Any] = {}
+    for name in spaces:
+        _, opened, rest = text.rpartition(f"<{name}>")
+        if opened:
+            found[name] = tag.split(rest, maxsplit=1)[0].strip()
+    if not found:
+        try:
+            found = read_suggestion(text, problem)
+        except Unusable:
+            found = _bracketed(text, problem)
+            if not found:
+                raise
+    values = {name: _whole(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
+    for name, value in values.items():
+        if (why := spaces[name].why_not(value)) is not None:
+            raise Unusable(f"{name}: {why}")
+    return values
+
+
+def _bracketed(text: str, problem: Problem) -> dict[str, Any]:
+    """What the last brackets hold, where all parameters are numbers ("[w=18, b=15]") or one is an order."""
+    parameters = problem.parameters
+    inside = re.findall(r"\[([^\[\]]*)\]", text)
+    if not inside:
+        return {}
+    if len(parameters) == 1 and isinstance(parameters[0].space, Permutation):
+        return {parameters[0].name: inside[-1]}
+    given = [re.split("[=:]", part)[-1].strip() for part in inside[-1].split(",")]
+    if len(given) == len(parameters) and all(isinstance(p.space, Number) for p in parameters):
+        return {p.name: value for p, value in zip(parameters, given, strict=True)}
+    return {}
+
+
+def _whole(value: Any, space: Any) -> Any:
+    rounds = isinstance(space, Number) and space.integer and isinstance(value, float) and math.isfinite(value)
+    return round(value) if rounds else value

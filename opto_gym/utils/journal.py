@@ -1,0 +1,96 @@
+"""Append-only files of JSON lines that survive being killed at any moment.
+
+A record is one ``os.write`` of one line. A last line that was torn (by a power cut, a full disk) is dropped on reading
+and cut off before the next append; damage anywhere else is an error that names the line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from ..errors import RecordError
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a file; none if there is no file.
+
+    Raises:
+        RecordError: If a line other than the last is damaged.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    lines = data.split(b"\n")
+    torn = lines.pop()  # what follows the last newline
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("not a JSON object")
+            records.append(record)
+        except ValueError as e:
+            if number == len(lines) and not torn:  # written by a system that lost the middle of its last block
+                break
+            raise RecordError(f"{path}, line {number}: the record is damaged ({e}). Restore it from a copy") from e
+    return records
+
+
+class Journal:
+    """Appends records to a file.
+
+    Args:
+        path: The file; its folder must exist.
+        sync: Wait until each record is on the disk (for what was paid for).
+    """
+
+    def __init__(self, path: Path, *, sync: bool = False) -> None:
+        self.path, self.sync = path, sync
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Writes one record.
+
+        Raises:
+            RecordError: If it can't be written (disk full, no permission); the file is as it was before.
+        """
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+        with self._lock:
+            try:
+                if self._fd is None:
+                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                    self._cut_torn_tail()
+                end = os.lseek(self._fd, 0, os.SEEK_END)
+                if os.write(self._fd, line) != len(line):
+                    os.ftruncate(self._fd, end)
+                    raise OSError(28, "no space left on device")
+                if self.sync:
+                    os.fsync(self._fd)
+            except OSError as e:
+                raise RecordError(f"{self.path} can't be written: {e.strerror or e}. What is recorded is safe") from e
+
+    def _cut_torn_tail(self) -> None:
+        assert self._fd is not None
+        data = self.path.read_bytes()
+        end = data.rfind(b"\n") + 1
+        complete = data[:end].rstrip(b"\n").rfind(b"\n") + 1
+        if end == len(data) and end:
+            try:
+                json.loads(data[complete:end])
+            except ValueError:
+                end = complete
+        if end < len(data):
+            os.ftruncate(self._fd, end)
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
