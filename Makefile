@@ -36,6 +36,7 @@ lint: setup
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache
 	@MYPYPATH=$(PROGRAMS) $(BIN)/mypy --explicit-package-bases $(wildcard $(PROGRAMS)/*.py)
 
 # trace-opt, of whose dependencies (1.3 GB) its tracer needs one; both stay out of .venv.

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 import pytest
-from opto_gym.envs.metaworld.simulation import Simulation
 
 import opto_gym
+from opto_gym.envs.metaworld.simulation import Simulation
 
 # Wanders for all ten macro steps: 200 simulator steps.
 WANDER = """calls = []

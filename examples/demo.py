@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from opto_gym.leaderboard import run
-from opto_gym.leaderboard import report
+from opto_gym.leaderboard import report, run
 
 OUT = Path("runs/demo")
 ENVS = ["Battleship-v0", "NumericalOptimization-v0"]

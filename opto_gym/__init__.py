@@ -14,16 +14,7 @@ from . import errors, trace
 from .core import OptoEnv, Parameters
 from .errors import BudgetSpent, OptoGymError
 from .problems import KINDS, Anchors, Evaluation, Feedback, Parameter, Part, Problem, TraceFeedback, normalized
-from .registration import (
-    make,
-    make_agent,
-    register,
-    register_agent,
-    registered_agents,
-    registered_envs,
-    registry,
-    spec,
-)
+from .registration import make, make_agent, register, register_agent, registered_agents, registered_envs, registry, spec
 from .spaces import Choice, Code, Number, Permutation, Prompt
 from .utils.moved import install as _make_old_paths_importable
 

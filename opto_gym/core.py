@@ -297,7 +297,9 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def _run(self, values: Mapping[str, Any], p: Parameters, split: str, which: Any) -> tuple[trace.Node, Feedback]:
         """One example: the output node and the feedback."""
         example = self.splits[split][which] if type(which) is int else which
-        wrong = [f"{q.name}: {why}" for q in self.parameters if (why := q.space.why_not(values[q.name])) is not None]
+        wrong = [
+            f"{q.name}: {why}" for q in self.parameters if (why := q.space.invalid_reason(values[q.name])) is not None
+        ]
         try:
             if wrong:
                 _refuse("; ".join(wrong), *p.values())

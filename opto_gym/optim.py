@@ -111,6 +111,8 @@ def __getattr__(name: str) -> Any:
     """``optim.OptoPrime(parameters, ...)``: every registered agent, by its name."""
     if name.startswith("_"):
         raise AttributeError(name)
+    if name in ("signature", "space_of"):  # for one release
+        return moved_names(__name__, {"signature": "problems", "space_of": "problems"})(name)
     from .registration import agent_class
 
     try:
@@ -130,13 +132,3 @@ def __dir__() -> list[str]:
     from .registration import registered_agents
 
     return sorted([*globals(), *(n for n in registered_agents() if n.isidentifier())])
-
-
-if not TYPE_CHECKING:  # for one release
-    __getattr__ = moved_names(
-        __name__,
-        {
-            "signature": "problems",
-            "space_of": "problems",
-        },
-    )

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -131,7 +132,7 @@ class TraceSpace(ValueSpace):
         said = (Part("reward", "The output is x + 1."),)
         return TraceFeedback(trace.backward(x + 1), Feedback(0.0, said, reward=0.0))
 
-    def why_not(self, x: Any) -> str | None:
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
         if not isinstance(x, TraceFeedback):
             return f"expected a TraceFeedback, got {type(x).__name__}"
@@ -228,10 +229,15 @@ class Problem:
         """The start values, a fresh copy."""
         return {p.name: copy.deepcopy(p.start) for p in self.parameters}
 
-    def why_not(self, parameters: Mapping[str, Any]) -> dict[str, str]:
+    def invalid_reasons(self, parameters: Mapping[str, Any]) -> dict[str, str]:
         """What is wrong with proposed values, by parameter; empty if nothing is."""
-        said = {p.name: p.space.why_not(parameters[p.name]) for p in self.parameters}
+        said = {p.name: p.space.invalid_reason(parameters[p.name]) for p in self.parameters}
         return {name: why for name, why in said.items() if why is not None}
+
+    def why_not(self, parameters: Mapping[str, Any]) -> dict[str, str]:
+        """The old name of `invalid_reasons`, for one release."""
+        warnings.warn("Problem.why_not is now called invalid_reasons", DeprecationWarning, stacklevel=2)
+        return self.invalid_reasons(parameters)
 
     def to_json(self) -> str:
         """JSON text; `from_json` gives the problem back."""

@@ -1,7 +1,7 @@
 """Spaces of plain Python values: numbers, choices, orders, prompts, code; and the space of observations.
 
-A space says what is wrong with a value in words (`why_not`), goes to JSON and back (`to_dict`, `space_from_dict`) and
-is equal by value, as Gymnasium's vector environments require.
+A space says what is wrong with a value in words (`invalid_reason`), goes to JSON and back (`to_dict`, `space_from_dict`)
+and is equal by value, as Gymnasium's vector environments require.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from gymnasium.spaces import Space
 
-from .utils.moved import moved_names
+from .utils.moved import moved_names, rename_hooks
 
 REACH = 1000.0  # how far from zero an unbounded number is sampled
 
@@ -33,7 +33,11 @@ class ValueSpace(Space[Any]):
         """Text and graphs do not flatten."""
         return False
 
-    def why_not(self, x: Any) -> str | None:
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        rename_hooks(cls, _OLD_HOOKS)
+
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, in words for an optimizer; None if x is in the space."""
         raise NotImplementedError
 
@@ -43,7 +47,7 @@ class ValueSpace(Space[Any]):
 
     def contains(self, x: Any) -> bool:
         """Whether x is in the space. Never raises."""
-        return self.why_not(x) is None
+        return self.invalid_reason(x) is None
 
     def __contains__(self, x: Any) -> bool:
         return self.contains(x)
@@ -63,6 +67,10 @@ class ValueSpace(Space[Any]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{f}={getattr(self, f)!r}' for f in self.fields)})"
+
+
+_OLD_HOOKS = {"why_not": "invalid_reason"}
+rename_hooks(ValueSpace, _OLD_HOOKS)
 
 
 class Number(ValueSpace):
@@ -91,7 +99,7 @@ class Number(ValueSpace):
             return int(self.np_random.integers(math.ceil(low), math.floor(high) + 1))
         return float(self.np_random.uniform(low, high))
 
-    def why_not(self, x: Any) -> str | None:
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
         if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.integer | np.floating):
             return f"expected a number, got {type(x).__name__}"
@@ -129,7 +137,7 @@ class Choice(ValueSpace):
         """One of the options, uniformly."""
         return self.options[int(self.np_random.integers(len(self.options)))]
 
-    def why_not(self, x: Any) -> str | None:
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
         if any(type(x) is type(o) and x == o for o in self.options):
             return None
@@ -155,7 +163,7 @@ class Permutation(ValueSpace):
         """An order, uniformly."""
         return [int(k) for k in self.np_random.permutation(self.size)]
 
-    def why_not(self, x: Any) -> str | None:
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
         if not isinstance(x, list | tuple):
             return f"expected a list of the whole numbers 0 to {self.size - 1}, got {type(x).__name__}"
@@ -189,7 +197,7 @@ class Prompt(ValueSpace):
         picked = self.np_random.integers(len(words), size=int(self.np_random.integers(3, 9)))
         return " ".join(words[int(i)] for i in picked)[: self.max_length]
 
-    def why_not(self, x: Any) -> str | None:
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
         if not isinstance(x, str):
             return f"expected text, got {type(x).__name__}"
@@ -227,9 +235,9 @@ class Code(Prompt):
         """Code that runs: the function returns a small number."""
         return f"def {self.signature}:\n    return {int(self.np_random.integers(10))}\n"
 
-    def why_not(self, x: Any) -> str | None:
+    def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
-        said = super().why_not(x)
+        said = super().invalid_reason(x)
         if said is None and not x.strip():
             return f"expected Python code that defines {self.signature}, got nothing"
         return said.replace("expected text, got", "expected Python code as text, got") if said else None

@@ -26,7 +26,7 @@ def table() -> str:
     for name in sorted(opto_gym.registered_agents(), key=lambda name: (name not in OURS, name)):
         cls = agent_class(name)
         if name in OURS or issubclass(cls, External):
-            does = [cls.takes().get(kind, "refused") for kind in kinds]
+            does = [cls.supported_kinds().get(kind, "refused") for kind in kinds]
             rows.append([f"`{name}`", *does, "goes on" if cls.deterministic else "starts again"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

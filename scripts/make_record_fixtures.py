@@ -94,7 +94,7 @@ def agents_on_tasks(names: list[str], settings: dict[str, dict], **keywords) -> 
     pairs = []
     for name in names:
         for env, arguments in TASKS:
-            if agent_class(name).why_not(make(env, **arguments).unwrapped.problem) is None:
+            if agent_class(name).unsupported_reason(make(env, **arguments).unwrapped.problem) is None:
                 pairs.append(((env, arguments), (name, settings.get(name, {}))))
                 break
         else:

@@ -52,7 +52,7 @@ def part(number: int) -> tuple[Counter[tuple[str, str]], Counter[str], dict[str,
                 became[name, "broken"] += 1
                 faults.append(f"{name}, {kind}, {text[:200]!r}: {outcome.broken}")
             if outcome.values is not None:
-                why = [p.space.why_not(outcome.values[p.name]) for p in env.problem.parameters]
+                why = [p.space.invalid_reason(outcome.values[p.name]) for p in env.problem.parameters]
                 became[name, "judged"] += any(why)
                 proposals[repr(outcome.values)] = outcome.values
     chosen = list(proposals.values())[:: max(1, len(proposals) // JUDGED)]

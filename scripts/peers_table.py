@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opto_gym.leaderboard.records import RunFolder
-from opto_gym.leaderboard.reporting.page import TrialData, load, number
+from opto_gym.leaderboard.reporting.page import number
+from opto_gym.leaderboard.results import TrialData, load
 
 PAGE = Path(__file__).parent.parent / "docs" / "peers.md"
 HEAD = """# Ours and the authors'

@@ -19,7 +19,7 @@ from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Choice, Code, Number, Permutation, Prompt
 from ..trace import TraceGraph
 from ..utils.extras import require
-from ..utils.moved import moved_names
+from ..utils.moved import moved_names, rename_hooks
 from ..wrappers.observations import only_the_score
 
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ class Agent:
     deterministic: ClassVar[bool] = True
     __slots__ = ("__dict__", "__weakref__", "_loop")  # see `_without_loop`
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        rename_hooks(cls, _OLD_HOOKS)
+
     def __init__(self, *, model: str | None = None, base_url: str | None = None) -> None:
         require(*self.needs)
         self.model, self.base_url = model, base_url
@@ -110,7 +114,7 @@ class Agent:
         return {}
 
     @classmethod
-    def goes_on(cls, **settings: Any) -> bool:
+    def resumable(cls, **settings: Any) -> bool:
         """Whether an interrupted trial goes on from its record; else it begins again. As `deterministic` says."""
         return cls.deterministic
 
@@ -131,11 +135,11 @@ class Agent:
         """Begins a new problem.
 
         Raises:
-            OptoGymError: If the agent can't work on it, see `why_not`.
+            OptoGymError: If the agent can't work on it, see `unsupported_reason`.
         """
-        why_not = self.why_not(problem)
-        if why_not is not None:
-            raise OptoGymError(f"{why_not}: {problem.id} has {[p.name for p in problem.parameters]}")
+        reason = self.unsupported_reason(problem)
+        if reason is not None:
+            raise OptoGymError(f"{reason}: {problem.id} has {[p.name for p in problem.parameters]}")
         self.problem, self.rng = problem, np.random.default_rng(seed)
         self.invalid_answers = []
         self._loop: Run | None = None
@@ -145,15 +149,15 @@ class Agent:
         self.invalid_answers.append(reason)
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why the agent can't work on a problem (a specialist on another domain's), or None."""
         return None
 
     @classmethod
-    def takes(cls) -> Mapping[str, str]:
+    def supported_kinds(cls) -> Mapping[str, str]:
         """The kinds of parameters that it works on, each ``native``, or how it is adapted."""
         problems = {type(p.space).__name__: Problem("one", {}, "", (p,), (0.0, 1.0)) for p in ONE_OF_EACH}
-        return {kind: "native" for kind, problem in problems.items() if cls.why_not(problem) is None}
+        return {kind: "native" for kind, problem in problems.items() if cls.unsupported_reason(problem) is None}
 
     def recommend(self) -> Values | None:
         """The agent's own choice so far; None leaves it to the best score seen, on val or else on train."""
@@ -189,6 +193,10 @@ class Agent:
                 observation = oracle.many(wanted) if isinstance(wanted, list) else oracle(wanted)
         except StopIteration:
             return
+
+
+_OLD_HOOKS = {"why_not": "unsupported_reason", "goes_on": "resumable", "takes": "supported_kinds"}
+rename_hooks(Agent, _OLD_HOOKS)
 
 
 def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:

@@ -178,10 +178,10 @@ class Desk:
             pass
         if isinstance(space, Code):
             candidates = [text]
-        fitting = [c for c in candidates if space.why_not(c) is None]
+        fitting = [c for c in candidates if space.invalid_reason(c) is None]
         why = _why_no_code(space, text) if fitting and isinstance(space, Code) else None
         if not fitting:
-            why = space.why_not(candidates[0])
+            why = space.invalid_reason(candidates[0])
         if why is not None:
             self.say(f"{name} stays as it was: {why}.")
             return False

@@ -15,7 +15,7 @@ from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Run, Values
 from .toolkit.model_agent import Messages, ModelAgent
-from .toolkit.moves import anew
+from .toolkit.moves import sample
 from .toolkit.prompt_budget import fit, listed, newest, shorten, tokens
 
 ORDER = """Give one new solution, different from all of these and with a better score than any of them. Write it in the
@@ -130,7 +130,7 @@ class OPRO(ModelAgent):
 
     def anywhere(self) -> Values:
         """A random solution."""
-        return {p.name: anew(p.space, p.start, self.rng) for p in self.problem.parameters}
+        return {p.name: sample(p.space, p.start, self.rng) for p in self.problem.parameters}
 
     def ranked(self) -> list[tuple[Values, float]]:
         """All different solutions with their scores, the worst first; of equals the older first."""

@@ -203,7 +203,7 @@ class Candidates(OptoPrime):
             except Unusable as e:
                 self.invalid(str(e))
                 continue
-            wrong = numbers.space.why_not(number)
+            wrong = numbers.space.invalid_reason(number)
             if wrong is None:
                 return proposals[number - 1]
             self.invalid(f"choice: {wrong}")

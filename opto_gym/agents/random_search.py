@@ -8,7 +8,7 @@ from ..problems import TraceFeedback
 from ..utils.checks import number_in
 from ..utils.moved import moved_names
 from .base import Agent, Run, Values
-from .toolkit.moves import anew, near
+from .toolkit.moves import mutate, sample
 
 
 class RandomSearch(Agent):
@@ -46,7 +46,7 @@ class RandomSearch(Agent):
         """The next point of a sequence that fills the space evenly; texts and orders are drawn."""
         (point,) = self._filling.random()
         return {
-            p.name: anew(p.space, best[p.name], self.rng, float(u))
+            p.name: sample(p.space, best[p.name], self.rng, float(u))
             for p, u in zip(self.problem.parameters, point, strict=True)
         }
 
@@ -56,7 +56,7 @@ class RandomSearch(Agent):
         chosen = self.rng.random(len(parameters)) < 1 / len(parameters)
         chosen[int(self.rng.integers(len(parameters)))] = True
         return {
-            p.name: near(p.space, best[p.name], self.rng) if change else best[p.name]
+            p.name: mutate(p.space, best[p.name], self.rng) if change else best[p.name]
             for p, change in zip(parameters, chosen, strict=True)
         }
 

@@ -16,7 +16,7 @@ from ..trace import TraceGraph
 from ..utils.checks import number_in
 from .base import Agent, Values
 from .toolkit.gradients import STEEPEST, bounded, direction, gradient
-from .toolkit.moves import anew, near
+from .toolkit.moves import mutate, sample
 from .toolkit.repairs import repairs
 
 SMALLEST = 1 / 16  # share of a step, below which a descent is given up
@@ -170,7 +170,7 @@ class TraceDescent(Agent):
                 return values
             descent = descent._replace(share=descent.share / 2)
         self.descent = descent._replace(reward=-math.inf)  # whatever comes now is a new base
-        move = near if self.rng.random() < 0.5 else anew
+        move = mutate if self.rng.random() < 0.5 else sample
         return {
             name: move(self.spaces[name], v, self.rng) if isinstance(self.spaces[name], Number) else v
             for name, v in self.best.items()
@@ -228,7 +228,7 @@ class TraceDescent(Agent):
         values = dict(self.best)
         for name, size in sizes.items():
             if self.rng.random() < scale * size:
-                move = anew if self.rng.random() < self.explore else near
+                move = sample if self.rng.random() < self.explore else mutate
                 values[name] = move(self.spaces[name], values[name], self.rng)
         self.probing = values != self.best
         return values if self.probing else None
@@ -238,14 +238,14 @@ class TraceDescent(Agent):
         """The best values with one of some parameters changed; where all that was tried, others that are as good."""
         code = any(isinstance(s, Prompt) for s in self.spaces.values())
         if not code and len(self.rewards) > 1 and self.rng.random() < self.explore:
-            return {name: anew(self.spaces[name], v, self.rng) for name, v in self.best.items()}
+            return {name: sample(self.spaces[name], v, self.rng) for name, v in self.best.items()}
         while True:
             for name in self._shuffled(names):
                 value = self._other(name, self.best)
                 if value is not None:
                     return {**self.best, name: value}
             if not self.equals:
-                return {name: anew(self.spaces[name], v, self.rng) for name, v in self.best.items()}
+                return {name: sample(self.spaces[name], v, self.rng) for name, v in self.best.items()}
             self.best = self.equals.popleft()
 
     def _shuffled(self, names: Sequence[str]) -> list[str]:
@@ -265,12 +265,12 @@ class TraceDescent(Agent):
             if key not in self.repairs:
                 self.repairs[key] = repairs(str(value), self.line)
             yield from (source for source in self.repairs[key] if space.contains(source))
-        yield from (near(space, value, self.rng) for _ in range(DRAWS))
+        yield from (mutate(space, value, self.rng) for _ in range(DRAWS))
         if isinstance(space, Number) and space.integer and space.high - space.low < FEW:
             low, high = math.ceil(space.low), math.floor(space.high)
             yield from (low + int(k) for k in self.rng.permutation(high + 1 - low))
         else:
-            yield from (anew(space, value, self.rng) for _ in range(DRAWS))
+            yield from (sample(space, value, self.rng) for _ in range(DRAWS))
 
 
 class _Descent(NamedTuple):

@@ -65,7 +65,7 @@ class Adam(Agent):
         self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: all parameters must be numbers."""
         return no_real_numbers(cls, problem)
 

@@ -91,7 +91,7 @@ class Policy(Agent):
     policy: ClassVar[Values]
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only Battleship's parameters will do."""
         names = {p.name for p in problem.parameters}
         wanted = set(cls.policy)

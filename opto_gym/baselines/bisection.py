@@ -21,11 +21,11 @@ class Bisection(NumberAgent):
     """
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: numbers, and feedback that says in which direction."""
         said = "future_positive" in problem.feedback_kinds
         no_direction = None if said else f"{cls.__name__} needs feedback that says larger or smaller (future_positive)"
-        return super().why_not(problem) or no_direction
+        return super().unsupported_reason(problem) or no_direction
 
     def run(self) -> Run:
         """Proposes points on the parameters' lines."""

@@ -48,7 +48,7 @@ class BlameBlind(Agent):
     """Tries mends for all stages, in an order drawn from the seed: what is left without the graph."""
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only a pipeline's stages will do."""
         fits = all(
             re.fullmatch("stage_[a-z]", p.name)

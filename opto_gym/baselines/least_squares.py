@@ -20,7 +20,7 @@ class LeastSquares(Agent):
     """
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only weights and an intercept `b` will do."""
         *weights, last = (p.name for p in problem.parameters)
         numbers = all(isinstance(p.space, Number) for p in problem.parameters)

@@ -30,7 +30,7 @@ def failed_digit(graph: TraceGraph) -> str:
 
 class _LockAgent(Agent):
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only a lock's digits will do."""
         digit = Number(0, 1, integer=True)
         lock = all(p.name == f"d{i}" and p.space == digit for i, p in enumerate(problem.parameters))

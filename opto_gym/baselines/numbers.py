@@ -22,7 +22,7 @@ class NumberAgent(Agent):
     """An agent for problems of real numbers."""
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: all parameters must be real numbers."""
         return no_real_numbers(cls, problem)
 

@@ -17,7 +17,7 @@ class PromptAgent(Agent):
     """Fills in the prompts of a problem and leaves its other parameters at their start."""
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: the problem must be one of questions, with a template or a system prompt."""
         names = {p.name for p in problem.parameters if isinstance(p.space, Prompt)}
         if names & {"prompt_template", "system_prompt"}:

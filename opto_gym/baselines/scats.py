@@ -28,7 +28,7 @@ class SCATS(Agent):
     """
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only green times will do."""
         names = [p.name for p in problem.parameters]
         greens = names == ["EW_time", "NS_time"] or all(name.startswith("J_") for name in names)

@@ -18,7 +18,7 @@ class ScriptedExpert(Agent):
     needs = ("metaworld",)
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only Meta-World's tasks have one."""
         ours = problem.id.startswith("MetaWorld-")
         return None if ours else "ScriptedExpert knows the tasks of Meta-World"

@@ -36,7 +36,7 @@ class Search(Agent):
     least: ClassVar[int] = 1
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: parameters must be numbers, or choices where the library takes those."""
         kinds = (Number, Choice) if cls.chooses else (Number,)
         if not all(isinstance(p.space, kinds) for p in problem.parameters):

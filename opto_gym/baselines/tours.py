@@ -35,7 +35,7 @@ class Tour(Agent):
         raise NotImplementedError
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why not: only a tour will do."""
         fits = [p.name for p in problem.parameters] == ["tour"] and isinstance(problem.parameters[0].space, Permutation)
         return None if fits else f"{cls.__name__} plans a tour, and there is no parameter `tour` alone"

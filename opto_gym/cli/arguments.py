@@ -12,10 +12,12 @@ BUDGETS = {"oracle-calls": int, "evaluations": int, "llm-calls": int, "tokens": 
 
 # ------------------------------------------------------------------ values of options
 def comma_list(text: str) -> tuple[str, ...]:
+    """The entries of a text like ``a,b``."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def parse_seeds(text: str) -> int | list[int]:
+    """``5`` as a number of seeds, ``0,3,7`` as the seeds themselves."""
     try:
         return [int(s) for s in comma_list(text)] if "," in text else int(text)
     except ValueError:
@@ -23,6 +25,7 @@ def parse_seeds(text: str) -> int | list[int]:
 
 
 def parse_value(text: str) -> Any:
+    """A setting's text as a Python value: a literal, ``none``, or the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -67,11 +70,13 @@ FIXED_BY_FOLDER = (
 
 
 def trial_limits(options: argparse.Namespace) -> dict[str, Any]:
+    """The budget of a trial, by name."""
     limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
     return {k: v for k, v in limits.items() if v is not None}
 
 
 def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What `plan` takes beside environments, agents and seeds."""
     return {
         "limits": trial_limits(options),
         "cap": parse_pairs(options.cap),

@@ -7,6 +7,7 @@ import argparse
 
 # ------------------------------------------------------------------ models, data, packages
 def manage_models(options: argparse.Namespace) -> int:
+    """``opto-gym models``."""
     from pathlib import Path
 
     from ..llm import local
@@ -20,6 +21,7 @@ def manage_models(options: argparse.Namespace) -> int:
 
 
 def manage_data(options: argparse.Namespace) -> int:
+    """``opto-gym data``."""
     from .. import data
 
     if options.action == "list":
@@ -34,6 +36,7 @@ def manage_data(options: argparse.Namespace) -> int:
 
 
 def manage_packages(options: argparse.Namespace) -> int:
+    """``opto-gym external``."""
     from ..agents.external import install
 
     if options.action == "install":

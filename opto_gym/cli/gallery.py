@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import registration
-from ..agents.toolkit.moves import near
+from ..agents.toolkit.moves import mutate
 from ..core import OptoEnv
 from ..errors import OptoGymError
 from ..leaderboard.reporting.page import number
@@ -133,7 +133,7 @@ def _run(card: Card) -> Card:
     rng = np.random.default_rng(0)
     while len(times) < 5 and sum(times) < 3:
         # other numbers each time: a simulation may be remembered
-        values = {p.name: near(p.space, best[p.name], rng) if isinstance(p.space, Number) else best[p.name]
+        values = {p.name: mutate(p.space, best[p.name], rng) if isinstance(p.space, Number) else best[p.name]
                   for p in inner.parameters}  # fmt: skip
         begin = time.perf_counter()
         inner.evaluate(values, seed=len(times))

@@ -9,6 +9,7 @@ from typing import Any
 
 # ------------------------------------------------------------------ looking
 def show_names(options: argparse.Namespace) -> int:
+    """``opto-gym envs`` and ``agents``."""
     import inspect
 
     from rich.console import Console
@@ -29,7 +30,7 @@ def show_names(options: argparse.Namespace) -> int:
     load = registration.env_class if is_env else registration.agent_class
     if options.name:
         print(inspect.getdoc(load(options.name)) or "no documentation")
-        if not is_env and (kinds := load(options.name).takes()):
+        if not is_env and (kinds := load(options.name).supported_kinds()):
             print("\nParameters:", *(f"    {kind}: {how}" for kind, how in kinds.items()), sep="\n")
         return 0
     table = Table(
@@ -58,6 +59,7 @@ def show_names(options: argparse.Namespace) -> int:
 
 
 def write_gallery(options: argparse.Namespace) -> int:
+    """``opto-gym envs --gallery``."""
     from pathlib import Path
 
     from . import gallery
@@ -69,6 +71,7 @@ def write_gallery(options: argparse.Namespace) -> int:
 
 
 def show_machine(options: argparse.Namespace) -> int:
+    """``opto-gym doctor``."""
     import platform
     import shutil
 

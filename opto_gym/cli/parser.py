@@ -10,6 +10,7 @@ LEVELS = ("L0", "L1", "L2", "L3")
 
 
 def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="opto-gym", description="Benchmarks optimizers that learn from execution traces (OPTO)."
     )

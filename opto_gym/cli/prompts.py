@@ -9,6 +9,7 @@ from .arguments import parse_named
 
 
 def play_game(options: argparse.Namespace) -> int:
+    """``opto-gym play``."""
     from .play import play
 
     name, arguments = parse_named(options.env)
@@ -17,6 +18,7 @@ def play_game(options: argparse.Namespace) -> int:
 
 
 def show_prompt(options: argparse.Namespace) -> int:
+    """``opto-gym prompt``."""
     from rich.console import Console
     from rich.table import Table
 
@@ -40,6 +42,7 @@ def show_prompt(options: argparse.Namespace) -> int:
 
 
 def show_tokens(options: argparse.Namespace) -> int:
+    """``opto-gym tokens``."""
     from rich.console import Console
     from rich.table import Table
 

@@ -11,6 +11,7 @@ from .arguments import FIXED_BY_FOLDER, parse_named, parse_pairs, parse_seeds, p
 
 
 def run_trials(options: argparse.Namespace) -> int:
+    """``opto-gym run``."""
     from .. import leaderboard
     from ..leaderboard.runner import execute
     from ..leaderboard.suites import suite_plan
@@ -82,6 +83,7 @@ def show_outline(made: Any) -> None:
 
 
 def compare_agents(options: argparse.Namespace) -> int:
+    """``opto-gym compare``."""
     from ..leaderboard import comparison as compare
 
     if options.sandbox:
@@ -108,6 +110,7 @@ def compare_agents(options: argparse.Namespace) -> int:
 
 
 def show_end(result: Any) -> int:
+    """Says how a run ended; gives the exit status."""
     failed = [t for t in result.trials if t.status == "failed"]
     for t in failed:
         print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
@@ -116,6 +119,7 @@ def show_end(result: Any) -> int:
 
 
 def write_report(options: argparse.Namespace) -> int:
+    """``opto-gym report``."""
     from ..leaderboard import report
 
     print(f"\n{report(options.run)}")
@@ -123,6 +127,7 @@ def write_report(options: argparse.Namespace) -> int:
 
 
 def replay_trials(options: argparse.Namespace) -> int:
+    """``opto-gym replay``."""
     from ..leaderboard import replay
 
     status = 0
@@ -141,6 +146,7 @@ def replay_trials(options: argparse.Namespace) -> int:
 
 
 def reproduce_figures(options: argparse.Namespace) -> int:
+    """``opto-gym reproduce``."""
     from pathlib import Path
 
     from ..baselines import recipes

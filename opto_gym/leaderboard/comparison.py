@@ -17,7 +17,9 @@ from ..errors import RecordError
 from ..utils.journal import Journal, read_lines
 from .planning import Named, Plan, named, plan
 from .records import RunFolder, TrialFolder, digest
-from .reporting.page import COLORS, TrialData, notes, number, svg
+from .reporting.figure import COLORS, svg
+from .reporting.page import notes, number
+from .results import TrialData
 from .runner import execute
 from .stats import MOST, Answer, Array, fewest_pairs, judge, look_level
 from .suites import load, suite_plan

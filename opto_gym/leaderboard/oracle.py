@@ -15,7 +15,7 @@ from ..agents.base import Values
 from ..core import OptoEnv
 from ..errors import BudgetSpent, RecordError, ReplayMismatch
 from ..llm import Budget
-from ..llm.record import noting
+from ..llm.record import collect_call_keys
 from ..problems import Feedback, TraceFeedback
 from ..trace import TraceGraph
 from ..wrappers.channels import Channel
@@ -167,7 +167,7 @@ class RecordedOracle:
             examples = line["examples"]  # as they were drawn
         elif examples is None and split == "train":
             examples = list(self._inner.draw(self.seed, number, self._last_metrics))
-        with noting() as calls:
+        with collect_call_keys() as calls:
             result = self._inner.evaluate(parameters, split=split, examples=examples)
         new = {
             "call": number,

@@ -132,12 +132,12 @@ def plan(
                     task_model or model,
                     base_url,
                     tuple(map(named, wrappers)),
-                ).settled()
+                ).resolved()
                 problem = unwrapped(spec.make_env()).problem
                 registration.make_agent(agent, **settings)  # says at once if a setting is unknown
-                why_not = cls.why_not(problem)
-                if why_not is not None:
-                    skipped.append((env, agent, why_not))
+                reason = cls.unsupported_reason(problem)
+                if reason is not None:
+                    skipped.append((env, agent, reason))
                     break
                 specs[spec.trial_id()] = spec
     if not specs:
@@ -146,4 +146,5 @@ def plan(
 
 
 def named(x: Named) -> tuple[str, dict[str, Any]]:
+    """A name with its arguments."""
     return (x, {}) if isinstance(x, str) else (x[0], dict(x[1]))

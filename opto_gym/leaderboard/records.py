@@ -116,7 +116,7 @@ class TrialFolder:
         """The folders of the tries that are lost, in order."""
         return sorted((self.path / "lost").glob("*"), key=lambda folder: int(folder.name))
 
-    def set_aside(self) -> None:
+    def archive_attempt(self) -> None:
         """Moves the record of a try that is not gone on with into ``lost/N``; the start values alone are no try.
 
         The steps go last: who is killed before goes on with the same N.

@@ -16,7 +16,7 @@ def replay(path: str | Path) -> Outcome:
 
     The agent's calls are answered from ``llm.jsonl``; every recorded oracle call and every scoring on test is evaluated
     anew. `Outcome.differences` names what disagrees. Nothing is written. Of an agent that would not do the same again
-    (`Agent.goes_on`) only the evaluations are made again.
+    (`Agent.resumable`) only the evaluations are made again.
 
     Raises:
         RecordError: If the folder holds no trial, or its agent's source has changed.

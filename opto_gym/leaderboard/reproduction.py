@@ -24,7 +24,7 @@ from ..baselines.recipes import Curve, Recipe
 from ..errors import MissingExtra
 from .planning import Plan, plan
 from .records import RunFolder, digest
-from .reporting.page import TrialData, load
+from .results import TrialData, load
 from .runner import execute
 from .stats import Array, interval, mean
 

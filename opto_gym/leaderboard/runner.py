@@ -182,8 +182,8 @@ def _check_identities(folder: RunFolder, specs: Mapping[str, Spec]) -> None:
         )
         raise RecordError(
             f"{folder.path} has {len(changed)} recorded trials that would run again from their beginning, at their "
-            f"full cost: {', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}; {why}. Pass --again to run them "
-            "again (again=True in Python); `opto-gym report` and `opto-gym replay` read them as they are"
+            f"full cost: {', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}; {why}. Pass --again to run "
+            "them again (again=True in Python); `opto-gym report` and `opto-gym replay` read them as they are"
         )
 
 
@@ -290,8 +290,8 @@ def _finished(path: Path, plan: Plan) -> Outcome | None:
     summary = TrialFolder(path).summary() or {}
     if summary.get("status") != "done" or summary["test_scores"] != plan.test_scores:
         return None
-    ended, goes_on = summary["ended"], plan.specs[path.name].goes_on
-    names = LIMITS if goes_on else (ended.removeprefix("budget: "),)  # it would start again: only for what it lacked
+    ended, resumable = summary["ended"], plan.specs[path.name].resumable
+    names = LIMITS if resumable else (ended.removeprefix("budget: "),)  # it would start again: only for what it lacked
     budgets = (summary["limits"], plan.limits[path.name]), (summary["cap"], plan.cap)
     if ended != "solved" and any(old.get(name) != new.get(name) for old, new in budgets for name in names):
         return None

@@ -66,7 +66,7 @@ class Spec:
         more = tuple((name, dict(arguments)) for name, arguments in data.get("wrappers", ()))
         return cls(**{**data, "mask": tuple(data["mask"]), "feedback": feedback, "wrappers": more})
 
-    def settled(self) -> Spec:
+    def resolved(self) -> Spec:
         """The same with its models and endpoint by name, whatever the environment variables are when it goes on.
 
         Raises:
@@ -90,9 +90,9 @@ class Spec:
         )
 
     @property
-    def goes_on(self) -> bool:
+    def resumable(self) -> bool:
         """Whether the trial goes on from its record when it was interrupted; else it begins again."""
-        return registration.agent_class(self.agent).goes_on(**self.settings)
+        return registration.agent_class(self.agent).resumable(**self.settings)
 
     def client(self, model: str | None, **settings: Any) -> Client:
         """A client for one of the models; a login comes from ``OPENAI_BASE_URL``, if that is the same endpoint."""

@@ -15,7 +15,7 @@ from .. import registration
 from ..agents.base import Values
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Client, Ledger, Reservation
-from ..llm.record import noting
+from ..llm.record import collect_call_keys
 from ..wrappers.observations import unwrapped
 from .oracle import RecordedOracle, plain
 from .records import VERSION, TrialFolder, digest
@@ -95,8 +95,8 @@ class Trial:
         self.ledger = Ledger()
         self.started = before.get("started") or round(time.time(), 3)
         seconds_before, limits = 0.0, self.limits
-        if not self.replay and not self.spec.goes_on:
-            self.folder.set_aside()
+        if not self.replay and not self.spec.resumable:
+            self.folder.archive_attempt()
         lost = [line for line in self.folder.lost("steps.jsonl") if line["call"]]
         if self.replay:  # ends where the record ends
             calls = sum(line["call"] > 0 for line in self.folder.steps()) + len(lost)
@@ -160,9 +160,9 @@ class Trial:
                 self.test_env.llm.repeat(key for line in self.tests.values() for key in line.get("calls", ()))
         agent = registration.make_agent(self.spec.agent, **self.spec.settings)
         problem = inner.problem
-        why_not = agent.why_not(problem)
-        if why_not:
-            raise OptoGymError(why_not)
+        reason = agent.unsupported_reason(problem)
+        if reason:
+            raise OptoGymError(reason)
         if agent.uses_model:
             agent.llm = self._client(self.spec.optimizer_model, "optimizer", self.budget, record)
         self.agent = agent
@@ -180,7 +180,7 @@ class Trial:
         self.differences = self.oracle.differences
         self._note_and_score(self.oracle.lines[0])
         try:
-            if self.replay and not self.spec.goes_on:
+            if self.replay and not self.spec.resumable:
                 self._repeat()
             else:
                 agent.optimize(problem, self.oracle)
@@ -247,7 +247,7 @@ class Trial:
         place = digest([self.spec.env, self.spec.env_arguments, key])
         scored, calls = self.known.get(place), []
         if scored is None:
-            with noting() as calls:
+            with collect_call_keys() as calls:
                 result = self.test_env.evaluate(parameters, split="test")
             scores = [float(r.feedback.score) for r in result.per_example]
             scored = {
@@ -286,7 +286,7 @@ class Trial:
         new, apart = plain(self._summary()), {"ledger", "spent", "models", "lost"}
         if [line["call"] for line in self.oracle.lines] != [line["call"] for line in self.folder.steps()]:
             apart |= {"recommendations", "current_score"}  # an agent's threads came in another order
-        if not self.spec.goes_on:
+        if not self.spec.resumable:
             apart |= {"recommendations", "invalid"}  # as the agent had them at the end
         for name in sorted(set(old) - apart):
             if old[name] != new.get(name):

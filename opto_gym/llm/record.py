@@ -24,7 +24,7 @@ _noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[list[str]]:
+def collect_call_keys() -> Iterator[list[str]]:
     """Collects the keys of the recorded calls that the block makes, in its own thread."""
     keys: list[str] = []
     token = _noted.set(keys)

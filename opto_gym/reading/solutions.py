@@ -35,7 +35,7 @@ def read_solution(text: str, problem: Problem) -> dict[str, Any]:
                 raise
     values = {name: _whole(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
     for name, value in values.items():
-        if (why := spaces[name].why_not(value)) is not None:
+        if (why := spaces[name].invalid_reason(value)) is not None:
             raise Unusable(f"{name}: {why}")
     return values
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import sandbox
-from ..trace.parameters import Executor
 
 
 class Candidate:
@@ -43,7 +42,7 @@ class Candidate:
             self._program.close()
             self._program = None
 
-    def executor(self, function: str) -> Executor:
+    def executor(self, function: str) -> Callable[..., Any]:
         """Calls the function in the candidate's process; raises what it raises, as far as Python knows the type."""
 
         def run(source: str, args: tuple[Any, ...]) -> Any:

@@ -19,11 +19,12 @@ mul0 = add0 * 2
 """
 
 from ..errors import TraceError
+from .data import PARTS, Data, GraphNode, Literal, OperatorInfo
 from .failures import ExecutionError
-from .graph import PARTS, Data, GraphNode, Literal, OperatorInfo, TraceGraph
-from .nodes import Node, Operator, node
+from .graph import TraceGraph
+from .nodes import Node, Operator
 from .operators import bundle, model, operator
-from .parameters import CodeParameter, InProcess, Parameter, parameter
+from .parameters import CodeParameter, InProcess, Parameter, node, parameter
 from .propagation import backward, batch
 from .values import Cut
 

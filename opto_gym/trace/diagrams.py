@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from .graph import TraceGraph
 from .render import Fold, computed, folded
 from .values import short
+
+if TYPE_CHECKING:
+    from .graph import TraceGraph
 
 
 class _Box(NamedTuple):

@@ -15,75 +15,12 @@ import msgspec
 
 from ..errors import TraceError
 from ..utils.moved import moved_names
-from .values import thaw
+from .data import KINDS, PARTS, Data, GraphNode, OperatorInfo
+from .diagrams import graphviz, mermaid
+from .render import pseudocode, sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-PARTS = ("code", "documentation", "inputs", "others", "constraints")
-"""The parts of a graph that `TraceGraph.masked` can hide; the paper's masked variant hides the first four."""
-
-KINDS = ("input", "parameter", "code", "operator", "call", "error")
-
-EXACT, NUMBER = frozenset({bool, type(None)}), frozenset({int, float})
-
-TEXT = 20_000  # characters of one text that a graph keeps; of a parameter's, five times as many
-
-
-class Literal(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A literal argument, in the form of values.py."""
-
-    shown: Any
-
-    @property
-    def value(self) -> Any:
-        """The Python value."""
-        return thaw(self.shown)
-
-
-class Data(msgspec.Struct, frozen=True, gc=False):
-    """A value that is no plain scalar: its type's name and its JSON form, as text and so immutable."""
-
-    type: str
-    json: str
-
-    @property
-    def value(self) -> Any:
-        """The Python value, a fresh copy; `values.Cut` stands for parts that were not kept."""
-        try:
-            return thaw(msgspec.json.decode(self.json))
-        except msgspec.DecodeError as e:
-            raise TraceError(f"expected a value's JSON text, got {self.json[:80]!r}: {e}") from e
-
-
-class OperatorInfo(msgspec.Struct, frozen=True, gc=False):
-    """One entry of a graph's table of operators; the fields are those of `nodes.Operator`."""
-
-    name: str
-    kind: str
-    description: str = ""
-    arguments: tuple[str, ...] = ()
-    constraint: str = ""
-
-
-class GraphNode(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A node of a graph.
-
-    Attributes:
-        operator: Its place in `TraceGraph.operators`.
-        inputs: The places of other nodes, or `Literal` arguments.
-        shown: The value at the time of the operation: a scalar, or `Data`.
-    """
-
-    operator: int
-    inputs: tuple[int | Literal, ...]
-    shown: bool | int | float | str | Data | None
-
-    @property
-    def value(self) -> Any:
-        """The Python value."""
-        return self.shown.value if type(self.shown) is Data else self.shown
 
 
 class TraceGraph(msgspec.Struct, frozen=True, eq=False, dict=True):
@@ -243,26 +180,18 @@ class TraceGraph(msgspec.Struct, frozen=True, eq=False, dict=True):
 
     def sections(self, budget: int = 8_000) -> Mapping[str, str]:
         """The paper's sections (code, documentation, variables, constraints, inputs, others, outputs) as texts."""
-        from .render import sections
-
         return sections(self, budget)
 
     def to_pseudocode(self, budget: int = 8_000) -> str:
         """The paper's pseudo-code, at most `budget` characters; what is left out is said, with how much."""
-        from .render import pseudocode
-
         return pseudocode(self, budget)
 
     def to_mermaid(self, budget: int = 8_000) -> str:
         """A Mermaid flowchart, at most `budget` characters."""
-        from .diagrams import mermaid
-
         return mermaid(self, budget)
 
     def to_graphviz(self, budget: int = 8_000) -> str:
         """A Graphviz digraph, at most `budget` characters."""
-        from .diagrams import graphviz
-
         return graphviz(self, budget)
 
 
@@ -272,6 +201,7 @@ _DECODER: msgspec.json.Decoder[TraceGraph] = msgspec.json.Decoder(TraceGraph)
 
 
 def make_data(type_name: str, shown: Any) -> Data:
+    """A value's JSON form as text."""
     return Data(type_name, _ENCODER.encode(shown).decode())
 
 

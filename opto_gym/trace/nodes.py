@@ -215,7 +215,7 @@ def lift(x: Any) -> Any:
         return resolve(x)
     t = type(x)
     if not holds_node(x):
-        return x if t is slice else node(x)
+        return x if t is slice else as_node(x)
     if t is list or t is tuple:
         items = tuple(map(lift, x))
         return make(LIST if t is list else TUPLE, items, t(map(untraced, items)), _any_live(items))
@@ -236,27 +236,8 @@ def _input(name: str) -> Operator:
     return Operator(name, "input")
 
 
-def node(
-    value: Any,
-    name: str | None = None,
-    *,
-    trainable: bool = False,
-    description: str | None = None,
-    constraint: str | None = None,
-) -> Any:
-    """A value that enters the trace: fixed, or a `parameter` where `trainable`.
-
-    Args:
-        value: Any Python value; a node is given back as it is.
-        name: What pseudo-code calls it.
-        trainable: Make it a parameter.
-        description: For a parameter: what it is.
-        constraint: For a parameter: what its values must satisfy, in words.
-    """
-    if trainable:
-        from .parameters import parameter
-
-        return parameter(value, name or "parameter", description=description or "", constraint=constraint or "")
+def as_node(value: Any, name: str | None = None) -> Any:
+    """A fixed value as a node; a node as it is, and a container of nodes as a node of the container."""
     if isinstance(value, Node):
         return value
     if holds_node(value):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import TraceError
-from .nodes import BINARY, ONE_WAY, UNARY, Node, Operator, apply, make
+from .nodes import BINARY, ONE_WAY, UNARY, Node, Operator, apply, as_node, make
 from .values import DEPTH
 
 Executor = Callable[..., Any]
@@ -144,6 +144,28 @@ def parameter(value: Any, name: str, *, description: str = "", constraint: str =
         constraint: What its values must satisfy, in words.
     """
     return Parameter(value, name, description, constraint)
+
+
+def node(
+    value: Any,
+    name: str | None = None,
+    *,
+    trainable: bool = False,
+    description: str | None = None,
+    constraint: str | None = None,
+) -> Any:
+    """A value that enters the trace: fixed, or a `parameter` where `trainable`.
+
+    Args:
+        value: Any Python value; a node is given back as it is.
+        name: What pseudo-code calls it.
+        trainable: Make it a parameter.
+        description: For a parameter: what it is.
+        constraint: For a parameter: what its values must satisfy, in words.
+    """
+    if trainable:
+        return parameter(value, name or "parameter", description=description or "", constraint=constraint or "")
+    return as_node(value, name)
 
 
 def code_of(fn: Callable[..., Any], name: str, description: str, self_argument: Any = None) -> CodeParameter:

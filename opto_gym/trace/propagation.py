@@ -12,7 +12,8 @@ from .values import LARGEST, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-from .graph import EXACT, NUMBER, TEXT, GraphNode, Literal, OperatorInfo, TraceGraph, make_data
+from .data import EXACT, NUMBER, TEXT, GraphNode, Literal, OperatorInfo
+from .graph import TraceGraph, make_data
 
 BATCH = Operator("batch", "operator", "The outputs of several examples.")
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .graph import Data, Literal, TraceGraph
+from .data import Data, Literal
 from .values import cut, short
+
+if TYPE_CHECKING:
+    from .graph import TraceGraph
 
 TITLES = {
     "code": "Code",

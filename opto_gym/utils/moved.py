@@ -64,6 +64,27 @@ def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     return find
 
 
+def rename_hooks(cls: type, names: Mapping[str, str]) -> None:
+    """Gives a class's methods their names of both releases, so that a subclass may define either.
+
+    Call it in ``__init_subclass__``. Where a class defines only the old name, its method is called by the new one, with
+    a `DeprecationWarning`; ``super()`` works with both names.
+
+    Args:
+        cls: The class.
+        names: The new names by the old ones.
+    """
+    for old, new in names.items():
+        if new in vars(cls):
+            setattr(cls, old, vars(cls)[new])
+        elif old in vars(cls):
+            text = (
+                f"{cls.__qualname__}.{old} is now called {new}; the old name is not called any more in the next release"
+            )
+            warnings.warn(text, DeprecationWarning, stacklevel=3)
+            setattr(cls, new, vars(cls)[old])
+
+
 def _warn(old: str, new: str) -> None:
     text = f"{old} has moved to {new}; the old path is removed in the next release"
     warnings.warn(text, DeprecationWarning, stacklevel=3)

@@ -26,7 +26,7 @@ class Channel(_Base):
         super().__init__(env)
         self._said: dict[int, tuple[Part, ...]] = {}
 
-    def heard(self, episode: int, call: int) -> tuple[Part, ...]:
+    def delivered(self, episode: int, call: int) -> tuple[Part, ...]:
         """What is heard after a call, of what was said so far."""
         raise NotImplementedError
 
@@ -41,7 +41,7 @@ class Channel(_Base):
         if call == 0:
             self._said.clear()
         self._said[call] = observation.feedback.parts
-        parts = self.heard(episode, call)
+        parts = self.delivered(episode, call)
         return TraceFeedback(observation.graph, dataclasses.replace(observation.feedback, parts=parts))
 
     def reset(
@@ -82,7 +82,7 @@ class NoisyFeedback(Channel, gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self, p=self.p, seed=seed)
         Channel.__init__(self, env)
 
-    def heard(self, episode: int, call: int) -> tuple[Part, ...]:
+    def delivered(self, episode: int, call: int) -> tuple[Part, ...]:
         """The call's own, or an earlier one's."""
         rng = np.random.default_rng([self.seed, episode, call])
         if call == 0 or rng.random() >= self.p:
@@ -110,7 +110,7 @@ class DelayedFeedback(Channel, gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self, k=k)
         Channel.__init__(self, env)
 
-    def heard(self, episode: int, call: int) -> tuple[Part, ...]:
+    def delivered(self, episode: int, call: int) -> tuple[Part, ...]:
         """What was said k calls before."""
         if not self.k:
             return self._said[call]

@@ -11,7 +11,7 @@ import gymnasium as gym
 from ..core import OptoEnv
 from ..problems import KINDS, TraceFeedback
 from ..trace import PARTS, TraceGraph
-from ..trace.graph import GraphNode, OperatorInfo
+from ..trace.data import GraphNode, OperatorInfo
 
 _Base = gym.ObservationWrapper[TraceFeedback, dict[str, Any], TraceFeedback]
 

@@ -95,7 +95,7 @@ def made(request, server, monkeypatch):
         monkeypatch.setattr(sys, "stdin", Typed("start\nrun\n" * 100))
     keywords = {"model": "fake", "base_url": server.url} if cls.uses_model else {}
     tasks = [Mixed(), *(opto_gym.make(name).unwrapped for name in TASKS), questions(server)]
-    env = next(t for t in tasks if cls.why_not(t.problem) is None)
+    env = next(t for t in tasks if cls.unsupported_reason(t.problem) is None)
     server.script.clear()
     server.requests.clear()
     return (lambda: opto_gym.make_agent(request.param, **keywords)), env

@@ -26,7 +26,8 @@ from opto_gym.agents.external.program import ModelProgram, Program
 from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
-from opto_gym.leaderboard.reporting.page import html, load, notes, rows
+from opto_gym.leaderboard.reporting.page import html, notes
+from opto_gym.leaderboard.results import load, rows
 from opto_gym.leaderboard.spec import where
 from opto_gym.registration import agent_class
 from scripts import make_external_table
@@ -37,6 +38,7 @@ from tests.support.tasks import Valley
 pytestmark = pytest.mark.slow  # processes of other programs, begun and ended
 
 SCRIPT = Path(__file__).parents[1] / "support" / "command_lines" / "behaving.py"
+VALLEY = "tests.support.tasks:Valley"
 HERE = "tests.agents.test_external"
 
 
@@ -145,7 +147,7 @@ def test_a_command_that_can_t_be_run(tmp_path):
     script.write_text("hello")
     script.chmod(0o755)
     (outcome,) = run(
-        ["tests.support.tasks:Valley"], [("Program", {"command": str(script)})], out=tmp_path / "r", seeds=1, oracle_calls=1,
+        [VALLEY], [("Program", {"command": str(script)})], out=tmp_path / "r", seeds=1, oracle_calls=1,
         progress=False,
     ).trials  # fmt: skip
     assert "can't be run: Exec format error" in TrialFolder(outcome.path).summary()["ended"]
@@ -264,7 +266,7 @@ class Numbers(Program):
 def test_kinds_are_refused_by_name_before_anything_is_spent(tmp_path):
     agent = (f"{HERE}:Numbers", {"command": command("climb")})
     result = run(
-        ["tests.support.tasks:Valley", "tests.support.tasks:Mixed", "tests.support.tasks:Adder"], [agent], out=tmp_path, seeds=1,
+        [VALLEY, "tests.support.tasks:Mixed", "tests.support.tasks:Adder"], [agent], out=tmp_path, seeds=1,
         oracle_calls=1, progress=False,
     )  # fmt: skip
     assert [why for _, _, why in result.skipped] == [
@@ -437,9 +439,9 @@ def test_the_page_s_table_is_what_the_classes_say(capsys):
 
 def test_ours_take_every_kind():
     for name in make_external_table.OURS:
-        assert set(agent_class(name).takes().values()) == {"native"}
-        assert len(agent_class(name).takes()) == len(ONE_OF_EACH)
-    assert agent_class("Adam").takes() == {"Number": "native"}
+        assert set(agent_class(name).supported_kinds().values()) == {"native"}
+        assert len(agent_class(name).supported_kinds()) == len(ONE_OF_EACH)
+    assert agent_class("Adam").supported_kinds() == {"Number": "native"}
 
 
 # ------------------------------------------------------------------ who can't go on

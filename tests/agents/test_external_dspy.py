@@ -164,8 +164,8 @@ class TestWithPackages:
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_problem_without_a_prompt_is_refused(name):
     cls = agent_class(f"external/dspy-{name}")
-    assert cls.why_not(Words().problem) is None
-    assert cls.why_not(Adder().problem) == f"{name} changes prompts, and there is none"
+    assert cls.unsupported_reason(Words().problem) is None
+    assert cls.unsupported_reason(Adder().problem) == f"{name} changes prompts, and there is none"
 
 
 @pytest.mark.parametrize(

@@ -150,4 +150,7 @@ def test_settings_are_checked_at_once(settings):
 
 
 def test_it_takes_every_kind_of_parameter():
-    assert [GEPA.why_not(env.problem) for env in (Mixed(), opto_gym.make("TSP-v0").unwrapped)] == [None, None]
+    assert [GEPA.unsupported_reason(env.problem) for env in (Mixed(), opto_gym.make("TSP-v0").unwrapped)] == [
+        None,
+        None,
+    ]

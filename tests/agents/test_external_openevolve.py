@@ -171,4 +171,6 @@ def test_parameters_that_no_file_can_hold_are_refused():
     twice = [Parameter(name, Code("f(x)"), "def f(x):\n    return x\n") for name in ("a", "b")]
     for parameters, said in ((twice, "f"), ([Parameter("lambda", Number(0, 1), 0)], "lambda")):
         problem = Problem("id", {}, "objective", tuple(parameters), (0.0, 1.0))
-        assert kind.why_not(problem) == f"OpenEvolve keeps all parameters in one file, which can't hold {said}"
+        assert (
+            kind.unsupported_reason(problem) == f"OpenEvolve keeps all parameters in one file, which can't hold {said}"
+        )

@@ -76,7 +76,7 @@ def test_bad_values_are_the_environment_s_to_judge(agent):
     env, wrong = Everything(), 0
     for _, text in malformed(400, seed=30_000):
         values = READERS[agent](text).values
-        if any(p.space.why_not(values[p.name]) for p in env.problem.parameters) and wrong < 25:
+        if any(p.space.invalid_reason(values[p.name]) for p in env.problem.parameters) and wrong < 25:
             wrong += 1
             assert judged(env, values) is None
     assert wrong > 10

@@ -16,7 +16,7 @@ from opto_gym.llm import Budget, Client
 from opto_gym.problems import TraceFeedback
 from opto_gym.registration import agent_class
 from opto_gym.trace import operator
-from tests.agents.test_contract import AGENTS, Typed, made, questions, server  # noqa: F401 (made, server: fixtures)
+from tests.agents.test_contract import AGENTS, Typed, made, questions, server
 from tests.support.malformed import of_kind
 from tests.support.openai_server import OpenAIServer
 from tests.support.tasks import Mixed
@@ -27,7 +27,7 @@ GOOD = '{"suggestion": {"text": "t{n}"}}'
 
 
 # ---- the budget
-def test_oracle_calls_are_spent_to_the_last_and_no_further(made, tmp_path):  # noqa: F811
+def test_oracle_calls_are_spent_to_the_last_and_no_further(made, tmp_path):
     make, env = made
     for limit, calls in (("oracle_calls", 3), ("evaluations", 2)):
         agent, folder = make(), TrialFolder(tmp_path / limit)
@@ -111,11 +111,11 @@ def alone(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", AGENTS)
-def test_a_kind_is_served_or_refused_by_name(name, kind, server, monkeypatch):  # noqa: F811
+def test_a_kind_is_served_or_refused_by_name(name, kind, server, monkeypatch):
     cls, env = agent_class(name), alone(kind)
     monkeypatch.setattr("sys.stdin", Typed("start\nrun\n" * 100))
     agent = opto_gym.make_agent(name, **({"model": "fake", "base_url": server.url} if cls.uses_model else {}))
-    if cls.why_not(env.problem) is not None:
+    if cls.unsupported_reason(env.problem) is not None:
         with pytest.raises(OptoGymError, match=r"has \['x'\]"):
             agent.reset(env.problem, seed=0)
         return
@@ -124,14 +124,16 @@ def test_a_kind_is_served_or_refused_by_name(name, kind, server, monkeypatch):  
     for seed in range(2):
         values = agent.propose(observation)
         assert of_kind(env.parameters[0], values["x"])
-        assert cls.uses_model or env.parameters[0].space.why_not(values["x"]) is None
+        assert cls.uses_model or env.parameters[0].space.invalid_reason(values["x"]) is None
         observation = env.evaluate(values, seed=seed).observation
 
 
 def test_agents_with_a_model_take_every_kind_and_specialists_do_not():
     problems = [alone(kind).problem for kind in KINDS]
-    assert all(agent_class(name).why_not(problem) is None for name in MODELS for problem in problems)
-    assert all(any(agent_class(name).why_not(problem) for problem in problems) for name in ("Adam", "SCATS", "TPE"))
+    assert all(agent_class(name).unsupported_reason(problem) is None for name in MODELS for problem in problems)
+    assert all(
+        any(agent_class(name).unsupported_reason(problem) for problem in problems) for name in ("Adam", "SCATS", "TPE")
+    )
 
 
 # ---- the endpoint
@@ -229,7 +231,7 @@ FEEDBACK = {
 }
 
 
-def test_strange_feedback_is_survived(made, server):  # noqa: F811
+def test_strange_feedback_is_survived(made, server):
     make, env = made
     graph, feedback = env.evaluate(env.problem.start, seed=0).observation
     refused: list[str] = []  # some specialists read the direction in the feedback

@@ -150,7 +150,7 @@ def test_the_first_solutions_are_evaluated_before_the_model_is_asked():
         steps = stepping(agent, env)
         first = next(steps)
         assert (len(first), len(server.requests)) == (4, 0)
-        assert all(env.problem.why_not(values) == {} for values in first)
+        assert all(env.problem.invalid_reasons(values) == {} for values in first)
         next(steps)
     assert sent(server).count("score: ") == 5
 
@@ -259,7 +259,7 @@ def test_no_answer_breaks_the_parser_or_gives_a_value_out_of_its_space(problem, 
     except Unusable:
         return
     assert values
-    assert problem.why_not({**problem.start, **values}) == {}
+    assert problem.invalid_reasons({**problem.start, **values}) == {}
     json.dumps(values).encode()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Prompt
 from opto_gym.agents.random_search import RandomSearch
-from opto_gym.agents.toolkit.moves import anew, near
+from opto_gym.agents.toolkit.moves import mutate, sample
 from tests.support.tasks import Valley
 
 SPACES = [
@@ -41,15 +41,15 @@ FUNCTIONS = [
 def test_moves_stay_in_the_space(space, value, seed):
     rng = np.random.default_rng(seed)
     for _ in range(5):
-        value = (anew if seed % 2 else near)(space, value, rng)
-        assert space.why_not(value) is None
+        value = (sample if seed % 2 else mutate)(space, value, rng)
+        assert space.invalid_reason(value) is None
 
 
 @pytest.mark.parametrize("source", FUNCTIONS)
 def test_changed_code_runs_and_differs(source):
     rng, seen = np.random.default_rng(0), set()
     for _ in range(40):
-        changed = near(Code("f(x, y)"), source, rng)
+        changed = mutate(Code("f(x, y)"), source, rng)
         space: dict = {}
         exec(compile(ast.parse(changed), "changed", "exec"), space)
         space["f"](1, 2)
@@ -58,7 +58,7 @@ def test_changed_code_runs_and_differs(source):
 
 
 def test_code_that_does_not_parse_is_left_alone():
-    assert near(Code("f(x)"), "def f(x:", np.random.default_rng(0)) == "def f(x:"
+    assert mutate(Code("f(x)"), "def f(x:", np.random.default_rng(0)) == "def f(x:"
 
 
 @pytest.mark.parametrize("explore", [0.0, 1 / 3, 1.0])
@@ -97,6 +97,6 @@ def test_numbers_drawn_anew_fill_their_space():
 
 def test_a_bound_at_zero_gathers_no_proposals():
     rng = np.random.default_rng(0)
-    drawn = [anew(Number(0, 1e6), 5.0, rng) for _ in range(200)]
+    drawn = [sample(Number(0, 1e6), 5.0, rng) for _ in range(200)]
     assert min(drawn) > 0
     assert sum(x > 1000 for x in drawn) > 50

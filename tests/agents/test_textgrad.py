@@ -230,7 +230,7 @@ def test_numbers_choices_prompts_and_code_are_cast():
         env = Mixed()
         agent = made(server, env)
         proposed = agent.propose(start(env))
-    assert env.problem.why_not(proposed) == {}
+    assert env.problem.invalid_reasons(proposed) == {}
     assert proposed == {**values, "times": 4, "change": "def change(text):\n    return text * 2\n"}
     assert env.evaluate(proposed).score == len("hihihihi?") * 2
     assert agent.invalid_answers == []

@@ -35,7 +35,7 @@ def test_policies_play_both_battleships(name, low, high, env):
     agent, env = opto_gym.make_agent(name), opto_gym.make(env)
     drive(agent, env, 2)
     proposal = agent.propose(env.unwrapped.last.observation)
-    assert env.unwrapped.problem.why_not(proposal) == {}
+    assert env.unwrapped.problem.invalid_reasons(proposal) == {}
     full = env.unwrapped.evaluate(proposal, split="test", examples=range(12))
     assert full.error is None
     assert low < full.score < high
@@ -68,7 +68,7 @@ def test_a_specialist_refuses_other_problems(name):
     other = "Battleship-v0" if name == "Adam" else "NumericalOptimization-v0"
     problem = opto_gym.make(other).unwrapped.problem
     agent = opto_gym.make_agent(name)
-    assert type(agent).why_not(problem)
+    assert type(agent).unsupported_reason(problem)
     with pytest.raises(OptoGymError, match=other):
         agent.reset(problem)
 
@@ -226,4 +226,4 @@ def test_adam_survives_an_error():
     with pytest.raises(trace.ExecutionError) as e:
         1.0 / x
     failed = TraceFeedback(trace.backward(e.value.exception_node, [x]), Feedback(1e5, reward=-1e5))
-    assert env.problem.why_not(agent.propose(failed)) == {}
+    assert env.problem.invalid_reasons(agent.propose(failed)) == {}

@@ -46,7 +46,7 @@ def test_a_large_lock_is_tried_at_random():
     observation, _ = env.reset(seed=0)
     tried = [agent.propose(observation) for _ in range(3)]
     assert len({str(t) for t in tried}) == 3
-    assert env.unwrapped.problem.why_not(tried[0]) == {}
+    assert env.unwrapped.problem.invalid_reasons(tried[0]) == {}
 
 
 # ------------------------------------------------------------------ blame

@@ -33,6 +33,6 @@ def test_the_scripted_expert_knows_each_task(name):
 
 def test_it_refuses_other_problems():
     problem = opto_gym.make("Battleship-v0").unwrapped.problem
-    assert ScriptedExpert.why_not(problem)
+    assert ScriptedExpert.unsupported_reason(problem)
     with pytest.raises(OptoGymError, match="Battleship-v0"):
         EXPERT.reset(problem)

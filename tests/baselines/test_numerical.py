@@ -55,7 +55,7 @@ def test_errors_come_down(name, n):
         oracle = optimized(name, problem=problem, n_parameters=n)
         start = oracle.start.feedback.score
         ratios.append(min(oracle.scores) / start)
-        assert all(oracle.env.problem.why_not(v) == {} for v in oracle.asked)
+        assert all(oracle.env.problem.invalid_reasons(v) == {} for v in oracle.asked)
     assert statistics.median(ratios) < 0.2
 
 

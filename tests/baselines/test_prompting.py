@@ -28,7 +28,7 @@ def proposals(agent, env, calls):
     made = []
     for _ in range(calls):
         made.append(agent.propose(observation))
-        assert env.unwrapped.problem.why_not(made[-1]) == {}
+        assert env.unwrapped.problem.invalid_reasons(made[-1]) == {}
         observation, *_ = env.step(made[-1])
         assert env.unwrapped.last.error is None
     return made
@@ -92,7 +92,7 @@ def test_few_shot_stops_where_the_prompt_is_full():
     agent = opto_gym.make_agent("FewShot")
     agent.reset(env.unwrapped.problem)
     values = agent.with_examples({f"{k} " + "x" * 9000: "1" for k in range(4)})
-    assert env.unwrapped.problem.why_not(values) == {}
+    assert env.unwrapped.problem.invalid_reasons(values) == {}
     assert values["system_prompt"].count("Question:") == 2
 
 

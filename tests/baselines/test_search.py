@@ -70,7 +70,7 @@ def test_proposals_are_in_their_spaces(name):
     agent.reset(env.problem, seed=0)
     for _ in range(8):
         values = agent.propose(env.evaluate(env.problem.start).observation)
-        assert env.problem.why_not(values) == {}
+        assert env.problem.invalid_reasons(values) == {}
         assert type(values["n"]) is int
         assert type(values["x"]) is float
 
@@ -95,8 +95,8 @@ def test_what_can_not_be_searched_is_refused():
         with pytest.raises(OptoGymError, match="alone"):
             opto_gym.make_agent(name).reset(code)
     for name in ("PSO", "CMA-ES"):
-        assert "numbers alone" in opto_gym.make_agent(name).why_not(Menu().problem)
-    assert "2 parameters" in opto_gym.make_agent("CMA-ES").why_not(
+        assert "numbers alone" in opto_gym.make_agent(name).unsupported_reason(Menu().problem)
+    assert "2 parameters" in opto_gym.make_agent("CMA-ES").unsupported_reason(
         opto_gym.make("NumericalOptimization-v0").unwrapped.problem
     )
 
@@ -193,7 +193,7 @@ def test_scats_times_the_grid():
     agent = opto_gym.make_agent("SCATS")
     agent.reset(env.problem)
     plan = agent.propose(env.evaluate(env.problem.start).observation)
-    assert env.problem.why_not(plan) == {}
+    assert env.problem.invalid_reasons(plan) == {}
     assert env.evaluate(plan).score < env.evaluate(env.problem.start).score / 2
 
 
@@ -204,7 +204,7 @@ def test_scats_says_what_it_misses_and_refuses_other_problems():
     agent.reset(env.problem)
     with pytest.raises(OptoGymError, match="masked"):
         agent.propose(opto_gym.TraceFeedback(graph.masked(["inputs"]), feedback))
-    assert agent.why_not(Bowl().problem)
+    assert agent.unsupported_reason(Bowl().problem)
 
 
 @pytest.mark.slow

@@ -35,8 +35,8 @@ def test_samples_are_inside_and_seeded(space):
 @given(
     x=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.lists(st.integers()))
 )
-def test_membership_never_raises_and_agrees_with_why_not(space, x):
-    assert (x in space) == (space.why_not(x) is None)
+def test_membership_never_raises_and_agrees_with_invalid_reason(space, x):
+    assert (x in space) == (space.invalid_reason(x) is None)
 
 
 @pytest.mark.parametrize("space", SPACES[:-1], ids=ids[:-1])
@@ -74,9 +74,9 @@ def test_unequal_spaces():
         (Code("f(x)"), 5, "Python code as text, got int"),
     ],
 )
-def test_why_not_says_what_was_expected_and_what_came(space, value, said):
+def test_invalid_reason_says_what_was_expected_and_what_came(space, value, said):
     assert space.contains(value) is False
-    assert re.search(said, space.why_not(value))
+    assert re.search(said, space.invalid_reason(value))
 
 
 def test_numbers_may_be_numpy_s():

@@ -186,7 +186,7 @@ def test_start_and_reference_give_no_error_and_the_reference_beats_the_floor(nam
     env = opto_gym.make(name, oracle_calls=3).unwrapped
     examples = range(min(5, len(env.splits["test"])))
     for values in (env.problem.start, best(env)):
-        assert env.problem.why_not(values) == {}
+        assert env.problem.invalid_reasons(values) == {}
         assert env.evaluate(values).error is None
     start = env.evaluate(env.problem.start, split="test", examples=examples)
     reference = env.evaluate(best(env), split="test", examples=examples)

@@ -116,7 +116,7 @@ def test_threads_have_simulators_of_their_own():
 
 
 def test_an_environment_is_cheap_until_it_is_used():
-    program = "from opto_gym.envs.metaworld.environment import MetaWorld; MetaWorld(); import sys; print('mujoco' in sys.modules)"
+    program = "from opto_gym.envs.metaworld import MetaWorld; MetaWorld(); import sys; print('mujoco' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

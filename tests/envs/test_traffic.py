@@ -189,7 +189,7 @@ def test_the_papers_demand_seeds_are_examples():
 def test_every_demand_seed_has_a_best_pair():
     for seed in (*range(42, 62), None):
         env = opto_gym.make("TrafficPaper-v0", demand_seed=seed).unwrapped
-        assert env.problem.why_not(env.reference_solution()) == {}
+        assert env.problem.invalid_reasons(env.reference_solution()) == {}
         assert 25 < env.anchors.best < 45
 
 

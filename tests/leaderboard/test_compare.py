@@ -13,7 +13,7 @@ from opto_gym.cli import main
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, run
 from opto_gym.leaderboard.comparison import Row, compare, comparison_plan, verdict
-from opto_gym.leaderboard.reporting.page import load
+from opto_gym.leaderboard.results import load
 from opto_gym.leaderboard.stats import judge
 from tests.support.openai_server import OpenAIServer
 

@@ -130,17 +130,17 @@ def test_a_record_is_set_aside_whole_wherever_it_is_killed(tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dying)
         try:
-            TrialFolder(tmp_path).set_aside()
+            TrialFolder(tmp_path).archive_attempt()
         except KeyboardInterrupt:
             pass
     folder = TrialFolder(tmp_path)
-    folder.set_aside()
-    folder.set_aside()  # there is nothing more
+    folder.archive_attempt()
+    folder.archive_attempt()  # there is nothing more
     assert folder.tries() == [tmp_path / "lost" / "1"]
     assert [folder.lost(name) for name in names] == [[{"call": 1}]] * 3
     assert folder.steps() == []
     folder.add_step({"call": 1, "graph": "g"}, "{}")
     folder.close()
-    TrialFolder(tmp_path).set_aside()  # a try that asked no model
+    TrialFolder(tmp_path).archive_attempt()  # a try that asked no model
     assert len(folder.tries()) == 2
     assert len(folder.lost("steps.jsonl")) == 2

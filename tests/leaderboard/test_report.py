@@ -8,7 +8,8 @@ import pytest
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import report, run
-from opto_gym.leaderboard.reporting.page import SMALL_MODEL, html, load, rows
+from opto_gym.leaderboard.reporting.page import SMALL_MODEL, html
+from opto_gym.leaderboard.results import load, rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HERE = "tests.support.agents"

@@ -80,7 +80,7 @@ def test_a_recipe_is_valid(name):
             at_size = curve.sized(size)
             arguments, _ = at_size.trials()[-1]
             problem = opto_gym.make(curve.env, **arguments).unwrapped.problem
-            assert opto_gym.make_agent(curve.agent, **curve.settings).why_not(problem) is None
+            assert opto_gym.make_agent(curve.agent, **curve.settings).unsupported_reason(problem) is None
         calls = [call for call, _, _ in curve.published]
         assert calls == sorted(set(calls))
         assert all(0 <= call <= curve.oracle_calls for call in calls)

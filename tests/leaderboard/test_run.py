@@ -15,9 +15,7 @@ import numpy as np
 import pytest
 
 from opto_gym.errors import RecordError
-from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
-from opto_gym.leaderboard import spec as spec_module
-from opto_gym.leaderboard.spec import source_hash
+from opto_gym.leaderboard import TrialFolder, replay, resume, run
 from opto_gym.sandbox import shared
 from tests.support import agents
 from tests.support.openai_server import OpenAIServer
@@ -182,22 +180,6 @@ def test_masks_and_feedback_are_part_of_what_ran(tmp_path):
     assert plain.trial != masked.trial
     assert TrialFolder(masked.path).summary()["spec"]["mask"] == ["code", "inputs"]
     assert replay(masked.path).differences == []
-
-
-def test_another_source_is_another_trial(tmp_path, monkeypatch):
-    specs = plan(["tests.support.tasks:Valley"], [f"{HERE}:Steps"], seeds=1, limits={"oracle_calls": 3}).specs
-    (name, spec), = specs.items()  # fmt: skip
-    assert spec.trial_id() == name
-    monkeypatch.setattr(spec_module.inspect, "getsource", lambda module: f"changed {module.__name__}")
-    assert spec.trial_id() != name
-
-
-def test_the_source_hash_follows_what_an_agent_is_made_of():
-    from opto_gym.agents.optoprime import OptoPrime
-    from opto_gym.agents.random_search import RandomSearch
-
-    assert source_hash(OptoPrime) != source_hash(RandomSearch)
-    assert source_hash(agents.Steps) == source_hash(agents.Parallel)  # one module
 
 
 def test_one_process_a_folder(tmp_path):
@@ -444,7 +426,8 @@ def test_impossible_grids_are_refused_at_once(tmp_path):
 
 
 def test_specialists_skip_what_is_not_theirs(tmp_path):
-    result = run(["tests.support.tasks:Valley", "tests.support.tasks:Adder"], ["RandomSearch", "HuntTarget"], out=tmp_path, seeds=1,
+    tasks = ["tests.support.tasks:Valley", "tests.support.tasks:Adder"]
+    result = run(tasks, ["RandomSearch", "HuntTarget"], out=tmp_path, seeds=1,
                  oracle_calls=2, progress=False)  # fmt: skip
     assert len(result.trials) == 2
     assert {(env, agent) for env, agent, _ in result.skipped} == {

@@ -12,7 +12,7 @@ from opto_gym.cli import gallery, main
 from opto_gym.errors import DataNotFound, MissingExtra
 from opto_gym.leaderboard import RunFolder, TrialFolder
 from opto_gym.leaderboard.reporting.page import html
-from opto_gym.leaderboard.reporting.page import load as load_trials
+from opto_gym.leaderboard.results import load as load_trials
 from opto_gym.leaderboard.suites import load, names, suite_plan
 from tests.support.tasks import Valley
 

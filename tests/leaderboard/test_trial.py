@@ -27,7 +27,8 @@ def edit(path, **changes):
 
 
 def test_an_agent_that_exits_stops_no_other(tmp_path):
-    result = run(["tests.support.tasks:Valley"], [f"{HERE}:Exiting", f"{HERE}:Steps"], out=tmp_path, seeds=1, oracle_calls=2,
+    tasks = ["tests.support.tasks:Valley"]
+    result = run(tasks, [f"{HERE}:Exiting", f"{HERE}:Steps"], out=tmp_path, seeds=1, oracle_calls=2,
                  progress=False)  # fmt: skip
     assert [t.status for t in result.trials] == ["failed", "done"]
     assert result.trials[0].error == "SystemExit: 3"

@@ -1,4 +1,4 @@
-"""What stored results rest on, environment by environment: ``python -m tests.support.golden [NAME ...]`` adds what is new.
+"""What stored results rest on, by environment: ``python -m tests.support.golden [NAME ...]`` adds what is new.
 
 It refuses to change an entry: a result that changes needs a new version number, under which it is a new entry.
 """
@@ -62,7 +62,7 @@ def other_values(env):
     """A third set of parameters, neither start nor reference."""
     if "reason" in env.problem.start:
         return Enumeration.policy
-    if ChainOfThought.why_not(env.problem) is None:
+    if ChainOfThought.unsupported_reason(env.problem) is None:
         return {**env.problem.start, **ChainOfThought.values(env.problem)}
     return {p.name: between(p, k) for k, p in enumerate(env.parameters)}
 

@@ -20,7 +20,7 @@ needs_packages = pytest.mark.skipif(
 
 
 def by_their_packages(script: str, given: Any, home: Path, **env: str) -> Any:
-    """What a script of tests/support/children gives in their Python, JSON in and out, with a home and caches of its own."""
+    """Runs a script of tests/support/children in their Python, JSON in and out, with its own home and caches."""
     own = {name: str(home) for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "TEXTGRAD_LOG_DIR")}
     done = subprocess.run(
         [install.python(), Path(__file__).parent / "children" / script],

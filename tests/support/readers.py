@@ -137,7 +137,7 @@ def judged(env: OptoEnv, values: dict[str, Any]) -> str | None:
         result.graph.to_json(), str(result.feedback).encode()
     except Exception as e:
         return f"{type(e).__name__}: {e}"
-    wrong = [p.name for p in env.problem.parameters if p.space.why_not(values[p.name]) is not None]
+    wrong = [p.name for p in env.problem.parameters if p.space.invalid_reason(values[p.name]) is not None]
     missing = [name for name in wrong if f"{name}: expected " not in (result.error or "")]
     return f"no word about {missing}: {result.error}" if missing else None
 

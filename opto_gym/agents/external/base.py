@@ -61,7 +61,7 @@ class External(Agent):
         self._session: Session | None = None
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Why the program can't work on the problem's kinds of parameters, or None."""
         kinds = {p.name: type(p.space).__name__ for p in problem.parameters}
         refused = [f"{name} ({kind})" for name, kind in kinds.items() if kind not in cls.kinds]
@@ -70,7 +70,7 @@ class External(Agent):
         return None
 
     @classmethod
-    def takes(cls) -> Mapping[str, str]:
+    def supported_kinds(cls) -> Mapping[str, str]:
         """`kinds`."""
         return cls.kinds
 

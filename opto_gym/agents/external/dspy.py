@@ -55,11 +55,11 @@ class DSPy(Package):
         return *super().files(**settings), PROGRAMS / "with_gepa.py"
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
-        """As `External.why_not`; and a problem needs a prompt."""
+    def unsupported_reason(cls, problem: Problem) -> str | None:
+        """As `External.unsupported_reason`; and a problem needs a prompt."""
         if not any(type(p.space).__name__ == "Prompt" for p in problem.parameters):
             return f"{cls.__name__} changes prompts, and there is none"
-        return super().why_not(problem)
+        return super().unsupported_reason(problem)
 
 
 class COPRO(DSPy):

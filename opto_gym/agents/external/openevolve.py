@@ -79,10 +79,10 @@ class OpenEvolve(Package):
         }
 
     @classmethod
-    def why_not(cls, problem: Problem) -> str | None:
+    def unsupported_reason(cls, problem: Problem) -> str | None:
         """Also where one file can't hold the parameters: two of a name, or one with a word of Python's."""
         names = Counter(p.space.function if isinstance(p.space, Code) else p.name for p in problem.parameters)
         bad = [name for name, n in names.items() if n > 1 or keyword.iskeyword(name)]
         if bad:
             return f"{cls.__name__} keeps all parameters in one file, which can't hold {', '.join(bad)}"
-        return super().why_not(problem)
+        return super().unsupported_reason(problem)

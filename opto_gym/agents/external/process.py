@@ -12,7 +12,7 @@ from typing import IO, Self
 
 from ...utils.extras import need
 
-KEEPER = Path(__file__).with_name("keeper.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 TAIL = 2_000
 """Bytes of a program's output that are kept: the last ones."""
 PATIENCE = 10.0
@@ -30,8 +30,8 @@ class Process:
 
     def __init__(self, command: Sequence[str], home: str, environment: Mapping[str, str]) -> None:
         modules = Path(need("psutil").__file__).parents[1]
-        self._keeper = subprocess.Popen(
-            [sys.executable, "-I", str(KEEPER), str(modules), *command],
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-I", str(SUPERVISOR), str(modules), *command],
             cwd=home,
             env=environment,
             stdin=subprocess.PIPE,  # at whose end the keeper knows that we are gone
@@ -40,28 +40,29 @@ class Process:
             process_group=0,  # a Ctrl-C in the terminal is ours
         )
         self._said = bytearray()
-        assert self._keeper.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=(self._keeper.stdout,), daemon=True)
+        assert self._supervisor.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self._supervisor.stdout,), daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._keeper.stdin is not None
-        self._keeper.terminate()  # if a process that was forked from us holds the other end too, its end is not heard
-        self._keeper.stdin.close()
+        assert self._supervisor.stdin is not None
+        # a process forked from this one may hold the pipe's other end, and then its end is never seen
+        self._supervisor.terminate()
+        self._supervisor.stdin.close()
         try:
-            self._keeper.wait(PATIENCE)
+            self._supervisor.wait(PATIENCE)
         except subprocess.TimeoutExpired:  # one of them can't be killed
-            self._keeper.kill()
-            self._keeper.wait()
+            self._supervisor.kill()
+            self._supervisor.wait()
         self._reader.join(1.0)
 
     def wait(self, seconds: float) -> int | None:
         """The program's status, once it has ended; None after the seconds."""
         try:
-            return self._keeper.wait(seconds)
+            return self._supervisor.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
@@ -80,7 +81,7 @@ class Process:
         psutil = need("psutil")
         total = 0
         try:
-            for one in psutil.Process(self._keeper.pid).children(recursive=True):
+            for one in psutil.Process(self._supervisor.pid).children(recursive=True):
                 try:
                     total += one.memory_info().rss
                 except psutil.Error:  # ended meanwhile

@@ -45,7 +45,7 @@ class Program(External):
         return [Path(word) for word in shlex.split(settings["command"]) if Path(word).is_file()]
 
     @classmethod
-    def goes_on(cls, **settings: Any) -> bool:
+    def resumable(cls, **settings: Any) -> bool:
         """As the setting says."""
         return bool(settings.get("deterministic", cls.deterministic))
 

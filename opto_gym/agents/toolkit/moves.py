@@ -12,7 +12,7 @@ import numpy as np
 from ...spaces import Choice, Code, Number, Permutation, Prompt, ValueSpace
 
 
-def anew(space: ValueSpace, value: Any, rng: np.random.Generator, u: float | None = None) -> Any:
+def sample(space: ValueSpace, value: Any, rng: np.random.Generator, u: float | None = None) -> Any:
     """A value anywhere in the space.
 
     Args:
@@ -36,20 +36,20 @@ def anew(space: ValueSpace, value: Any, rng: np.random.Generator, u: float | Non
         return space.options[int(u * len(space.options))]
     if isinstance(space, Permutation):
         return [int(k) for k in rng.permutation(space.size)]
-    return near(space, value, rng)
+    return mutate(space, value, rng)
 
 
-def near(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
+def mutate(space: ValueSpace, value: Any, rng: np.random.Generator) -> Any:
     """A value that differs a little."""
     if isinstance(space, Number):
         if not isinstance(value, int | float) or not math.isfinite(value):
-            return anew(space, value, rng)
+            return sample(space, value, rng)
         width = space.high - space.low
         size = min(width / 4 if math.isfinite(width) else math.inf, max(1.0, abs(value)))
         x = _fit(value + rng.normal() * size * 10 ** rng.uniform(-2, 0), space)
         return x if x != value or not space.integer else _fit(value + int(rng.choice((-1, 1))), space)
     if isinstance(space, Choice):
-        return anew(space, value, rng)
+        return sample(space, value, rng)
     if isinstance(space, Permutation):
         i, j = sorted(int(k) for k in rng.choice(space.size + 1, 2, replace=False))
         return [*value[:i], *reversed(value[i:j]), *value[j:]]

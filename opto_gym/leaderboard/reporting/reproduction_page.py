@@ -14,7 +14,8 @@ from ...baselines import recipes
 from ...baselines.recipes import Recipe
 from ...errors import RecordError
 from ..reproduction import Measured, Row, measure, needs_model, standard_error
-from .page import COLORS, notes, number, sandboxes, svg
+from .figure import COLORS, svg
+from .page import notes, number, sandboxes
 
 RULE = """\
 A published value *agrees* if it lies no further from our mean than chance explains: the distance from our mean to the

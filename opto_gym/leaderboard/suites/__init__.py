@@ -125,8 +125,8 @@ def suite_plan(
         for agent in task.agents if agents is None else agents:
             called = agent if isinstance(agent, str) else agent[0]
             try:
-                why_not = _why_not(task, called, bool(settings.get("task_model") or settings.get("model")))
-                if why_not is None:
+                reason = unsupported_pair(task, called, bool(settings.get("task_model") or settings.get("model")))
+                if reason is None:
                     made = plan(
                         [(task.env, task.arguments)],
                         [agent],
@@ -138,9 +138,9 @@ def suite_plan(
                     specs.update(made.specs)
                     budgets.update(made.limits)
             except (MissingExtra, DataNotFound) as e:
-                why_not = str(e)
-            if why_not is not None:
-                skipped.append((task.env, called, why_not))
+                reason = str(e)
+            if reason is not None:
+                skipped.append((task.env, called, reason))
     if not specs:
         raise ValueError(f"nothing of the suite {name} can run: " + "; ".join(f"{e}: {why}" for e, _, why in skipped))
     cap = dict(settings.get("cap") or {})
@@ -148,9 +148,9 @@ def suite_plan(
     return Plan(specs, tuple(skipped), budgets, cap, scores)
 
 
-def _why_not(task: Task, agent: str, with_model: bool) -> str | None:
+def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
     """Why an agent can't run on a task, or None."""
     inner = unwrapped(registration.make(task.env, disable_env_checker=True, **task.arguments))
     if inner.uses_model and not with_model:
         return "a language model answers inside it: give one by --task-model"
-    return registration.agent_class(agent).why_not(inner.problem)
+    return registration.agent_class(agent).unsupported_reason(inner.problem)

@@ -39,7 +39,7 @@ class Programs:
                     kill(pid, signal.SIGKILL)
             self.ended.add(pid)
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """Reaps those that ended, and kills what they left behind: children of ours that are no program."""
         for pid in list(self.ended):
             with contextlib.suppress(ChildProcessError):
@@ -56,10 +56,10 @@ class Programs:
         for number in list(self.running):
             self.end(number)
         end = time.monotonic() + 1
-        self.bury()
+        self.reap()
         while self.ended and time.monotonic() < end:
             time.sleep(0.001)
-            self.bury()
+            self.reap()
 
 
 def children() -> set[int]:
@@ -133,7 +133,7 @@ def main(control_fd: int, most: str) -> None:
     me = os.getpid()
     while True:
         if programs.ended:
-            programs.bury()
+            programs.reap()
         if not waiting.poll(5 if programs.ended else None):
             continue
         message, fds, _, _ = socket.recv_fds(control, CONTROL.size, 1)
