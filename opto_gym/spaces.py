@@ -1,7 +1,7 @@
-"""Spaces of plain Python values: numbers, choices, orders, prompts, code; and the space of observations.
+"""Spaces of plain Python values: numbers, choices, orders, prompts, code.
 
-A space says what is wrong with a value in words (`invalid_reason`), goes to JSON and back (`to_dict`, `space_from_dict`)
-and is equal by value, as Gymnasium's vector environments require.
+A space says in words what is wrong with a value (`invalid_reason`), converts to JSON and back (`to_dict`,
+`space_from_dict`) and is equal by value, as Gymnasium's vector environments require.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def test_two_environments_share_one_program_between_threads():
 
 
 def test_a_bug_of_the_author_is_raised():
-    env = from_function(lambda: undefined, greet, parameters=[programs.x])
+    env = from_function(lambda: undefined, greet, parameters=[programs.x])  # noqa: F821
     with pytest.raises(NameError):
         env.evaluate({"x": 1.0})
     lost = from_function(lambda: programs.x.data + 1, greet, parameters=[programs.x])

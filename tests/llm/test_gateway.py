@@ -84,7 +84,7 @@ def test_without_its_extra_the_import_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(sys.modules, "opto_gym.llm.gateway")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingExtra, match=r"uvicorn is not installed: pip install 'opto-gym\[external\]'"):
-        import opto_gym.llm.gateway
+        import opto_gym.llm.gateway  # noqa: F401
 
 
 # ---- what is passed through

@@ -85,7 +85,7 @@ class Buggy(Valley):
     """The author's own mistake, which must never be taken for a proposal's."""
 
     def forward(self, p, example):
-        return p.x + undefined_name
+        return p.x + undefined_name  # noqa: F821
 
 
 class Careless(OptoEnv):

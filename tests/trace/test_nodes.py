@@ -60,7 +60,7 @@ def test_binary_operators_are_traced_both_ways_round(wrap, symbol):
 
 def test_order_of_a_reflected_operation_is_kept(wrap):
     assert code(7 - wrap(2)) == "sub0 = 7 - x"
-    assert code(7 < wrap(9)) == "gt0 = x > 7"
+    assert code(7 < wrap(9)) == "gt0 = x > 7"  # noqa: SIM300
 
 
 def test_unary_operators_round_divmod(wrap):
@@ -97,7 +97,7 @@ def test_comparison_is_a_node_with_a_truth_value(wrap):
     same = wrap(3) == 3
     assert isinstance(same, Node)
     assert same.data is True
-    assert not wrap(3) == 4
+    assert not wrap(3) == 4  # noqa: SIM201
 
 
 def test_len_and_in_ask_the_value(wrap):
@@ -156,7 +156,7 @@ def test_text_of_a_node_is_for_debugging(wrap):
         hash,
         range,
         lambda x: f"{x}",
-        lambda x: "{}".format(x),
+        lambda x: "{}".format(x),  # noqa: UP032
         lambda x: format(x, ".2f"),
         lambda x: [10, 20, 30][x],
         lambda x: {1: 2}[x],
@@ -184,7 +184,7 @@ def test_what_python_decides_by_itself(wrap):
         json.dumps(wrap(1))
     with pytest.raises(TypeError):
         ",".join([wrap("a")])
-    assert "%s" % wrap(5) == "<x: 5>"
+    assert "%s" % wrap(5) == "<x: 5>"  # noqa: UP031
 
 
 def test_sorting_compares_values_and_is_not_recorded():
