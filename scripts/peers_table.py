@@ -48,14 +48,21 @@ COLUMNS = (
 
 def row(trial: TrialData) -> list[str]:
     """A trial's cells."""
-    s, agent = trial.summary, trial.data["spec"]["agent"]
-    asked = s["ledger"]["optimizer"]
-    counts = [s["oracle_calls"], s["evaluations"], asked["calls"], asked["tokens_in"] + asked["tokens_out"]]
-    ended = trial.data["ended"] if trial.data["status"] == "done" else f"failed: {trial.data['ended']}"
-    best = max(trial.steps, key=lambda line: line["reward"])
-    scores = [number(trial.steps[0]["score"]), number(best["score"])]
-    seconds = f"{trial.data['seconds']:.0f}"
-    return [f"`{agent}`", *scores, *(f"{n:,}" for n in counts), str(s["invalid"]), seconds, ended.split("\n")[0][:80]]
+    s, agent = trial.summary, trial.record.spec.agent
+    asked = s.ledger.optimizer
+    counts = [s.oracle_calls, s.evaluations, asked.calls, asked.tokens]
+    ended = trial.record.ended if trial.record.status == "done" else f"failed: {trial.record.ended}"
+    best = max(trial.steps, key=lambda step: step.reward)
+    scores = [number(trial.steps[0].score), number(best.score)]
+    seconds = f"{trial.record.seconds:.0f}"
+    return [
+        f"`{agent}`",
+        *scores,
+        *(f"{n:,}" for n in counts),
+        str(s.invalid_answers),
+        seconds,
+        ended.split("\n")[0][:80],
+    ]
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -69,7 +76,7 @@ def main(*runs: str) -> None:
     parts = [HEAD]
     for env in dict.fromkeys(t.env for t in trials):
         parts.append(f"## {env}\n\n{table([row(t) for t in trials if t.env == env])}\n")
-    skipped = [pair for run in runs for pair in RunFolder(Path(run)).plan["skipped"]]
+    skipped = [pair for run in runs for pair in RunFolder(Path(run)).plan.skipped]
     refused = {f"* `{agent}`: {why}" for _, agent, why in skipped}
     if refused:
         parts.append("## Refused before anything was spent\n\n" + "\n".join(sorted(refused)) + "\n")

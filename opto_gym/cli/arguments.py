@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import ast
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from ..leaderboard.config import RunConfig
 
 BUDGETS = {"oracle-calls": int, "evaluations": int, "llm-calls": int, "tokens": int, "usd": float, "seconds": float}
 
@@ -64,7 +69,7 @@ def parse_named(text: str) -> tuple[str, dict[str, Any]]:
 # ------------------------------------------------------------------ running trials
 FIXED_BY_FOLDER = (
     *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
-    *("model", "optimizer_model", "task_model", "base_url"),
+    *("model", "optimizer_model", "task_model", "base_url", "config", "print_config"),
 )
 """What a run's folder settles."""
 
@@ -88,3 +93,27 @@ def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
         "feedback": None if options.feedback is None else comma_list(options.feedback),
         "wrappers": [parse_named(w) for w in options.wrapper],
     }
+
+
+def run_config(options: argparse.Namespace) -> RunConfig:
+    """What ``opto-gym run`` is asked for: the file of ``--config``, if there is one, with the options in its place."""
+    from ..leaderboard.config import RunConfig, stored
+
+    base = RunConfig.from_file(options.config) if options.config else RunConfig()
+    settings = plan_settings(options)
+    asked: dict[str, Any] = {
+        "envs": tuple(map(stored, map(parse_named, options.env))),
+        "agents": tuple(map(stored, map(parse_named, options.agent))),
+        "wrappers": tuple(map(stored, settings["wrappers"])),
+        "mask": settings["mask"],
+        "feedback": settings["feedback"],
+        "budget": {**base.budget, **settings["limits"]},
+        "cap": {**base.cap, **settings["cap"]},
+        "seeds": parse_seeds(options.seeds) if options.seeds else None,
+    }
+    if isinstance(asked["seeds"], list):
+        asked["seeds"] = tuple(asked["seeds"])
+    for name in ("suite", "model", "optimizer_model", "task_model", "base_url", "test_scores", "out", "jobs"):
+        asked[name] = getattr(options, name)
+    given = {name: value for name, value in asked.items() if value not in (None, (), {})}
+    return msgspec.structs.replace(base, **given)

@@ -77,7 +77,7 @@ def show_machine(options: argparse.Namespace) -> int:
 
     from .. import __version__
     from ..agents.external import install
-    from ..leaderboard.spec import where
+    from ..leaderboard.machine import machine
     from ..llm import local
     from ..llm.endpoint import without_credentials
     from ..sandbox import advice, shared
@@ -88,7 +88,7 @@ def show_machine(options: argparse.Namespace) -> int:
     rows = {
         "opto-gym": __version__,
         "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": ", ".join(f"{name} {version}" for name, version in where()["versions"].items()),
+        "packages": ", ".join(f"{name} {version}" for name, version in machine().versions.items()),
         "embedded model": "ready" if model["server"] and model["intact"] else _mend_model(model),
         "  its file": model["file"],
         "endpoint": without_credentials(url) if url else "OPENAI_BASE_URL is not set",

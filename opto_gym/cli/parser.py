@@ -57,6 +57,8 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     name = "name or module:Class, with settings as AGENT:key=value,...; repeatable"
     p.add_argument("--agent", action="append", default=[], metavar="AGENT", help=name)
     p.add_argument("--suite", help="a list of tasks with agents and budgets: smoke, or a .toml file of one's own")
+    p.add_argument("--config", metavar="FILE", help="a TOML file with the same names; options replace what it says")
+    p.add_argument("--print-config", action="store_true", help="print the options as such a file, and run nothing")
     p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5, or the suite's)")
     p.add_argument("--out", help="the run's folder")
     p.add_argument("--resume", metavar="RUN", help="continue the run in this folder")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from .. import registration
 from ..errors import BudgetSpent, OptoGymError
-from ..leaderboard.spec import Spec
+from ..leaderboard.spec import TrialSpec
 from ..llm import Client
 from ..utils.extras import need
 from ..wrappers.observations import unwrapped
@@ -59,7 +59,7 @@ def first_request(
     Raises:
         OptoGymError: If the agent can't work on the task, or asks no model.
     """
-    spec = Spec(env, env_arguments or {}, (), None, agent, settings or {}, seed, None, None, None)
+    spec = TrialSpec(env, dict(env_arguments or {}), (), None, agent, dict(settings or {}), seed, None, None, None)
     task = spec.make_env()
     problem = unwrapped(task).problem
     made = registration.make_agent(agent, **spec.settings)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from .arguments import FIXED_BY_FOLDER, parse_named, parse_pairs, parse_seeds, plan_settings, trial_limits
+from .arguments import FIXED_BY_FOLDER, parse_named, parse_pairs, parse_seeds, plan_settings, run_config, trial_limits
 
 
 def run_trials(options: argparse.Namespace) -> int:
     """``opto-gym run``."""
     from .. import leaderboard
     from ..leaderboard.runner import execute
-    from ..leaderboard.suites import suite_plan
 
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
@@ -36,38 +36,23 @@ def run_trials(options: argparse.Namespace) -> int:
         )
     if options.again:
         raise ValueError("--again belongs to --resume: it runs trials again whose identity has changed")
-    settings = plan_settings(options)
-    if options.suite:
-        if options.env or options.agent:
-            raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
-        made = suite_plan(
-            options.suite,
-            seeds=parse_seeds(options.seeds) if options.seeds else None,
-            test_scores=options.test_scores,
-            **settings,
-        )
-    elif options.env and options.agent:
-        made = leaderboard.plan(
-            [parse_named(e) for e in options.env],
-            [parse_named(a) for a in options.agent],
-            seeds=parse_seeds(options.seeds or "5"),
-            test_scores=options.test_scores or "each",
-            **settings,
-        )
-    else:
+    config = run_config(options)
+    if options.print_config:
+        print(config.to_toml(), end="")
+        return 0
+    if config.suite is None and not (config.envs and config.agents):
         raise ValueError(
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
+    if config.suite is not None and config.agents:
+        raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
+    made = leaderboard.plan(config)
     if options.dry_run:
         show_outline(made)
         return 0
-    if not options.out:
+    if config.out is None:
         raise ValueError("expected --out, the folder to record the run in")
-    from pathlib import Path
-
-    return show_end(
-        execute(made, Path(options.out), jobs=1 if options.jobs is None else options.jobs, progress=not options.quiet)
-    )
+    return show_end(execute(made, Path(config.out), jobs=config.jobs, progress=not options.quiet))
 
 
 def show_outline(made: Any) -> None:
@@ -106,7 +91,7 @@ def compare_agents(options: argparse.Namespace) -> int:
     found = compare.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
     compare.show(found)
     print(f"\n{found.page}")
-    return 1 if any(t.data["status"] == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
+    return 1 if any(t.record.status == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
 
 
 def show_end(result: Any) -> int:
@@ -147,8 +132,6 @@ def replay_trials(options: argparse.Namespace) -> int:
 
 def reproduce_figures(options: argparse.Namespace) -> int:
     """``opto-gym reproduce``."""
-    from pathlib import Path
-
     from ..baselines import recipes
     from ..errors import OptoGymError
     from ..leaderboard import reproduction as reproduce

@@ -1,24 +1,34 @@
 """Running trials, their records on disk, statistics, report pages."""
 
-from .planning import Plan, plan
+from typing import TYPE_CHECKING
+
+from ..utils.moved import moved_names
+from .config import RunConfig
+from .planning import Plan
 from .records import RunFolder, TrialFolder
 from .replaying import replay
 from .reporting.page import report
-from .runner import RunResult, resume, run
-from .spec import Spec
-from .trial import Outcome, Trial
+from .runner import RunResult, plan, resume, run
+from .spec import TrialSpec
+from .trial import Outcome, TrialRunner
 
 __all__ = [
     "Outcome",
     "Plan",
+    "RunConfig",
     "RunFolder",
     "RunResult",
-    "Spec",
-    "Trial",
     "TrialFolder",
+    "TrialRunner",
+    "TrialSpec",
     "plan",
     "replay",
     "report",
     "resume",
     "run",
 ]
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__, {"Spec": "leaderboard.spec:TrialSpec", "Trial": "leaderboard.trial:TrialRunner"}
+    )

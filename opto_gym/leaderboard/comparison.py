@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ..errors import RecordError
 from ..utils.journal import Journal, read_lines
-from .planning import Named, Plan, named, plan
-from .records import RunFolder, TrialFolder, digest
+from .config import Named, RunConfig, named
+from .planning import Plan, grid
+from .records import RunFolder, TrialFolder
 from .reporting.figure import COLORS, svg
 from .reporting.page import notes, number
 from .results import TrialData
 from .runner import execute
+from .schema import to_plain
+from .spec import digest
 from .stats import MOST, Answer, Array, fewest_pairs, judge, look_level
 from .suites import load, suite_plan
 
@@ -51,12 +55,17 @@ class Row:
     @property
     def usd(self) -> float | None:
         """Money that a further seed takes, by what the recorded ones took; None if a price is unknown."""
-        spent = [r["usd"] for t in (*self.ours, *self.theirs) for r in t.summary.get("ledger", {}).values()]
-        return None if any(s is None for s in spent) else float(sum(spent)) / len(self.ours)
+        trials = [t for t in (*self.ours, *self.theirs) if t.summary]
+        spent = [totals.usd for t in trials if t.summary for totals in t.summary.ledger.values()]
+        known = [s for s in spent if s is not None]
+        return None if len(known) < len(spent) else float(sum(known)) / len(self.ours)
 
     def spent(self, name: str) -> tuple[float, float]:
         """Example evaluations or tokens a trial, the agent's and the baseline's."""
-        found = [[t.summary.get("spent", {}).get(name, 0) for t in trials] for trials in (self.ours, self.theirs)]
+        found = [
+            [float(getattr(t.summary.spent, name)) if t.summary else 0.0 for t in trials]
+            for trials in (self.ours, self.theirs)
+        ]
         return float(np.mean(found[0])), float(np.mean(found[1]))
 
 
@@ -125,10 +134,10 @@ class Comparison:
                 f"{level} before the correction for several environments."
             )
         for row in self.rows:
-            limits = row.ours[0].data["limits"]
+            limits = row.ours[0].record.limits
             for name, option in (("evaluations", "--evaluations"), ("tokens", "--tokens")):
                 a, b = row.spent(name)
-                if min(a, b) > 0 and abs(a - b) > 0.1 * max(a, b) and limits.get(name) is None:
+                if min(a, b) > 0 and abs(a - b) > 0.1 * max(a, b) and getattr(limits, name) is None:
                     said.append(
                         f"Not of one purse: on {row.env} a trial of {self.agent} took {a:,.0f} {name}, one of "
                         f"{self.against} {b:,.0f}. {option} holds both to the same."
@@ -168,8 +177,8 @@ def compare(
     assert found.page is not None
     assert found.picture is not None
     try:
-        found.picture.write_text(drawn)
-        found.page.write_text(html(found, drawn))
+        found.picture.write_text(drawn, encoding="utf-8")
+        found.page.write_text(html(found, drawn), encoding="utf-8", errors="backslashreplace")
     except OSError as e:
         raise RecordError(f"{found.page} can't be written: {e.strerror or e}") from e
     return found
@@ -212,26 +221,21 @@ def comparison_plan(
         raise ValueError("expected at least one environment, or a suite, and not both")
     if test_scores == "never":
         raise ValueError("a comparison is of scores on test: expected test_scores of each or end, got 'never'")
-    before = RunFolder(Path(out)).plan if out is not None and (Path(out) / "run.json").exists() else {}
+    folder = None if out is None else RunFolder(Path(out))
+    before = folder.plan if folder is not None and folder.has_plan else None
+    if cap is None and before is not None:
+        cap = before.cap.to_dict()
+    if test_scores is None:
+        test_scores = "each" if before is not None and before.test_scores == "each" else "end"
     if seeds is None:
         seeds = fewest_pairs(look_level(1) / (len(load(suite).tasks) if suite else len(envs)))
-    common: dict[str, Any] = {
-        "seeds": seeds,
-        "limits": limits,
-        "cap": before.get("cap") if cap is None else cap,
-        "test_scores": test_scores or {"each": "each"}.get(before.get("test_scores", ""), "end"),
-        **settings,
-    }
-    made = suite_plan(suite, agents=pair, **common) if suite else plan(envs, pair, **common)
+    common = {"seeds": seeds, "limits": limits, "cap": cap, "test_scores": test_scores, **settings}
+    made = suite_plan(suite, agents=pair, **common) if suite else grid(RunConfig.of(envs, pair, **common))
     kept = {trial for task in _tasks(made, *pair).values() for trials in task.values() for trial in trials}
     if not kept:
         why = "; ".join(f"{a} on {e}: {why}" for e, a, why in made.skipped)
         raise ValueError(f"there is no environment that both can run on: {why}")
-    return dataclasses.replace(
-        made,
-        specs={trial: spec for trial, spec in made.specs.items() if trial in kept},
-        limits={trial: own for trial, own in made.limits.items() if trial in kept},
-    )
+    return made.only(kept)
 
 
 Side = tuple[str, Mapping[str, Any]]
@@ -241,9 +245,8 @@ def _tasks(made: Plan, agent: Side, against: Side) -> dict[str, dict[int, tuple[
     """The pairs of trials of each task that both have, by seed."""
     found: dict[str, dict[tuple[bool, int], str]] = {}
     for trial, spec in made.specs.items():
-        one = dataclasses.replace(spec, agent="", settings={}, seed=0, optimizer_model=None, base_url=None)
-        ours = (spec.agent, dict(spec.settings)) == (agent[0], dict(agent[1]))
-        found.setdefault(digest(one.to_dict()), {})[ours, spec.seed] = trial
+        ours = (spec.agent, spec.settings) == (agent[0], dict(agent[1]))
+        found.setdefault(spec.task_key, {})[ours, spec.seed] = trial
     pairs = {
         task: {seed: (t[True, seed], t[False, seed]) for ours, seed in t if ours and (False, seed) in t}
         for task, t in found.items()
@@ -285,7 +288,10 @@ def from_records(made: Plan, agent: Named, against: Named, out: Path) -> Compari
 def _look(out: Path, trials: Sequence[TrialData]) -> int:
     """The number of this look at a question (tasks, agents, budget), from 1; the same trials are the same look."""
     names = sorted(t.name for t in trials)
-    asked = [[{k: v for k, v in t.data["identity"].items() if k != "seed"}, t.data["limits"]] for t in trials]
+    asked = [
+        [msgspec.to_builtins(msgspec.structs.replace(t.record.identity, seed=0)), to_plain(t.record.limits)]
+        for t in trials
+    ]
     question, seen = digest(sorted(set(map(digest, asked)))), list[list[str]]()
     path = out / "looks.jsonl"
     for line in read_lines(path):
@@ -300,20 +306,20 @@ def _look(out: Path, trials: Sequence[TrialData]) -> int:
 
 
 def _read(path: Path) -> TrialData:
-    data = TrialFolder(path).summary() if (path / "trial.json").exists() else None
-    if data is None or data["status"] == "running":
-        raise RecordError(f"{path} is not finished: the same command goes on with it")
-    return TrialData(path.name, data, [], {})
+    record = TrialFolder(path).trial() if (path / "trial.json").exists() else None
+    if record is None or record.status == "running":
+        raise RecordError(f"{path} is not finished: the same command continues it")
+    return TrialData(path.name, record, [], {})
 
 
 def _scores(ours: Sequence[TrialData], theirs: Sequence[TrialData]) -> tuple[Array, bool]:
     """(scores of both, shape (2, n), whether they are normalized); a trial that failed has the start values'."""
     everyone = [*ours, *theirs]
     known = next((t for t in everyone if t.start is not None), None)
-    if known is None:
-        raise RecordError(f"no trial on {everyone[0].env} has a score: {everyone[0].data['ended']}")
-    relative = bool(known.summary["anchors"])
-    worst, best = known.summary["problem"]["scores"]
+    if known is None or known.summary is None:
+        raise RecordError(f"no trial on {everyone[0].env} has a score: {everyone[0].record.ended}")
+    relative = known.summary.anchors is not None
+    worst, best = known.summary.problem.scores
 
     def score(t: TrialData) -> float:
         value = t.normalized() if relative else t.final()
@@ -432,16 +438,14 @@ def html(found: Comparison, drawn: str) -> str:
     made = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     head, lines = table(found)
     trials = [t for r in found.rows for t in (*r.ours, *r.theirs)]
-    budgets = [
-        ", ".join(f"{v:g} {k.replace('_', ' ')}" for k, v in t.data["limits"].items() if v is not None) for t in trials
-    ]
-    models = {str(m) for t in trials for m in (t.data["spec"]["optimizer_model"], t.data["spec"]["task_model"]) if m}
+    budgets = [str(t.record.limits) for t in trials]
+    models = {m for t in trials for m in (t.record.spec.optimizer_model, t.record.spec.task_model) if m}
     facts = {
         "Trials": f"{len(trials)}",
-        "Seeds": "; ".join(dict.fromkeys(", ".join(str(t.data["spec"]["seed"]) for t in r.ours) for r in found.rows)),
+        "Seeds": "; ".join(dict.fromkeys(", ".join(str(t.record.spec.seed) for t in r.ours) for r in found.rows)),
         "Budget of a trial": "; ".join(dict.fromkeys(budgets)),
         "Models": ", ".join(sorted(models)) or "none",
-        "System": trials[0].data["where"]["system"],
-        "opto_gym": trials[0].data["where"]["versions"].get("opto-gym", ""),
+        "System": trials[0].record.where.system,
+        "opto_gym": trials[0].record.where.versions.get("opto-gym", ""),
     }
     return made.get_template("compare.html.j2").render(found=found, head=head, lines=lines, figure=drawn, facts=facts)

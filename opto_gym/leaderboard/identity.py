@@ -1,4 +1,4 @@
-"""The source of an agent as one hash: what decides its proposals, and nothing that could change without effect.
+"""What identifies a trial, and the hash of an agent's source: what decides its proposals and nothing else.
 
 Starting from a class, the hash covers each function, class and constant of the project that its code names, and what
 those name in turn: its base classes, the readers of a model's answers, the renderers of the trace. Each definition
@@ -19,6 +19,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 RULES = 2
 """The version of the rules by which a trial is identified; records of version 1 hashed the text of modules."""
 
@@ -34,6 +36,60 @@ WITHOUT_EFFECT = (
 )
 """Modules that an agent reaches but that decide no proposal: what a model answered, what code returned and what is
 installed is in the record."""
+
+
+class EnvIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An environment: what decides its results.
+
+    Attributes:
+        id: Its id, with the version that changes whenever its results would.
+        arguments: Its keyword arguments.
+        wrappers: (class, arguments), the innermost first.
+        problem: The hash of the problem.
+        source: The hash of its source, where no version stands for it (``module:Class``).
+        data: SHA-256 of the files that its examples come from.
+    """
+
+    id: str
+    arguments: dict[str, Any]
+    wrappers: list[tuple[str, dict[str, Any]]]
+    problem: str
+    source: str | None = None
+    data: dict[str, str] | None = None
+
+
+class AgentIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent: its name, settings, the hash of its source (`source_hash`), and (name, SHA-256) of its files."""
+
+    name: str
+    settings: dict[str, Any]
+    source: str
+    files: list[tuple[str, str]] | None = None
+
+
+class ModelNames(msgspec.Struct, frozen=True, kw_only=True):
+    """The models of the roles; None where there is none."""
+
+    optimizer: str | None
+    task: str | None
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trial's id is the hash of. Addresses, budgets, the machine and names of modules are no part of it.
+
+    Attributes:
+        rules: The version of the rules by which sources are hashed.
+        env: The environment.
+        agent: The agent.
+        models: The models.
+        seed: The trial's.
+    """
+
+    rules: int
+    env: EnvIdentity
+    agent: AgentIdentity
+    models: ModelNames
+    seed: int
 
 
 class Definition(NamedTuple):

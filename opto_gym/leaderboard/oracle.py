@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 
 from ..agents.base import Values
 from ..core import OptoEnv
-from ..errors import BudgetSpent, RecordError, ReplayMismatch
+from ..errors import BudgetSpent
 from ..llm import Budget
 from ..llm.record import collect_call_keys
-from ..problems import Feedback, TraceFeedback
+from ..problems import Evaluation, Feedback, TraceFeedback
 from ..trace import TraceGraph
 from ..wrappers.channels import Channel
-from .records import TrialFolder, digest
+from .records import TrialFolder
+from .schema import Amounts, StepRecord, plain
+from .spec import digest
+
+Place = tuple[str, int]
+"""Where a call is found in the record: (hash of parameters, examples and split; how often that came before)."""
 
 
 class RecordedOracle:
     """The oracle of one trial; safe to call from several threads.
 
-    A call's number, which draws its examples, is given at submission. A recorded call is found again by the hash of
-    its parameters, examples and split, and by how often that came before.
+    A call's number, which draws its examples, is given at submission. A recorded call is found again by its `Place`.
 
     Args:
         env: The environment with its wrappers.
         budget: Where oracle calls and example evaluations are reserved.
         folder: The record.
         seed: The episode's.
-        replay: Evaluate everything again and compare it with the record.
-        on_call: Called after each call with its line, in the calling thread.
-        notes: Gives, and forgets, the reasons of unusable answers since the last call.
+        on_step: Called after each call with its record, in the calling thread.
+        invalid_answers: Gives, and forgets, the reasons of unusable answers since the last call.
 
     Attributes:
         recorded: The parameters of the calls on record, in order.
-        record: The lines of those calls.
+        record: Those calls.
+        steps: The calls of this session, those from the record included; the start values' first.
     """
 
     def __init__(
@@ -49,23 +53,23 @@ class RecordedOracle:
         folder: TrialFolder,
         *,
         seed: int,
-        replay: bool = False,
-        on_call: Callable[[dict[str, Any]], None] = lambda line: None,
-        notes: Callable[[], list[str]] = list,
+        on_step: Callable[[StepRecord], None] = lambda step: None,
+        invalid_answers: Callable[[], list[str]] = list,
     ) -> None:
-        self.env, self.budget, self.folder, self.seed, self.replay = env, budget, folder, seed, replay
-        self._on_call, self._notes = on_call, notes
+        self.env, self.budget, self.folder, self.seed = env, budget, folder, seed
+        self._on_step, self._invalid_answers = on_step, invalid_answers
         self._lock = threading.Lock()
-        self._recorded = {(line["key"], line["n"]): line for line in folder.steps()}
-        self._numbers = {line["call"] for line in self._recorded.values()}
-        self.record = sorted((s for s in self._recorded.values() if s["call"]), key=itemgetter("call"))
-        self.recorded = [line["parameters"] for line in self.record]
-        self._unasked = {(line["key"], line["n"]): len(line["examples"]) for line in self.record}
+        self._recorded = {(step.key, step.n): step for step in folder.steps()}
+        self._numbers = {step.call for step in self._recorded.values()}
+        self.record = sorted((s for s in self._recorded.values() if s.call), key=attrgetter("call"))
+        self.recorded = [step.parameters for step in self.record]
+        # the calls on record that the agent has not repeated yet, with their numbers of examples
+        self._not_repeated = {(step.key, step.n): len(step.examples) for step in self.record}
         self._seen: dict[str, int] = {}
-        self._calls, self._last_metrics = 0, None
+        self._calls = 0
+        self._last_metrics: dict[str, Any] | None = None
         self._solved = False
-        self.differences: list[str] = []
-        self.lines: list[dict[str, Any]] = []
+        self.steps: list[StepRecord] = []
         start = dict(self._inner.problem.start)
         self._start = self._call(start, None, "train", 0, *self._find(True, start, None, "train"))
 
@@ -96,40 +100,42 @@ class RecordedOracle:
                 raise BudgetSpent("oracle_calls", "the problem is solved")
             size = min(self._inner.batch, sizes[split]) if split == "train" else sizes[split]
             held = self.budget.reserve(oracle_calls=1, evaluations=size if examples is None else len(examples))
-            place, line = self._find(False, parameters, examples, split)
-            self._unasked.pop(place, None)
-            if line is None and not self.replay and not self._can_pay_for_the_record():
+            place, step = self._find(False, parameters, examples, split)
+            self._not_repeated.pop(place, None)
+            if step is None and not self._can_pay_for_the_record():
                 held.cancel()
-                raise BudgetSpent("oracle_calls", "what is on record, and is not asked again, leaves nothing")
-            number = line["call"] if line is not None else self._next_number()
+                raise BudgetSpent("oracle_calls", "the recorded calls that were not repeated yet take all that is left")
+            number = step.call if step is not None else self._next_number()
         with held:
-            return self._call(parameters, examples, split, number, place, line)
+            return self._call(parameters, examples, split, number, place, step)
 
     def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
         """Several calls, in order."""
         return [self(p) for p in proposals]
 
+    @property
+    def over(self) -> bool:
+        """Whether no call is possible any more."""
+        return self._solved or self.budget.left("oracle_calls") < 1 or self.budget.left("evaluations") < 1
+
+    @property
+    def solved(self) -> bool:
+        """Whether a call proved the problem solved."""
+        return self._solved
+
     def _can_pay_for_the_record(self) -> bool:
-        """Whether the budget holds the calls on record that were not asked again yet.
+        """Whether the budget holds the calls on record that were not repeated yet.
 
-        It does, in whatever order they are asked, unless an agent does something else than before it was interrupted.
+        It does, in whatever order they are repeated, unless an agent does something else than before it was
+        interrupted.
         """
-        left, unasked = self.budget.left, self._unasked
-        return left("oracle_calls") >= len(unasked) and left("evaluations") >= sum(unasked.values())
-
-    def again(self, line: dict[str, Any]) -> None:
-        """In a replay: evaluates a call on record again.
-
-        Raises:
-            BudgetSpent: If the budget does not hold it.
-        """
-        with self.budget.reserve(oracle_calls=1, evaluations=len(line["examples"])):
-            self._call(line["parameters"], None, line["split"], line["call"], (line["key"], line["n"]), line)
+        left, waiting = self.budget.left, self._not_repeated
+        return left("oracle_calls") >= len(waiting) and left("evaluations") >= sum(waiting.values())
 
     def _find(
         self, start: bool, parameters: Values, examples: Sequence[int] | None, split: str
-    ) -> tuple[tuple[str, int], dict[str, Any] | None]:
-        """(key, n-th time) of a call, and its line if it is recorded."""
+    ) -> tuple[Place, StepRecord | None]:
+        """The place of a call, and its record if there is one."""
         key = digest([start, parameters, None if examples is None else [int(i) for i in examples], split])
         n = self._seen[key] = self._seen.get(key, -1) + 1
         return (key, n), self._recorded.get((key, n))
@@ -147,72 +153,71 @@ class RecordedOracle:
         examples: Sequence[int] | None,
         split: str,
         number: int,
-        place: tuple[str, int],
-        line: dict[str, Any] | None,
+        place: Place,
+        step: StepRecord | None,
     ) -> TraceFeedback:
+        """Answers a call: from the record, or by an evaluation that is recorded."""
+        if step is not None:
+            return self._answer_from_record(step)
         begin = time.monotonic()
-        if line is not None and not self.replay:
-            observation = TraceFeedback(
-                TraceGraph.from_json(self.folder.blob(line["graph"])), Feedback.from_dict(line["feedback"])
-            )
-            if number:
-                self._notes()
-            if self._inner.uses_model:
-                self._inner.llm.repeat(line.get("calls", ()))
-            self._after(line)
-            return self._wrapped(observation, number)
-        if line is None and self.replay:
-            raise ReplayMismatch(f"call {number}: these parameters are not in the record: {parameters}")
-        if line is not None:
-            examples = line["examples"]  # as they were drawn
-        elif examples is None and split == "train":
+        if examples is None and split == "train":
             examples = list(self._inner.draw(self.seed, number, self._last_metrics))
-        with collect_call_keys() as calls:
-            result = self._inner.evaluate(parameters, split=split, examples=examples)
-        new = {
-            "call": number,
-            "key": place[0],
-            "n": place[1],
-            "parameters": plain(parameters),
-            "parameters_hash": digest(parameters),
-            "split": split,
-            "examples": [r.example for r in result.per_example],
-            "score": result.score,
-            "reward": result.reward,
-            "success": result.success,
-            "error": result.error,
-            "feedback": result.feedback.to_dict(),
-            "graph": result.graph.content_hash,
-            "metrics": dict(result.metrics),
-            "calls": calls,
-            "invalid": self._notes() if number else [],
-        }
-        if line is not None:
-            self._compare(line, new)
-            self._after(line)
-        else:
-            new["spent"] = {k: v for k, v in self.budget.spent.items() if v}
-            new["seconds"] = round(time.monotonic() - begin, 4)
-            new["time"] = round(time.time(), 3)
-            self.folder.add_step(new, result.graph.to_json())
-            self._after(new)
+        result, new = self._evaluate(parameters, examples, split, number, place)
+        new = msgspec.structs.replace(
+            new,
+            spent=msgspec.convert(self.budget.spent, Amounts),
+            seconds=round(time.monotonic() - begin, 4),
+            time=round(time.time(), 3),
+        )
+        self.folder.add_step(new, result.graph.to_json())
+        self._after(new)
         return self._wrapped(result.observation, number)
 
-    def _after(self, line: dict[str, Any]) -> None:
-        with self._lock:
-            self._last_metrics = line["metrics"]
-            self._solved = self._solved or (line["success"] and self._inner.ends_when_solved and line["call"] > 0)
-            self.lines.append(line)
-        self._on_call(line)
+    def _answer_from_record(self, step: StepRecord) -> TraceFeedback:
+        graph = TraceGraph.from_json(self.folder.blob(step.graph))
+        if step.call:
+            self._invalid_answers()  # those on record count
+        if self._inner.uses_model:
+            self._inner.llm.repeat(step.task_calls)
+        self._after(step)
+        return self._wrapped(TraceFeedback(graph, Feedback.from_dict(step.feedback)), step.call)
 
-    def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
-        for name in ("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid"):
-            if plain(old[name]) != plain(new[name]):
-                self.differences.append(f"call {old['call']}: {name} was {old[name]!r:.200}, is {new[name]!r:.200}")
-        try:
-            self.folder.blob(old["graph"])
-        except RecordError as e:
-            self.differences.append(f"call {old['call']}: {e}")
+    def _evaluate(
+        self, parameters: Values, examples: Sequence[Any] | None, split: str, number: int, place: Place
+    ) -> tuple[Evaluation, StepRecord]:
+        """The evaluation, and what is recorded of it; times and amounts apart."""
+        with collect_call_keys() as task_calls:
+            result = self._inner.evaluate(parameters, split=split, examples=examples)
+        return result, StepRecord(
+            call=number,
+            key=place[0],
+            n=place[1],
+            parameters=plain(parameters),
+            parameters_hash=digest(parameters),
+            split=split,
+            examples=plain([r.example for r in result.per_example]),
+            score=result.score,
+            reward=result.reward,
+            success=result.success,
+            error=result.error,
+            feedback=plain(result.feedback.to_dict()),
+            graph=result.graph.content_hash,
+            metrics=plain(dict(result.metrics)),
+            task_calls=task_calls,
+            invalid_answers=self._invalid_answers() if number else [],
+            spent=Amounts(),
+            seconds=0.0,
+            time=0.0,
+            scores=[float(r.feedback.score) for r in result.per_example],
+            errors=[r.error for r in result.per_example],
+        )
+
+    def _after(self, step: StepRecord) -> None:
+        with self._lock:
+            self._last_metrics = step.metrics
+            self._solved = self._solved or (step.success and self._inner.ends_when_solved and step.call > 0)
+            self.steps.append(step)
+        self._on_step(step)
 
     def _wrapped(self, observation: TraceFeedback, number: int) -> TraceFeedback:
         """The observation as the wrappers show it, the innermost first."""
@@ -228,18 +233,3 @@ class RecordedOracle:
             else:
                 observation = wrapper.observation(observation)
         return observation
-
-    @property
-    def over(self) -> bool:
-        """Whether no call is possible any more."""
-        return self._solved or self.budget.left("oracle_calls") < 1 or self.budget.left("evaluations") < 1
-
-    @property
-    def solved(self) -> bool:
-        """Whether a call proved the problem solved."""
-        return self._solved
-
-
-def plain(x: Any) -> Any:
-    """What a record makes of a value."""
-    return json.loads(json.dumps(x, default=str))

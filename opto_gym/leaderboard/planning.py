@@ -1,4 +1,4 @@
-"""The plan of a run: a grid of trials, and what it may cost."""
+"""The plan of a run: its trials, and what they may cost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import registration
-from ..llm import LIMITS, Budget, price_of
-from ..wrappers.observations import unwrapped
-from .spec import Spec
-from .trial import SCORING
+import gymnasium as gym
 
-Named = str | tuple[str, Mapping[str, Any]]
-"""An environment or agent: its name, or (name, keyword arguments)."""
+from .. import registration
+from ..llm import LIMITS, price_of
+from ..wrappers.observations import unwrapped
+from .config import Named, RunConfig, as_argument, check_budget, named
+from .identity import Identity
+from .schema import Limits
+from .spec import TrialSpec
+
+DEFAULT_SEEDS = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Planned:
+    """A trial of a plan.
+
+    Attributes:
+        spec: What it runs.
+        identity: What decides its results.
+        limits: Its budget.
+        runs_code: Whether an optimizer's code runs in it, which needs the sandbox.
+    """
+
+    spec: TrialSpec
+    identity: Identity
+    limits: Limits
+    runs_code: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,26 +41,40 @@ class Plan:
     """What a run is to do, before it does it.
 
     Attributes:
-        specs: The trials by id.
-        skipped: (environment, agent, why not).
-        limits: The budgets of the trials by id.
+        trials: The trials by id.
+        skipped: (environment, agent, why they can't work together).
         cap: The budget of the whole run.
-        test_scores: See `Trial`.
+        test_scores: When parameters are scored on test, of `scoring.SCORING`.
     """
 
-    specs: Mapping[str, Spec]
+    trials: Mapping[str, Planned]
     skipped: tuple[tuple[str, str, str], ...]
-    limits: Mapping[str, Mapping[str, float | None]]
-    cap: Mapping[str, float | None]
+    cap: Limits
     test_scores: str
+
+    @property
+    def specs(self) -> Mapping[str, TrialSpec]:
+        """What the trials run, by id."""
+        return {trial: planned.spec for trial, planned in self.trials.items()}
+
+    @property
+    def limits(self) -> Mapping[str, Limits]:
+        """The budgets of the trials, by id."""
+        return {trial: planned.limits for trial, planned in self.trials.items()}
+
+    def only(self, trials: Iterable[str]) -> Plan:
+        """The same with these trials alone."""
+        kept = set(trials)
+        return dataclasses.replace(self, trials={t: p for t, p in self.trials.items() if t in kept})
 
     def outline(self) -> Iterator[str]:
         """The tasks, a line each: agents, number of seeds, budget of a trial."""
         tasks: dict[tuple[str, str], tuple[dict[str, None], set[int]]] = {}
-        for trial, spec in self.specs.items():
-            budget = ", ".join(f"{k}={v}" for k, v in self.limits[trial].items() if v is not None)
-            agents, seeds = tasks.setdefault((_typed(spec.env, spec.env_arguments), budget), ({}, set()))
-            agents[_typed(spec.agent, spec.settings)] = None
+        for planned in self.trials.values():
+            spec = planned.spec
+            budget = ", ".join(f"{k}={v:g}" for k, v in planned.limits.to_dict().items())
+            agents, seeds = tasks.setdefault((as_argument((spec.env, spec.env_arguments)), budget), ({}, set()))
+            agents[as_argument((spec.agent, spec.settings))] = None
             seeds.add(spec.seed)
         for (env, budget), (agents, seeds) in tasks.items():
             yield f"{env}: {', '.join(agents)}; {len(seeds)} seed{'s' if len(seeds) > 1 else ''}; budget {budget}"
@@ -51,26 +85,92 @@ class Plan:
         Supposes one call of the model an oracle call, of 4,000 tokens in and 1,024 out.
         """
         llm_calls, tokens, usd = [], [], []
-        for trial, spec in self.specs.items():
-            if not registration.agent_class(spec.agent).uses_model:
+        for planned in self.trials.values():
+            if not registration.agent_class(planned.spec.agent).uses_model:
                 continue
-            limits, price = self.limits[trial], price_of(str(spec.optimizer_model))
-            calls = _least(limits.get("oracle_calls"), limits.get("llm_calls"))
+            limits, price = planned.limits, price_of(str(planned.spec.optimizer_model))
+            calls = _least(limits.oracle_calls, limits.llm_calls)
             llm_calls.append(calls)
-            tokens.append(_least(None if calls is None else calls * (4000 + 1024), limits.get("tokens")))
+            tokens.append(_least(None if calls is None else calls * (4000 + 1024), limits.tokens))
             usd.append(None if price is None or calls is None else calls * price.of(4000, 1024))
         return {
-            "trials": len(self.specs),
-            "oracle_calls": _total(self.limits[trial].get("oracle_calls") for trial in self.specs),
+            "trials": len(self.trials),
+            "oracle_calls": _total(planned.limits.oracle_calls for planned in self.trials.values()),
             "llm_calls": _total(llm_calls),
             "tokens": _total(tokens),
             "usd": _total(usd),
         }
 
 
-def _typed(name: str, arguments: Mapping[str, Any]) -> str:
-    """An environment or agent as the command line takes it."""
-    return f"{name}:{','.join(f'{k}={v}' for k, v in arguments.items())}" if arguments else name
+class Environments:
+    """Environments for planning, one for all trials on the same task: to plan takes no more than their problem."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, gym.Env[Any, Any]] = {}
+
+    def of(self, spec: TrialSpec) -> gym.Env[Any, Any]:
+        """The environment of a trial, with its wrappers."""
+        if spec.env_key not in self._made:
+            self._made[spec.env_key] = spec.make_env()
+        return self._made[spec.env_key]
+
+
+def grid(config: RunConfig) -> Plan:
+    """The plan of every agent on every environment with every seed. Each environment is made once.
+
+    Raises:
+        ValueError: For an impossible budget or argument, or if nothing can run.
+        MissingExtra: If an extra that one of them needs is not installed.
+    """
+    limits = Limits.of(config.budget)
+    if not config.budget:
+        raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
+    check_budget(config.budget)
+    trials: dict[str, Planned] = {}
+    skipped = []
+    environments = Environments()
+    for env, agent in ((e, a) for e in config.envs for a in config.agents):
+        for seed in seeds_of(config.seeds):
+            spec = asked_spec(config, env, agent, seed)
+            made = environments.of(spec)
+            inner = unwrapped(made)
+            spec = spec.resolved(inner)
+            registration.make_agent(spec.agent, **spec.settings)  # says at once if a setting is unknown
+            reason = registration.agent_class(spec.agent).unsupported_reason(inner.problem)
+            if reason is not None:
+                skipped.append((spec.env, spec.agent, reason))
+                break
+            identity = spec.identity(made)
+            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, inner.runs_code)
+    if not trials:
+        raise ValueError("there is nothing to run: " + "; ".join(f"{a} on {e}: {why}" for e, a, why in skipped))
+    return Plan(trials, tuple(skipped), Limits.of(config.cap), config.test_scores or "each")
+
+
+def asked_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialSpec:
+    """What a trial of a configuration runs, before its models are resolved."""
+    env_name, env_arguments = named(env)
+    agent_name, settings = named(agent)
+    return TrialSpec(
+        env_name,
+        env_arguments,
+        config.mask,
+        config.feedback,
+        agent_name,
+        settings,
+        seed,
+        config.optimizer_model or config.model,
+        config.task_model or config.model,
+        config.base_url,
+        tuple(map(named, config.wrappers)),
+    )
+
+
+def seeds_of(seeds: int | Sequence[int] | None) -> Sequence[int]:
+    """The seeds of a number of them: 0, 1, ...; None is `DEFAULT_SEEDS`."""
+    if seeds is None:
+        return range(DEFAULT_SEEDS)
+    return range(seeds) if isinstance(seeds, int) else seeds
 
 
 def _least(*amounts: float | None) -> float | None:
@@ -84,67 +184,3 @@ def _total(amounts: Iterable[float | None]) -> float | None:
             return None
         total += amount
     return total
-
-
-def plan(
-    envs: Iterable[Named],
-    agents: Iterable[Named],
-    *,
-    seeds: int | Sequence[int] = 5,
-    limits: Mapping[str, float | None] | None = None,
-    cap: Mapping[str, float | None] | None = None,
-    model: str | None = None,
-    optimizer_model: str | None = None,
-    task_model: str | None = None,
-    base_url: str | None = None,
-    mask: Sequence[str] = (),
-    feedback: Sequence[str] | None = None,
-    wrappers: Sequence[Named] = (),
-    test_scores: str = "each",
-) -> Plan:
-    """The grid of trials (see `run` for the arguments). Makes each environment once, which tests its arguments."""
-    if test_scores not in SCORING:
-        raise ValueError(f"expected test_scores of {SCORING}, got {test_scores!r}")
-    limits, cap = dict(limits or {}), dict(cap or {})
-    Budget(limits)
-    Budget(cap)
-    if not any(v is not None for v in limits.values()):
-        raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
-    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
-    if not numbers:
-        raise ValueError(f"expected at least one seed, got {seeds!r}")
-    specs: dict[str, Spec] = {}
-    skipped = []
-    optimizers = [named(a) for a in agents]
-    for env, env_arguments in map(named, envs):
-        for agent, settings in optimizers:
-            cls = registration.agent_class(agent)
-            for seed in numbers:
-                spec = Spec(
-                    env,
-                    env_arguments,
-                    tuple(mask),
-                    None if feedback is None else tuple(feedback),
-                    agent,
-                    settings,
-                    seed,
-                    optimizer_model or model,
-                    task_model or model,
-                    base_url,
-                    tuple(map(named, wrappers)),
-                ).resolved()
-                problem = unwrapped(spec.make_env()).problem
-                registration.make_agent(agent, **settings)  # says at once if a setting is unknown
-                reason = cls.unsupported_reason(problem)
-                if reason is not None:
-                    skipped.append((env, agent, reason))
-                    break
-                specs[spec.trial_id()] = spec
-    if not specs:
-        raise ValueError("there is nothing to run: " + "; ".join(f"{a} on {e}: {why}" for e, a, why in skipped))
-    return Plan(specs, tuple(skipped), dict.fromkeys(specs, limits), cap, test_scores)
-
-
-def named(x: Named) -> tuple[str, dict[str, Any]]:
-    """A name with its arguments."""
-    return (x, {}) if isinstance(x, str) else (x[0], dict(x[1]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from ..llm import Ledger
+    from .schema import StepRecord
     from .trial import Outcome
 
 
@@ -64,16 +65,16 @@ class Progress:
         elif self.show:
             print(text, file=sys.stderr, flush=True)
 
-    def step(self, trial: str, line: dict[str, Any], ledger: Ledger) -> None:
+    def step(self, trial: str, step: StepRecord, ledger: Ledger) -> None:
         """After each oracle call."""
         totals = ledger.totals()
         with self._lock:
             self._calls += 1
-            self._in_flight[trial] = line["call"]
+            self._in_flight[trial] = step.call
             self._trial_tokens[trial] = totals["tokens_in"] + totals["tokens_out"]
             env = trial.split("-")[0]
-            if env not in self._best or line["reward"] > self._best[env][0]:
-                self._best[env] = line["reward"], line["score"]
+            if env not in self._best or step.reward > self._best[env][0]:
+                self._best[env] = step.reward, step.score
             if self._bar is not None:
                 self._bar.update(self._task, completed=self._progress(), said=self._said())
 

@@ -8,9 +8,9 @@
                            /tests.jsonl       each scoring on test
                            /llm.jsonl         each call of a model
                            /blobs/HASH.json.gz   graphs
-                           /lost/N/           the same three files of a try that was not gone on with
+                           /lost/N/           the same three files of an attempt that could not be continued
 
-The leaderboard is computed from these folders alone.
+The leaderboard is computed from these folders alone. `schema` describes what the files hold.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import filelock
 
 from ..errors import RecordError
 from ..utils.journal import Journal, read_lines
+from . import upgrade
+from .schema import VERSION, RunRecord, ScoreRecord, StepRecord, TrialRecord, from_plain, to_plain
 
-VERSION = 1
-
-
-def digest(data: Any) -> str:
-    """SHA-256 of plain data's canonical JSON, in hexadecimal."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+VERSIONS = (1, VERSION)
+"""The versions of records that this release reads."""
+Convert = Callable[[Mapping[str, Any]], dict[str, Any]]
+R = TypeVar("R")
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -70,6 +71,26 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def _current(data: dict[str, Any], convert: Convert, place: Path) -> dict[str, Any]:
+    """Data of today's version.
+
+    Raises:
+        RecordError: If it is of a version that this release does not know, or can't be converted.
+    """
+    version = data.get("version", 1)
+    if version not in VERSIONS:
+        raise RecordError(
+            f"{place} is of version {version!r}, which this release of opto_gym does not read (it reads {VERSIONS}): "
+            "use a newer release"
+        )
+    if version == VERSION:
+        return data
+    try:
+        return convert(data)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as e:
+        raise RecordError(f"{place} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
+
+
 class TrialFolder:
     """The record of one trial.
 
@@ -91,41 +112,58 @@ class TrialFolder:
         """The file of the model's calls."""
         return self.path / "llm.jsonl"
 
-    def summary(self) -> dict[str, Any] | None:
-        """``trial.json``, or None before it is written."""
+    def trial(self) -> TrialRecord | None:
+        """``trial.json``, or None before it is written.
+
+        Raises:
+            RecordError: If it is damaged, or of a version that this release does not read.
+        """
         path = self.path / "trial.json"
-        return read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        return from_plain(_current(read_json(path), upgrade.trial, path), TrialRecord, path)
 
-    def write_summary(self, data: Mapping[str, Any]) -> None:
+    def summary(self) -> TrialRecord | None:
+        """The old name of `trial`, for one release."""
+        return self.trial()
+
+    def write_trial(self, record: TrialRecord) -> None:
         """Replaces ``trial.json``."""
-        write_json(self.path / "trial.json", data)
+        write_json(self.path / "trial.json", to_plain(record))
 
-    def steps(self) -> list[dict[str, Any]]:
+    def steps(self) -> list[StepRecord]:
         """The recorded oracle calls, in order of completion."""
-        return read_lines(self.path / "steps.jsonl")
+        return self._read_steps(self.path)
 
-    def tests(self) -> list[dict[str, Any]]:
+    def tests(self) -> list[ScoreRecord]:
         """The recorded scorings on test."""
-        return read_lines(self.path / "tests.jsonl")
+        path = self.path / "tests.jsonl"
+        lines = enumerate(read_lines(path), 1)
+        convert = upgrade.score if self._version() == 1 else dict
+        return [_line(line, convert, ScoreRecord, f"{path}, line {k}") for k, line in lines]
 
-    def lost(self, name: str) -> list[dict[str, Any]]:
-        """The records of one of the files, of all tries that are lost."""
-        return [line for folder in self.tries() for line in read_lines(folder / name)]
+    def lost_steps(self) -> list[StepRecord]:
+        """The oracle calls of all attempts that are lost."""
+        return [step for folder in self.attempts() for step in self._read_steps(folder)]
 
-    def tries(self) -> list[Path]:
-        """The folders of the tries that are lost, in order."""
+    def lost_calls(self) -> list[dict[str, Any]]:
+        """The model calls of all attempts that are lost."""
+        return [line for folder in self.attempts() for line in read_lines(folder / self.llm.name)]
+
+    def attempts(self) -> list[Path]:
+        """The folders of the attempts that are lost, in order."""
         return sorted((self.path / "lost").glob("*"), key=lambda folder: int(folder.name))
 
     def archive_attempt(self) -> None:
-        """Moves the record of a try that is not gone on with into ``lost/N``; the start values alone are no try.
+        """Moves the record of an attempt that can't be continued into ``lost/N``; the start values alone are none.
 
-        The steps go last: who is killed before goes on with the same N.
+        The steps are moved last: if the process is killed before, the next one continues with the same N.
         """
-        steps, tries = self.path / "steps.jsonl", self.tries()
-        torn = bool(tries) and not (tries[-1] / steps.name).exists()
-        if not torn and not read_lines(self.llm) and not any(line["call"] for line in self.steps()):
+        steps, attempts = self.path / "steps.jsonl", self.attempts()
+        torn = bool(attempts) and not (attempts[-1] / steps.name).exists()
+        if not torn and not read_lines(self.llm) and not any(step.call for step in self.steps()):
             return
-        folder = tries[-1] if torn else self.path / "lost" / str(len(tries) + 1)
+        folder = attempts[-1] if torn else self.path / "lost" / str(len(attempts) + 1)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             steps.touch()
@@ -135,14 +173,14 @@ class TrialFolder:
         except OSError as e:
             raise RecordError(f"{folder} can't be written: {e.strerror or e}") from e
 
-    def add_step(self, line: dict[str, Any], graph_json: str) -> None:
+    def add_step(self, step: StepRecord, graph_json: str) -> None:
         """Records an oracle call; its graph goes into the blobs."""
-        self._write_blob(line["graph"], graph_json)
-        self._steps.append(line)
+        self._write_blob(step.graph, graph_json)
+        self._steps.append(to_plain(step))
 
-    def add_test(self, line: dict[str, Any]) -> None:
+    def add_test(self, scored: ScoreRecord) -> None:
         """Records a scoring."""
-        self._tests.append(line)
+        self._tests.append(to_plain(scored))
 
     def blob(self, name: str) -> str:
         """A blob's text, checked against its name.
@@ -159,6 +197,21 @@ class TrialFolder:
             raise RecordError(f"{path} is damaged: its content has another hash")
         return data.decode()
 
+    def close(self) -> None:
+        """Closes the files."""
+        self._steps.close()
+        self._tests.close()
+
+    def _version(self) -> int:
+        """The version of the lines: the trial's."""
+        path = self.path / "trial.json"
+        return int(read_json(path).get("version", 1)) if path.exists() else VERSION
+
+    def _read_steps(self, folder: Path) -> list[StepRecord]:
+        path = folder / "steps.jsonl"
+        convert = upgrade.step if self._version() == 1 else dict
+        return [_line(line, convert, StepRecord, f"{path}, line {k}") for k, line in enumerate(read_lines(path), 1)]
+
     def _write_blob(self, name: str, text: str) -> None:
         path = self.path / "blobs" / f"{name}.json.gz"
         if path.exists():
@@ -170,10 +223,17 @@ class TrialFolder:
         except OSError as e:
             raise RecordError(f"{path} can't be written: {e.strerror or e}. What is recorded is safe") from e
 
-    def close(self) -> None:
-        """Closes the files."""
-        self._steps.close()
-        self._tests.close()
+
+def _line(line: dict[str, Any], convert: Convert, kind: type[R], place: str) -> R:
+    """A line as a record.
+
+    Raises:
+        RecordError: If it does not fit; the message says which line.
+    """
+    try:
+        return from_plain(convert(line), kind, place)
+    except (KeyError, TypeError, AttributeError) as e:  # of the converter
+        raise RecordError(f"{place} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
 
 
 class RunFolder:
@@ -185,7 +245,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: Any = None
+        self._lock: filelock.BaseFileLock | None = None
 
     def lock(self) -> None:
         """Takes the folder for this process, which must be able to write there.
@@ -193,17 +253,15 @@ class RunFolder:
         Raises:
             RecordError: If another process has it, or nothing can be written.
         """
-        import filelock
-
         note = self.path / "lock.txt"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = filelock.FileLock(self.path / ".lock")
             self._lock.acquire(blocking=False)
-            note.write_text(f"process {os.getpid()} on {os.uname().nodename}\n")
+            note.write_text(f"process {os.getpid()} on {os.uname().nodename}\n", encoding="utf-8")
         except filelock.Timeout as e:
             self._lock = None
-            holder = note.read_text().strip() if note.exists() else "another process"
+            holder = note.read_text(encoding="utf-8").strip() if note.exists() else "another process"
             raise RecordError(f"{self.path} is in use by {holder}: wait for it, or use another --out") from e
         except OSError as e:
             raise RecordError(f"{self.path} can't be written: {e.strerror or e}. Choose another --out") from e
@@ -216,13 +274,23 @@ class RunFolder:
             self._lock = None
 
     @property
-    def plan(self) -> dict[str, Any]:
-        """``run.json``."""
-        return read_json(self.path / "run.json")
+    def plan(self) -> RunRecord:
+        """``run.json``.
 
-    def write_plan(self, data: Mapping[str, Any]) -> None:
+        Raises:
+            RecordError: If it is missing, damaged, or of a version that this release does not read.
+        """
+        path = self.path / "run.json"
+        return from_plain(_current(read_json(path), upgrade.run, path), RunRecord, path)
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether there is a ``run.json``."""
+        return (self.path / "run.json").exists()
+
+    def write_plan(self, record: RunRecord) -> None:
         """Replaces ``run.json``."""
-        write_json(self.path / "run.json", data)
+        write_json(self.path / "run.json", to_plain(record))
 
     def trial_path(self, trial: str) -> Path:
         """A trial's folder."""

@@ -22,10 +22,12 @@ import numpy as np
 from .. import registration
 from ..baselines.recipes import Curve, Recipe
 from ..errors import MissingExtra
-from .planning import Plan, plan
-from .records import RunFolder, digest
+from .config import RunConfig
+from .planning import Plan, grid
+from .records import RunFolder
 from .results import TrialData, load
 from .runner import execute
+from .spec import digest
 from .stats import Array, interval, mean
 
 OUT = "runs/reproduce"
@@ -50,7 +52,7 @@ class Job:
     @property
     def seconds(self) -> float:
         """What its trials take on one core, a language model's time apart; the start values' call is one too."""
-        trials = len(self.plan.specs) if self.plan else 0
+        trials = len(self.plan.trials) if self.plan else 0
         return trials * (self.curve.oracle_calls + 1) * self.curve.seconds
 
 
@@ -96,21 +98,21 @@ def jobs(
 
 def _plan(curve: Curve, model: str | None, base_url: str | None) -> Plan:
     plans = [
-        plan(
-            [(curve.env, arguments)],
-            [(curve.agent, curve.settings)],
-            seeds=seeds,
-            limits={"oracle_calls": curve.oracle_calls},
-            model=model,
-            base_url=base_url,
-            mask=curve.mask,
-            test_scores="each" if curve.score == "test" else "never",
+        grid(
+            RunConfig.of(
+                [(curve.env, arguments)],
+                [(curve.agent, curve.settings)],
+                seeds=seeds,
+                limits={"oracle_calls": curve.oracle_calls},
+                model=model,
+                base_url=base_url,
+                mask=curve.mask,
+                test_scores="each" if curve.score == "test" else "never",
+            )
         )
         for arguments, seeds in curve.trials()
     ]
-    specs = {trial: spec for p in plans for trial, spec in p.specs.items()}
-    limits = {trial: budget for p in plans for trial, budget in p.limits.items()}
-    return dataclasses.replace(plans[0], specs=specs, limits=limits)
+    return dataclasses.replace(plans[0], trials={t: planned for p in plans for t, planned in p.trials.items()})
 
 
 def needs_model(curve: Curve) -> bool:
@@ -221,9 +223,9 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
     ]
     latest: dict[str, TrialData] = {}
     recorded = load(folder) if RunFolder(folder).trials() else []  # it may have been interrupted before its first trial
-    for trial in sorted(recorded, key=lambda t: t.data["started"]):  # an agent whose source changed has newer ones
-        spec = trial.data["spec"]
-        key = digest([spec[k] for k in ("env", "env_arguments", "mask", "agent", "settings", "seed")])
+    for trial in sorted(recorded, key=lambda t: t.record.started):  # an agent whose source changed has newer ones
+        spec = trial.record.spec
+        key = digest([spec.env, spec.env_arguments, spec.mask, spec.agent, spec.settings, spec.seed])
         if key in wanted and _done(trial, curve):
             latest[key] = trial
     if not latest:
@@ -246,34 +248,36 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
             verdict = judge(values[:, call], value, se, recipe.accuracy)
         centre = float(ours.mean()) if len(ours) else None
         rows.append(Row(call, value, se, centre, ends, None if also is None else float(also[call]), verdict))
-    yield Measured(curve, trials[0].data["spec"]["optimizer_model"], trials, len(wanted), x, values, also, rows)
+    yield Measured(curve, trials[0].record.spec.optimizer_model, trials, len(wanted), x, values, also, rows)
 
 
 def _done(trial: TrialData, curve: Curve) -> bool:
     """Whether a trial ran to the curve's end."""
-    calls = trial.data["limits"].get("oracle_calls") or 0
-    return trial.data["status"] == "done" and (calls >= curve.oracle_calls or trial.data["ended"] == "solved")
+    calls = trial.record.limits.oracle_calls or 0
+    return trial.record.status == "done" and (calls >= curve.oracle_calls or trial.record.ended == "solved")
 
 
 def _values(trial: TrialData, curve: Curve) -> list[float]:
     """A trial's value at each call; after its end (solved) the last one's."""
-    by_call = {line["call"]: line for line in trial.steps}
+    by_call = {step.call: step for step in trial.steps}
     values: list[float] = []
     for call in range(curve.oracle_calls + 1):
-        line = by_call.get(call)
-        if line is None:
+        step = by_call.get(call)
+        if step is None:
             values.append(values[-1])
-        elif curve.drop_errors and line["error"] is not None:
+        elif curve.drop_errors and step.error is not None:
             values.append(math.nan)
         else:
-            score = line["score"] if curve.score == "seen" else trial.tests[line["parameters_hash"]]["score"]
+            score = step.score if curve.score == "seen" else trial.tests[step.parameters_hash].score
             values.append(score * curve.factor)
     return values
 
 
 def _also(which: str, values: Array, trials: list[TrialData]) -> Array:
     """The second statistic at each call: the trials' median, or the mean of the best value that each had so far."""
-    worst, best = trials[0].summary["problem"]["scores"]
+    summary = trials[0].summary
+    assert summary is not None  # the trial is done
+    worst, best = summary.problem.scores
     if which == "best so far":
         better = np.fmax if best > worst else np.fmin  # these pass over NaN
         values = better.accumulate(values, axis=1)

@@ -4,81 +4,90 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from ..errors import RecordError
 from ..problems import normalized
 from .records import RunFolder, TrialFolder
+from .schema import LostAttempts, ScoreRecord, StepRecord, TrialRecord, TrialSummary
 from .stats import Summary, summarize
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrialData:
-    """One trial, read."""
+    """One trial, read from its folder.
+
+    Attributes:
+        name: Its id.
+        record: What ``trial.json`` holds.
+        steps: Its oracle calls, in order of their numbers.
+        tests: Its scorings on test, by the hash of the parameters.
+    """
 
     name: str
-    data: dict[str, Any]
-    steps: list[dict[str, Any]]
-    tests: dict[str, dict[str, Any]]
+    record: TrialRecord
+    steps: list[StepRecord]
+    tests: dict[str, ScoreRecord]
 
     @property
     def env(self) -> str:
         """The environment, with its arguments and wrappers where there are any."""
-        spec = self.data["spec"]
-        more = [f"{k}={v!r}" for k, v in sorted(spec["env_arguments"].items())]
-        more += [f"mask={','.join(spec['mask'])}"] if spec["mask"] else []
-        more += [f"feedback={','.join(spec['feedback'])}"] if spec["feedback"] is not None else []
-        for name, arguments in spec.get("wrappers", ()):
+        spec = self.record.spec
+        more = [f"{k}={v!r}" for k, v in sorted(spec.env_arguments.items())]
+        more += [f"mask={','.join(spec.mask)}"] if spec.mask else []
+        more += [f"feedback={','.join(spec.feedback)}"] if spec.feedback is not None else []
+        for name, arguments in spec.wrappers:
             more.append(f"{name}({', '.join(f'{k}={v!r}' for k, v in sorted(arguments.items()))})")
-        return f"{spec['env']}({', '.join(more)})" if more else str(spec["env"])
+        return f"{spec.env}({', '.join(more)})" if more else spec.env
 
     @property
     def agent(self) -> str:
         """The agent, with its settings where there are any."""
-        spec = self.data["spec"]
-        more = ", ".join(f"{k}={v!r}" for k, v in sorted(spec["settings"].items()))
-        return f"{spec['agent']}({more})" if more else str(spec["agent"])
+        spec = self.record.spec
+        more = ", ".join(f"{k}={v!r}" for k, v in sorted(spec.settings.items()))
+        return f"{spec.agent}({more})" if more else spec.agent
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """What the trial says of itself; {} while it runs."""
-        return self.data.get("summary") or {}
+    def summary(self) -> TrialSummary | None:
+        """What the trial says of itself; None while it runs, or if it failed before its first oracle call."""
+        return self.record.summary
 
     @property
-    def lost(self) -> dict[str, Any]:
-        """What its earlier tries spent, which were not gone on with; {} where there are none."""
-        return self.summary.get("lost") or {}
+    def lost(self) -> LostAttempts | None:
+        """What its earlier attempts spent, which could not be continued; None without any."""
+        return self.summary.lost if self.summary else None
 
     @property
     def start(self) -> float | None:
         """The start values' score on test."""
-        return self.summary.get("start_score")
+        return self.summary.start_score if self.summary else None
 
     def final(self) -> float | None:
         """The score that counts: the recommended parameters' on test; a failed trial has the start values'."""
-        if self.data["status"] == "failed":
+        if self.record.status == "failed":
             return self.start
-        return self.summary.get("recommended_score")
+        return self.summary.recommended_score if self.summary else None
 
     def normalized(self) -> float | None:
         """The final score with 0 = the start values' and 1 = the best known."""
-        anchors, final = self.summary.get("anchors"), self.final()
-        if not anchors or final is None or self.start is None:
+        final = self.final()
+        if self.summary is None or self.summary.anchors is None or final is None or self.start is None:
             return None
-        floor = anchors["start"] if anchors["start"] is not None else self.start
-        return float(normalized(final, floor, anchors["best"], self.summary["scale"]))
+        anchors = self.summary.anchors
+        floor = anchors.start if anchors.start is not None else self.start
+        return float(normalized(final, floor, anchors.best, self.summary.scale))
 
     def anytime(self, which: str, over: str) -> list[tuple[float, float]]:
         """(spent, score on test) of the ``current`` or ``recommended`` parameters over calls or tokens."""
-        chosen = dict(self.summary.get("recommendations") or [])
+        chosen = dict(self.summary.recommendations) if self.summary else {}
         points = []
-        for line in self.steps:
-            key = line["parameters_hash"] if which == "current" else chosen.get(line["call"])
-            test = self.tests.get(key) if key else None
-            spent = line["call"] if over == "calls" else (line.get("spent") or {}).get("tokens", 0)
-            if test is not None:
-                points.append((float(spent), float(test["score"])))
+        for step in self.steps:
+            key = step.parameters_hash if which == "current" else chosen.get(step.call)
+            scored = self.tests.get(key) if key else None
+            spent = step.call if over == "calls" else step.spent.tokens
+            if scored is not None:
+                points.append((float(spent), float(scored.score)))
         return sorted(points, key=lambda p: p[0])
 
 
@@ -93,27 +102,25 @@ class Row:
     trials: list[TrialData]
 
     def total(self, name: str) -> float:
-        """A count, summed over the trials, with what is lost."""
-        return float(sum(t.summary.get(name, 0) + t.lost.get(name, 0) for t in self.trials))
+        """A count of `TrialSummary`, summed over the trials, with what is lost."""
+        parts = [part for t in self.trials for part in (t.summary, t.lost) if part is not None]
+        return float(sum(getattr(part, name, 0) for part in parts))
 
     def ledger(self, name: str) -> float | None:
-        """A sum of the agent's and the task's model calls; None if a price is unknown."""
-        values = [
-            t.summary.get("ledger", {}).get(role, {}).get(name, 0)
-            for t in self.trials
-            for role in ("optimizer", "task")
-        ]
+        """A sum of `Totals` over the agent's and the task's model calls; None if a price is unknown."""
+        ledgers = [t.summary.ledger for t in self.trials if t.summary]
+        values = [getattr(totals, name) for ledger in ledgers for totals in (ledger.optimizer, ledger.task)]
         return None if any(v is None for v in values) else sum(values)
 
     @property
     def failed(self) -> int:
         """Trials that failed; they count with the start values' score."""
-        return sum(t.data["status"] == "failed" for t in self.trials)
+        return sum(t.record.status == "failed" for t in self.trials)
 
     @property
     def running(self) -> int:
         """Trials that are not finished; they do not count yet."""
-        return sum(t.data["status"] == "running" for t in self.trials)
+        return sum(t.record.status == "running" for t in self.trials)
 
 
 def load(run: str | Path) -> list[TrialData]:
@@ -126,8 +133,10 @@ def load(run: str | Path) -> list[TrialData]:
     trials = []
     for path in folder.trials():
         t = TrialFolder(path)
-        tests = {line["parameters_hash"]: line for line in t.tests()}
-        trials.append(TrialData(path.name, t.summary() or {}, sorted(t.steps(), key=lambda s: s["call"]), tests))
+        record = t.trial()
+        if record is not None:
+            tests = {scored.parameters_hash: scored for scored in t.tests()}
+            trials.append(TrialData(path.name, record, sorted(t.steps(), key=attrgetter("call")), tests))
     if not trials:
         raise RecordError(f"{run} holds no trials yet: expected a folder that opto-gym run --out has made")
     return trials

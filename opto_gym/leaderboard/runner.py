@@ -1,14 +1,15 @@
-"""Running a set of trials: the grid, the threads, resuming, replaying."""
+"""Running a set of trials: the threads, resuming."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from .. import registration
 from ..agents.human import check_terminal
@@ -17,12 +18,15 @@ from ..llm import LIMITS, Budget, Reservation, local
 from ..sandbox import shared
 from ..utils.extras import require
 from ..wrappers.observations import unwrapped
+from .config import Named, RunConfig
 from .identity import RULES
-from .planning import Named, Plan, plan
+from .planning import Environments, Plan, Planned, grid
 from .progress import Progress
 from .records import RunFolder, TrialFolder
-from .spec import Spec
-from .trial import Outcome, Trial
+from .schema import VERSION, Limits, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
+from .spec import TrialSpec
+from .suites import suite_plan
+from .trial import Outcome, TrialRunner
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,57 +44,59 @@ class RunResult:
     skipped: tuple[tuple[str, str, str], ...] = ()
 
 
+def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keywords: Any) -> Plan:
+    """What a run would do: its trials, and what they may cost (`Plan.estimate`).
+
+    Args:
+        envs: Environments, or a whole `RunConfig`.
+        agents: Agents.
+        keywords: What `RunConfig.of` takes: ``seeds``, ``limits`` (the budget of a trial), ``cap``, models, ...
+
+    Raises:
+        ValueError: For an impossible grid or budget, or if nothing can run.
+        MissingExtra: If an extra that one of them needs is not installed.
+    """
+    config = envs if isinstance(envs, RunConfig) else RunConfig.of(envs, agents, **keywords)
+    if config.suite is None:
+        return grid(config)
+    names = ("cap", "model", "optimizer_model", "task_model", "base_url", "mask", "feedback", "wrappers", "test_scores")
+    more = {name: getattr(config, name) for name in names}
+    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **more)
+
+
 def run(
-    envs: Iterable[Named],
-    agents: Iterable[Named],
+    envs: Iterable[Named] | RunConfig,
+    agents: Iterable[Named] = (),
     *,
-    out: str | Path,
-    seeds: int | Sequence[int] = 5,
+    out: str | Path | None = None,
     oracle_calls: int | None = None,
     evaluations: int | None = None,
     llm_calls: int | None = None,
     tokens: int | None = None,
     usd: float | None = None,
     seconds: float | None = None,
-    cap: Mapping[str, float | None] | None = None,
-    model: str | None = None,
-    optimizer_model: str | None = None,
-    task_model: str | None = None,
-    base_url: str | None = None,
-    mask: Sequence[str] = (),
-    feedback: Sequence[str] | None = None,
-    wrappers: Sequence[Named] = (),
-    test_scores: str = "each",
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = True,
+    **keywords: Any,
 ) -> RunResult:
     """Runs every agent on every environment with every seed, and records all of it.
 
-    Trials that are done are not run again; interrupted ones go on from their record; with a larger budget, done ones go
-    on too.
+    Trials that are done are not run again; interrupted ones are continued from their record, and so are done ones that
+    get a larger budget.
 
     Args:
-        envs: Ids or ``module:Class``, or (id, arguments).
+        envs: Ids or ``module:Class``, or (id, arguments); or a whole `RunConfig`.
         agents: Names or ``module:Class``, or (name, settings).
-        out: The run's folder.
-        seeds: How many, or which.
+        out: The run's folder; None for the configuration's.
         oracle_calls: Budget of a trial: oracle calls.
         evaluations: Budget of a trial: example evaluations.
         llm_calls: Budget of a trial: calls of the model.
         tokens: Budget of a trial: tokens in and out.
         usd: Budget of a trial: money.
         seconds: Budget of a trial: wall time.
-        cap: Budget of the whole run, by the same names.
-        model: For both roles; ``"local"`` is the embedded one.
-        optimizer_model: The agents' model.
-        task_model: The model inside environments.
-        base_url: Their endpoint.
-        mask: Parts of the graph to hide.
-        feedback: Kinds of feedback to keep.
-        wrappers: More wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
-        test_scores: ``each``, ``end`` or ``never``.
-        jobs: Trials at a time.
+        jobs: Trials at a time; None for one, or as the configuration says.
         progress: Show progress.
+        keywords: The other fields of `RunConfig`: ``seeds``, ``cap``, ``model``, ``mask``, ``test_scores``, ...
 
     Raises:
         ValueError: For an impossible grid or budget.
@@ -98,7 +104,7 @@ def run(
         RecordError: If the folder can't be used.
         KeyboardInterrupt: After Ctrl-C; the run can be resumed.
     """
-    limits = {
+    amounts = {
         "oracle_calls": oracle_calls,
         "evaluations": evaluations,
         "llm_calls": llm_calls,
@@ -106,22 +112,16 @@ def run(
         "usd": usd,
         "seconds": seconds,
     }
-    made = plan(
-        envs,
-        agents,
-        seeds=seeds,
-        limits={k: v for k, v in limits.items() if v is not None},
-        cap=cap,
-        model=model,
-        optimizer_model=optimizer_model,
-        task_model=task_model,
-        base_url=base_url,
-        mask=mask,
-        feedback=feedback,
-        wrappers=wrappers,
-        test_scores=test_scores,
-    )
-    return execute(made, Path(out), jobs=jobs, progress=progress)
+    if isinstance(envs, RunConfig):
+        config = envs
+        if keywords or agents or any(v is not None for v in amounts.values()):
+            raise TypeError("run() expected a RunConfig alone: put agents, budgets and settings into it")
+    else:
+        config = RunConfig.of(envs, agents, limits=amounts, **keywords)
+    out = config.out if out is None else out
+    if out is None:
+        raise ValueError("expected out, the folder to record the run in")
+    return execute(plan(config), Path(out), jobs=config.jobs if jobs is None else jobs, progress=progress)
 
 
 def resume(
@@ -137,172 +137,223 @@ def resume(
 
     Args:
         out: The run's folder.
-        limits: Budgets of a trial that replace those of the same name.
+        limits: Budgets of a trial that replace those of the same name; they may not be smaller.
         cap: Budgets of the whole run, likewise.
         jobs: Trials at a time; None for as many as before.
         progress: Show progress.
         again: Run trials again, from their beginning, whose identity has changed since they were recorded.
 
     Raises:
+        ValueError: If a budget is smaller than the recorded one.
         RecordError: If the identity of a recorded trial has changed, unless `again` is set; nothing is run.
     """
     folder = RunFolder(Path(out))
-    asked = folder.plan
-    specs: dict[str, Spec] = {}
-    budgets: dict[str, dict[str, float | None]] = {}
-    new = {k: v for k, v in (limits or {}).items() if v is not None}
-    for data, own in zip(asked["specs"], asked["limits"], strict=True):
-        spec = Spec.from_dict(data)
-        require(*registration.agent_class(spec.agent).needs)
-        trial = spec.trial_id()
-        specs[trial], budgets[trial] = spec, {**own, **new}
+    record = folder.plan
+    Budget(limits)
+    Budget(cap)
+    trials: dict[str, Planned] = {}
+    environments = Environments()
+    for one in record.trials:
+        _check_not_less(one.limits, limits or {}, "a trial")
+        require(*registration.agent_class(one.spec.agent).needs)
+        env = environments.of(one.spec)
+        identity = one.spec.identity(env)
+        planned = Planned(one.spec, identity, one.limits.with_changes(limits or {}), unwrapped(env).runs_code)
+        trials[one.spec.trial_id(identity)] = planned
+    _check_not_less(record.cap, cap or {}, "the whole run")
     if not again:
-        _check_identities(folder, specs)
-    skipped = tuple((env, agent, why) for env, agent, why in asked["skipped"])
-    made = Plan(specs, skipped, budgets, {**asked["cap"], **(cap or {})}, asked["test_scores"])
-    Budget(made.cap)
-    return execute(made, Path(out), jobs=asked["jobs"] if jobs is None else jobs, progress=progress)
+        _check_identities(folder, trials)
+    made = Plan(trials, tuple(record.skipped), record.cap.with_changes(cap or {}), record.test_scores)
+    return execute(made, Path(out), jobs=record.jobs if jobs is None else jobs, progress=progress)
 
 
-def _check_identities(folder: RunFolder, specs: Mapping[str, Spec]) -> None:
+def _check_not_less(before: Limits, now: Mapping[str, float | None], whose: str) -> None:
+    """Refuses a budget smaller than the recorded one: what was spent can't be taken back."""
+    for name, value in now.items():
+        old = before.to_dict().get(name)
+        if value is not None and old is not None and value < old:
+            raise ValueError(
+                f"expected {name} of at least {old:g}, the recorded budget of {whose}, got {value:g}: a run can be "
+                "continued with a larger budget, not with a smaller one"
+            )
+
+
+def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
     """Refuses to run trials again that are recorded under another identity: each would be paid for twice."""
-    names = {spec: trial for trial, spec in ((t, _frozen(s.to_dict())) for t, s in specs.items())}
+    names = {planned.spec.text: trial for trial, planned in trials.items()}
     changed, rules = [], False
     for path in folder.trials():
-        summary = TrialFolder(path).summary() or {}
-        trial = names.get(_frozen(summary["spec"]))
-        if trial is not None and trial != path.name and not folder.trial_path(trial).exists():
+        record = TrialFolder(path).trial()
+        trial = names.get(record.spec.text) if record else None
+        if record and trial is not None and trial != path.name and not folder.trial_path(trial).exists():
             changed.append(path.name)
-            rules = rules or summary["identity"].get("rules", 1) != RULES
+            rules = rules or record.identity.rules != RULES
     if changed:
         why = (
             "the rules that identify a trial have changed since they were recorded"
             if rules
             else "the source of their agent or environment has changed since they were recorded"
         )
+        more = ", ..." if len(changed) > 3 else ""
         raise RecordError(
             f"{folder.path} has {len(changed)} recorded trials that would run again from their beginning, at their "
-            f"full cost: {', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}; {why}. Pass --again to run "
-            "them again (again=True in Python); `opto-gym report` and `opto-gym replay` read them as they are"
+            f"full cost: {', '.join(changed[:3])}{more}; {why}. Pass --again to run them again (again=True in Python); "
+            "`opto-gym report` and `opto-gym replay` read them as they are"
         )
-
-
-def _frozen(spec: Mapping[str, Any]) -> str:
-    return json.dumps(spec, sort_keys=True)
 
 
 def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
     """Runs a plan in its folder.
 
     Raises:
+        ValueError: If there is no job.
+        RecordError: If the folder holds files that no run has made, or can't be used.
         SandboxError: If this machine's sandbox is less than was asked for, and a task runs an optimizer's code.
     """
     if jobs < 1:
         raise ValueError(f"expected at least 1 job, got {jobs}")
-    if any(unwrapped(spec.make_env()).runs_code for spec in plan.specs.values()):
+    if any(planned.runs_code for planned in plan.trials.values()):
         shared().check()
     folder = RunFolder(out)
+    _check_folder(folder)
     folder.lock()
     try:
-        before = folder.plan if (out / "run.json").exists() else {"specs": [], "limits": []}
-        asked = list(zip(map(Spec.from_dict, before["specs"]), before["limits"], strict=True))
-        wanted = list(plan.specs.values())
-        asked = [(s, own) for s, own in asked if s not in wanted]
+        wanted = {planned.spec.text for planned in plan.trials.values()}
+        before = folder.plan.trials if folder.has_plan else []
         folder.write_plan(
-            {
-                "specs": [s.to_dict() for s in (*(s for s, _ in asked), *wanted)],
-                "skipped": plan.skipped,
-                "limits": [*(own for _, own in asked), *(plan.limits[trial] for trial in plan.specs)],
-                "cap": plan.cap,
-                "test_scores": plan.test_scores,
-                "jobs": jobs,
-            }
+            RunRecord(
+                version=VERSION,
+                trials=[
+                    *(one for one in before if one.spec.text not in wanted),
+                    *(PlannedTrial(spec=planned.spec, limits=planned.limits) for planned in plan.trials.values()),
+                ],
+                skipped=list(plan.skipped),
+                cap=plan.cap,
+                test_scores=plan.test_scores,
+                jobs=jobs,
+            )
         )
-        return _execute(plan, folder, jobs, progress)
+        return _Execution(plan, folder, jobs, progress).run()
     finally:
         folder.unlock()
 
 
-def _execute(plan: Plan, folder: RunFolder, jobs: int, show: bool) -> RunResult:
-    whole = Budget(plan.cap)
-    known: dict[str, dict[str, Any]] = {}
-    stop = threading.Event()
-    done, todo = [], {}
-    for name, spec in plan.specs.items():
-        finished = _finished(folder.trial_path(name), plan)
-        if finished is not None:
-            done.append(finished)
-            Reservation(whole, _paid(finished.path)).settle()
-        else:
-            todo[name] = spec
-    if any("local" in (spec.optimizer_model, spec.task_model) for spec in todo.values()):
-        local.server()  # before any trial: its start stops all threads for a second, which a time limit would feel
-    person = any(registration.agent_class(spec.agent).in_terminal for spec in todo.values())
-    if person:
-        check_terminal()
-        if jobs > 1:
-            raise ValueError(f"a person does one trial at a time: expected 1 job, got {jobs}")
-    calls = {trial: plan.limits[trial].get("oracle_calls") for trial in plan.specs}
-    with Progress(len(plan.specs), len(done), calls, show, bar=not person) as progress:
-        for env, agent, why in plan.skipped:
-            progress.say(f"skipped {agent} on {env}: {why}")
-        trials = {
-            name: Trial(
-                spec,
-                folder.trial_path(name),
-                limits=plan.limits[name],
-                test_scores=plan.test_scores,
-                parent=whole,
-                cap=plan.cap,
-                known=known,
-                progress=progress.step,
-                stop=stop,
-            )
-            for name, spec in todo.items()
-        }
-        with ThreadPoolExecutor(jobs) as pool:
-            futures: dict[Future[Outcome], str] = {pool.submit(t.run): name for name, t in trials.items()}
+def _check_folder(folder: RunFolder) -> None:
+    """Refuses a folder with files in it that is no run's: a run would lie between them, and a report over them."""
+    if folder.has_plan or not folder.path.is_dir():
+        return
+    known = {".lock", "lock.txt", "trials", "run.json.part", "looks.jsonl"}
+    foreign = sorted(path.name for path in folder.path.iterdir() if path.name not in known)
+    if foreign:
+        more = ", ..." if len(foreign) > 3 else ""
+        raise RecordError(
+            f"{folder.path} holds files that are not a run's: {', '.join(foreign[:3])}{more}. Expected a folder that "
+            "is empty or missing, or that a run has made: choose another --out"
+        )
+
+
+class _Execution:
+    """The trials of a plan at work."""
+
+    def __init__(self, plan: Plan, folder: RunFolder, jobs: int, show: bool) -> None:
+        self.plan, self.folder, self.jobs, self.show = plan, folder, jobs, show
+        self.whole = Budget(plan.cap.to_dict())
+        self.stop = threading.Event()
+        self.shared_scores: dict[str, ScoreRecord] = {}
+        self.done: list[Outcome] = []
+        self.todo: dict[str, Planned] = {}
+
+    def run(self) -> RunResult:
+        """Runs what is not finished, `jobs` trials at a time."""
+        for name, planned in self.plan.trials.items():
+            finished = _finished(self.folder.trial_path(name), planned, self.plan)
+            if finished is None:
+                self.todo[name] = planned
+                continue
+            assert finished.summary is not None
+            path = self.folder.trial_path(name)
+            self.done.append(Outcome(name, path, "done", steps=finished.summary.oracle_calls))
+            Reservation(self.whole, _paid(finished)).settle()
+        specs = [planned.spec for planned in self.todo.values()]
+        if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
+            local.server()  # before any trial: its start stops all threads for a second, which a time limit would feel
+        person = any(registration.agent_class(spec.agent).in_terminal for spec in specs)
+        if person:
+            check_terminal()
+            if self.jobs > 1:
+                raise ValueError(f"a person does one trial at a time: expected 1 job, got {self.jobs}")
+        calls = {trial: planned.limits.oracle_calls for trial, planned in self.plan.trials.items()}
+        with Progress(len(calls), len(self.done), calls, self.show, bar=not person) as progress:
+            for env, agent, why in self.plan.skipped:
+                progress.say(f"skipped {agent} on {env}: {why}")
+            self._run_trials(progress, person)
+        order = list(self.plan.trials)
+        trials = sorted(self.done, key=lambda outcome: order.index(outcome.trial))
+        return RunResult(self.folder.path, tuple(trials), self.plan.skipped)
+
+    def _run_trials(self, progress: Progress, person: bool) -> None:
+        runners = [self._runner(name, planned, progress) for name, planned in self.todo.items()]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            futures: list[Future[Outcome]] = [pool.submit(runner.run) for runner in runners]
             try:
                 pending = set(futures)
                 while pending:
                     ready, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                     for future in ready:
                         outcome = future.result()
-                        done.append(outcome)
+                        self.done.append(outcome)
                         progress.trial(outcome)
             except BaseException:
-                stop.set()
-                whole.stop()  # heard by those too that make no oracle call for a long time
+                self.stop.set()
+                self.whole.stop()  # stops agents too that make no oracle call for a long time
                 for future in futures:
                     future.cancel()
                 progress.say(
                     "stopping: leave the prompt with Ctrl-D" if person else "stopping after the calls in flight"
                 )
                 raise
-    order = list(plan.specs)
-    return RunResult(folder.path, tuple(sorted(done, key=lambda o: order.index(o.trial))), plan.skipped)
+
+    def _runner(self, name: str, planned: Planned, progress: Progress) -> TrialRunner:
+        return TrialRunner(
+            planned.spec,
+            self.folder.trial_path(name),
+            limits=planned.limits,
+            test_scores=self.plan.test_scores,
+            parent=self.whole,
+            cap=self.plan.cap,
+            identity=planned.identity,
+            shared_scores=self.shared_scores,
+            progress=progress.step,
+            stop=self.stop,
+        )
 
 
-def _finished(path: Path, plan: Plan) -> Outcome | None:
-    """The outcome of a trial that is done under the same budget, so that there is nothing left to do."""
-    if not (path / "trial.json").exists():
+def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
+    """The record of a trial that is done under the same budget; None if there is something left to do."""
+    record = TrialFolder(path).trial() if (path / "trial.json").exists() else None
+    if record is None or record.summary is None or record.status != "done" or record.test_scores != plan.test_scores:
         return None
-    summary = TrialFolder(path).summary() or {}
-    if summary.get("status") != "done" or summary["test_scores"] != plan.test_scores:
-        return None
-    ended, resumable = summary["ended"], plan.specs[path.name].resumable
-    names = LIMITS if resumable else (ended.removeprefix("budget: "),)  # it would start again: only for what it lacked
-    budgets = (summary["limits"], plan.limits[path.name]), (summary["cap"], plan.cap)
-    if ended != "solved" and any(old.get(name) != new.get(name) for old, new in budgets for name in names):
-        return None
-    return Outcome(path.name, path, "done", steps=summary["summary"]["oracle_calls"])
+    done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)
+    return record if done else None
 
 
-def _paid(path: Path) -> dict[str, float]:
+def _same_budget(record: TrialRecord, limits: Limits, cap: Limits, spec: TrialSpec) -> bool:
+    """Whether no limit has changed that could make the trial longer.
+
+    A trial that would begin again does so only for what it lacked.
+    """
+    names = LIMITS if spec.resumable else ((record.ended or "").removeprefix("budget: "),)
+    pairs = ((record.limits.to_dict(), limits.to_dict()), (record.cap.to_dict(), cap.to_dict()))
+    return all(old.get(name) == new.get(name) for old, new in pairs for name in names)
+
+
+def _paid(record: TrialRecord) -> dict[str, float]:
     """What a finished trial took of the whole run's budget, scoring too; time is each session's own."""
-    summary = (TrialFolder(path).summary() or {})["summary"]
-    paid, test = {k: v for k, v in summary["spent"].items() if k != "seconds"}, summary["ledger"]["test"]
-    paid["llm_calls"] += test["calls"]
-    paid["tokens"] += test["tokens_in"] + test["tokens_out"]
-    paid["usd"] += test["usd"] or 0.0
-    return paid
+    assert record.summary is not None
+    test = record.summary.ledger.test
+    spent = msgspec.structs.asdict(record.summary.spent)
+    del spent["seconds"]
+    spent["llm_calls"] += test.calls
+    spent["tokens"] += test.tokens
+    spent["usd"] += test.usd or 0.0
+    return spent

@@ -1,33 +1,29 @@
-"""What a trial runs, its identity, and where it runs."""
+"""What a trial runs: everything that its id depends on, and how it is made."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import importlib.metadata
+import json
 import os
-import platform
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 import numpy as np
 
 from .. import registration, wrappers
-from ..agents.base import Agent
+from ..core import OptoEnv
 from ..llm import Client
 from ..llm.endpoint import without_credentials
-from ..sandbox import shared
 from ..utils.arguments import naming_arguments
 from ..wrappers.observations import unwrapped
-from .identity import RULES, source_hash
-from .records import digest
+from .identity import RULES, AgentIdentity, EnvIdentity, Identity, ModelNames, source_hash
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Spec:
-    """What a trial runs: everything that its id depends on.
+class TrialSpec(msgspec.Struct, frozen=True):
+    """What a trial runs.
 
     Attributes:
         env: The environment's id or ``module:Class``.
@@ -44,30 +40,53 @@ class Spec:
     """
 
     env: str
-    env_arguments: Mapping[str, Any]
+    env_arguments: dict[str, Any]
     mask: tuple[str, ...]
     feedback: tuple[str, ...] | None
     agent: str
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     seed: int
     optimizer_model: str | None
     task_model: str | None
     base_url: str | None
-    wrappers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    wrappers: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return dataclasses.asdict(self)
+        return msgspec.to_builtins(self, enc_hook=str)  # type: ignore[no-any-return]
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Spec:
+    def from_dict(cls, data: Mapping[str, Any]) -> TrialSpec:
         """The inverse of `to_dict`."""
-        feedback = None if data["feedback"] is None else tuple(data["feedback"])
-        more = tuple((name, dict(arguments)) for name, arguments in data.get("wrappers", ()))
-        return cls(**{**data, "mask": tuple(data["mask"]), "feedback": feedback, "wrappers": more})
+        return msgspec.convert(dict(data), cls)
 
-    def resolved(self) -> Spec:
-        """The same with its models and endpoint by name, whatever the environment variables are when it goes on.
+    @property
+    def text(self) -> str:
+        """Its JSON text: equal for specs that a record can't tell apart."""
+        return json.dumps(self.to_dict(), sort_keys=True, default=str)
+
+    @property
+    def env_key(self) -> str:
+        """The JSON text of what makes the environment: equal for trials on the same task."""
+        return json.dumps(
+            [self.env, self.env_arguments, self.mask, self.feedback, self.wrappers], sort_keys=True, default=str
+        )
+
+    @property
+    def task_key(self) -> str:
+        """The JSON text of the task with the model inside it: equal for trials that can be compared."""
+        return json.dumps([self.env_key, self.task_model])
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the trial can be continued from its record after an interruption; else it begins again."""
+        return registration.agent_class(self.agent).resumable(**self.settings)
+
+    def resolved(self, env: OptoEnv) -> TrialSpec:
+        """The same with its models and endpoint by name, whatever the environment variables are when it continues.
+
+        Args:
+            env: The environment, see `make_env`.
 
         Raises:
             ValueError: If the endpoint's URL holds a login, which would be recorded.
@@ -76,23 +95,18 @@ class Spec:
         url = self.settings.get("base_url") or self.base_url
         if url and "@" in url:
             raise ValueError("expected an endpoint without name and password, which belong into OPENAI_BASE_URL")
-        models: dict[str, Client] = {}
+        optimizer = task = None
         if registration.agent_class(self.agent).uses_model:
-            models["optimizer"] = Client(self.settings.get("model") or self.optimizer_model, base_url=url)
-        if unwrapped(self.make_env()).uses_model:
-            models["task"] = Client(self.task_model, base_url=url)
-        remote = [client.endpoint for client in models.values() if client.endpoint != "local"]
-        return dataclasses.replace(
+            optimizer = Client(self.settings.get("model") or self.optimizer_model, base_url=url)
+        if env.uses_model:
+            task = Client(self.task_model, base_url=url)
+        remote = [client.endpoint for client in (optimizer, task) if client is not None and client.endpoint != "local"]
+        return msgspec.structs.replace(
             self,
-            optimizer_model=models["optimizer"].model if "optimizer" in models else None,
-            task_model=models["task"].model if "task" in models else None,
+            optimizer_model=optimizer.model if optimizer else None,
+            task_model=task.model if task else None,
             base_url=remote[0] if remote else None,
         )
-
-    @property
-    def resumable(self) -> bool:
-        """Whether the trial goes on from its record when it was interrupted; else it begins again."""
-        return registration.agent_class(self.agent).resumable(**self.settings)
 
     def client(self, model: str | None, **settings: Any) -> Client:
         """A client for one of the models; a login comes from ``OPENAI_BASE_URL``, if that is the same endpoint."""
@@ -123,64 +137,48 @@ class Spec:
         agent, episode = np.random.SeedSequence(self.seed).generate_state(2)
         return int(agent), int(episode)
 
-    def identity(self) -> dict[str, Any]:
-        """What ran, in full: the environment with wrappers and problem, the agent with its source, models, seed.
+    def identity(self, env: gym.Env[Any, Any] | None = None) -> Identity:
+        """What decides the trial's results.
 
-        Addresses, budgets and the machine are no part of it, nor are names of modules.
+        Args:
+            env: The environment, see `make_env`; None makes one.
         """
-        env = self.make_env()
+        made = self.make_env() if env is None else env
+        cls = registration.agent_class(self.agent)
+        files = [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in cls.files(**self.settings)]
+        return Identity(
+            rules=RULES,
+            env=self._env_identity(made),
+            agent=AgentIdentity(
+                name=self.agent, settings=dict(self.settings), source=source_hash(cls), files=files or None
+            ),
+            models=ModelNames(optimizer=self.optimizer_model, task=self.task_model),
+            seed=self.seed,
+        )
+
+    def _env_identity(self, env: gym.Env[Any, Any]) -> EnvIdentity:
         inner, spec = unwrapped(env), env.spec
         assert spec is not None
-        cls = registration.agent_class(self.agent)
-        made: dict[str, Any] = {
-            "id": spec.id,
-            "arguments": dict(spec.kwargs),
-            "wrappers": [[w.name, dict(w.kwargs or {})] for w in spec.additional_wrappers],
-            "problem": inner.problem.content_hash,
-        }
+        source = None
         if ":" in self.env:  # it has no version that says when its results change
-            made["source"] = source_hash(registration.env_class(self.env), without=("opto_gym",))
-        if inner.data_files:
-            made["data"] = dict(inner.data_files)
-        agent: dict[str, Any] = {"name": self.agent, "settings": dict(self.settings), "source": source_hash(cls)}
-        files = [[f.name, hashlib.sha256(f.read_bytes()).hexdigest()] for f in cls.files(**self.settings)]
-        if files:
-            agent["files"] = files
-        return {
-            "rules": RULES,
-            "env": made,
-            "agent": agent,
-            "models": {"optimizer": self.optimizer_model, "task": self.task_model},
-            "seed": self.seed,
-        }
+            source = source_hash(registration.env_class(self.env), without=("opto_gym",))
+        return EnvIdentity(
+            id=spec.id,
+            arguments={k: v for k, v in spec.kwargs.items() if k != "oracle_calls"},
+            wrappers=[(w.name, dict(w.kwargs or {})) for w in spec.additional_wrappers],
+            problem=dataclasses.replace(inner.problem, oracle_calls=None).content_hash,
+            source=source,
+            data=dict(inner.data_files) or None,
+        )
 
-    def trial_id(self) -> str:
-        """A readable name with the hash of `identity`."""
+    def trial_id(self, identity: Identity) -> str:
+        """A readable name with the hash of the identity."""
         parts = [self.env.split(":")[-1], self.agent.split(":")[-1], str(self.seed)]
         safe = "-".join("".join(c if c.isalnum() else "_" for c in p) for p in parts)
-        return f"{safe}-{digest(self.identity())[:12]}"
+        return f"{safe}-{digest(msgspec.to_builtins(identity, enc_hook=str))[:12]}"
 
 
-def where(agent: type[Agent] = Agent) -> dict[str, Any]:
-    """The machine, the versions, what an agent runs beside them included, and what the sandbox had in force."""
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "versions": {**agent.versions(), **_versions()},
-        "sandbox": shared().in_force(),
-    }
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in (
-        *("opto-gym", "gymnasium", "numpy", "scipy", "openai", "xllamacpp", "uxsim", "metaworld", "mujoco"),
-        *("scikit-optimize", "pyswarms", "optuna", "cmaes"),
-    ):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+def digest(data: Any) -> str:
+    """SHA-256 of plain data's canonical JSON, in hexadecimal."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,9 +1,8 @@
-"""One trial: an agent on an environment under a budget, recorded, resumable, replayable."""
+"""One trial: an agent on an environment under a budget, recorded and resumable."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import threading
 import time
 import traceback
@@ -11,17 +10,35 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .. import registration
 from ..agents.base import Values
+from ..core import OptoEnv
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Client, Ledger, Reservation
-from ..llm.record import collect_call_keys
 from ..wrappers.observations import unwrapped
-from .oracle import RecordedOracle, plain
-from .records import VERSION, TrialFolder, digest
-from .spec import Spec, where
-
-SCORING = ("each", "end", "never")
+from .identity import Identity
+from .machine import machine
+from .oracle import RecordedOracle
+from .records import TrialFolder
+from .schema import (
+    VERSION,
+    Amounts,
+    LedgerTotals,
+    Limits,
+    LostAttempts,
+    ModelsRecord,
+    ProblemRecord,
+    ScoreRecord,
+    StepRecord,
+    Totals,
+    TrialRecord,
+    TrialSummary,
+    plain,
+)
+from .scoring import Scorer
+from .spec import TrialSpec, digest
 
 
 @dataclasses.dataclass(slots=True)
@@ -34,8 +51,8 @@ class Outcome:
         status: ``done`` or ``failed``.
         error: The last line of the traceback, if it failed.
         differences: In a replay, what disagrees with the record.
+        steps: Oracle calls, without the start values'.
         notices: In a replay, what a reader should know of the record.
-        steps: Oracle calls, the start values' apart.
     """
 
     trial: str
@@ -47,40 +64,69 @@ class Outcome:
     notices: list[str] = dataclasses.field(default_factory=list)
 
 
-class Trial:
-    """Runs a trial in its folder.
+class Choices:
+    """The parameters of a trial that count: the current ones, and the recommended ones after each oracle call."""
+
+    def __init__(self, own: Callable[[], Values | None]) -> None:
+        self._own = own
+        self._best: dict[str, tuple[tuple[float, int], Values]] = {}
+        self.current: Values | None = None
+        self.history: list[tuple[int, str]] = []
+
+    def update(self, step: StepRecord) -> Values:
+        """Takes note of an oracle call; gives the parameters that are recommended after it."""
+        self.current = step.parameters
+        best, rank = self._best.get(step.split), (step.reward, step.call)
+        if best is None or rank >= best[0]:  # of equal rewards the latest
+            self._best[step.split] = rank, step.parameters
+        recommended = self.recommended()
+        self.history.append((step.call, digest(recommended)))
+        return recommended
+
+    def recommended(self) -> Values:
+        """The agent's own choice, else the best on val, else on train."""
+        own = self._own()
+        if own is not None:
+            return dict(plain(own))
+        return self._best["val" if "val" in self._best else "train"][1]
+
+
+class TrialRunner:
+    """Runs a trial in its folder: environment, agent, oracle, scorer and record put together.
 
     Args:
         spec: What to run.
         path: The folder.
-        limits: The budget by name.
-        test_scores: When current and recommended parameters are scored on test: after ``each`` call, at the ``end``,
-            ``never``.
+        limits: The budget, by name.
+        test_scores: When current and recommended parameters are scored on test, of `scoring.SCORING`.
         parent: The whole run's budget.
         cap: The limits of that, for the record.
-        known: Scores on test that trials of one run share, where no model sits inside the task.
-        replay: Run from the record alone and compare.
-        progress: Called with (trial, line of a step, ledger).
+        identity: The trial's, if it is known already.
+        shared_scores: See `Scorer`.
+        progress: Called with (trial, step, ledger) after each oracle call.
         stop: Set to end all trials of the run.
     """
 
+    call_mode = "resume"
+
     def __init__(
         self,
-        spec: Spec,
+        spec: TrialSpec,
         path: Path,
         *,
-        limits: Mapping[str, float | None],
+        limits: Mapping[str, float | None] | Limits,
         test_scores: str = "each",
         parent: Budget | None = None,
-        cap: Mapping[str, float | None] | None = None,
-        known: dict[str, dict[str, Any]] | None = None,
-        replay: bool = False,
-        progress: Callable[[str, dict[str, Any], Ledger], None] = lambda trial, line, ledger: None,
+        cap: Mapping[str, float | None] | Limits | None = None,
+        identity: Identity | None = None,
+        shared_scores: dict[str, ScoreRecord] | None = None,
+        progress: Callable[[str, StepRecord, Ledger], None] = lambda trial, step, ledger: None,
         stop: threading.Event | None = None,
     ) -> None:
-        self.spec, self.path, self.limits, self.test_scores = spec, path, dict(limits), test_scores
-        self.parent, self.replay, self._progress, self._stop = parent, replay, progress, stop or threading.Event()
-        self.trial, self.cap, self.known = path.name, dict(cap or {}), {} if known is None else known
+        self.spec, self.path, self.trial, self.test_scores = spec, path, path.name, test_scores
+        self.limits, self.cap, self.parent = Limits.of(limits), Limits.of(cap), parent
+        self._identity, self._shared_scores, self._progress = identity, shared_scores, progress
+        self._stop = stop or threading.Event()
         self._lock = threading.Lock()
 
     def run(self) -> Outcome:
@@ -89,43 +135,19 @@ class Trial:
         Raises:
             RecordError: If the record can't be read or written.
         """
-        self.folder = TrialFolder(self.path)
-        self._identity = self.spec.identity()
-        before = self._before = self.folder.summary() or {}
-        self.ledger = Ledger()
-        self.started = before.get("started") or round(time.time(), 3)
-        seconds_before, limits = 0.0, self.limits
-        if not self.replay and not self.spec.resumable:
-            self.folder.archive_attempt()
-        lost = [line for line in self.folder.lost("steps.jsonl") if line["call"]]
-        if self.replay:  # ends where the record ends
-            calls = sum(line["call"] > 0 for line in self.folder.steps()) + len(lost)
-            limits = {**limits, "oracle_calls": calls, "seconds": None}
-        else:
-            # a killed session's time counts up to its last call
-            last = [float(line["spent"].get("seconds", 0.0)) for line in (*lost[-1:], *self.folder.steps()[-1:])]
-            seconds_before = max(before.get("seconds", 0.0), *last, 0.0)
-            self._write("running", ended=None, seconds=seconds_before)
-        self.budget = Budget(limits, parent=self.parent, seconds_before=seconds_before)
-        self.lost = {"oracle_calls": len(lost), "evaluations": sum(len(line["examples"]) for line in lost)}
-        Reservation(self.budget, self.lost).settle()
-        record = CallRecord(self.folder.llm, trial=self.trial, mode="replay" if self.replay else "resume")
-        self.tests = {line["parameters_hash"]: line for line in self.folder.tests()}
-        self._compared: set[str] = set()  # in a replay: the tests that were made again
+        self.folder, self.ledger = TrialFolder(self.path), Ledger()
         self.oracle: RecordedOracle | None = None
-        self.current: Values | None = None
-        self._said: Values | None = None  # what the agent recommended, in a replay without it
-        self._measures: dict[str, float | None] = {}
-        self._best: dict[str, tuple[tuple[float, int], Values]] = {}
-        self._recommendations: list[tuple[int, str]] = []
-        self.differences: list[str] = []
+        self.choices = Choices(self._own_recommendation)
+        self.identity = self._identity or self.spec.identity()
+        self._open()
+        record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
         try:
             try:
                 ended = self._optimize(record)
             finally:
                 if self.oracle is not None and self.test_scores != "never" and not self._stop.is_set():
-                    self._score_all()  # of a trial that failed too, which counts with the start values' score
+                    self._score_at_end()  # of a trial that failed too, which counts with the start values' score
         except (KeyboardInterrupt, RecordError):
             raise
         except BudgetSpent as e:  # outside of the agent's loop: nothing can be said of its parameters
@@ -137,53 +159,76 @@ class Trial:
         finally:
             record.close()
             self.folder.close()
-        if self.replay:
-            self._compare_summary(before)
-        else:
-            self._write(status, ended=ended, seconds=self.budget.spent["seconds"], error=error)
-        steps = 0 if self.oracle is None else len(self.oracle.lines) - 1
-        return Outcome(self.trial, self.path, status, ended if error else None, self.differences, steps)
+        self._close(status, ended, error)
+        steps = 0 if self.oracle is None else len(self.oracle.steps) - 1
+        return Outcome(self.trial, self.path, status, ended if error else None, steps=steps)
+
+    # ---------------------------------------------------------------- what a replay does otherwise
+    def _open(self) -> None:
+        """Opens the record: what earlier sessions and attempts spent goes into the budget."""
+        before = self.folder.trial()
+        self._started = before.started if before else round(time.time(), 3)
+        if not self.spec.resumable:
+            self.folder.archive_attempt()
+        lost = [step for step in self.folder.lost_steps() if step.call]
+        # a killed session's time counts up to its last call
+        last = [step.spent.seconds for step in (*lost[-1:], *self.folder.steps()[-1:])]
+        seconds = max(before.seconds if before else 0.0, *last, 0.0)
+        self._write("running", ended=None, seconds=seconds)
+        self._reserve(self.limits, lost, seconds)
+
+    def _make_oracle(self, env: Any, seed: int) -> RecordedOracle:
+        return RecordedOracle(
+            env, self.budget, self.folder, seed=seed, on_step=self._after, invalid_answers=self._take_invalid_answers
+        )
+
+    def _make_scorer(self, env: OptoEnv) -> Scorer:
+        scorer = Scorer(env, self.spec, self.folder, self._shared_scores)
+        if env.uses_model:  # the recorded scorings are not made again, but they were paid for
+            env.llm.repeat(key for scored in scorer.recorded.values() for key in scored.task_calls)
+        return scorer
+
+    def _run_agent(self) -> None:
+        assert self.oracle is not None
+        self.agent.optimize(self.env.problem, self.oracle)
+
+    def _own_recommendation(self) -> Values | None:
+        return self.agent.recommend()
+
+    def _close(self, status: str, ended: str, error: str | None) -> None:
+        """Closes the record."""
+        self._write(status, ended=ended, seconds=self.budget.spent["seconds"], error=error)
+
+    # ---------------------------------------------------------------- the rest is common
+    def _reserve(self, limits: Limits, lost: list[StepRecord], seconds: float) -> None:
+        """The budget, with what lost attempts spent."""
+        self.budget = Budget(limits.to_dict(), parent=self.parent, seconds_before=seconds)
+        self.lost_calls, self.lost_evaluations = len(lost), sum(len(step.examples) for step in lost)
+        Reservation(self.budget, {"oracle_calls": self.lost_calls, "evaluations": self.lost_evaluations}).settle()
 
     def _optimize(self, record: CallRecord) -> str:
-        """The agent at work; why it ended."""
-        calls = self.limits.get("oracle_calls")
+        """Puts environment, agent, oracle and scorer together and lets the agent work; gives why it ended."""
+        calls = self.limits.oracle_calls
         env = self.spec.make_env(int(calls) if calls else None)
-        inner = unwrapped(env)
-        if inner.uses_model:
-            inner.llm = self._client(self.spec.task_model, "task", self.budget, record)
-        self.env = inner
-        # scoring is not the agent's spending, but it counts in the whole run's
-        self.test_env = unwrapped(self.spec.make_env())
-        if inner.uses_model:
-            self.test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
-            if not self.replay:  # where all is scored again
-                self.test_env.llm.repeat(key for line in self.tests.values() for key in line.get("calls", ()))
-        agent = registration.make_agent(self.spec.agent, **self.spec.settings)
-        problem = inner.problem
-        reason = agent.unsupported_reason(problem)
+        self.env, test_env = unwrapped(env), unwrapped(self.spec.make_env())
+        if self.env.uses_model:
+            self.env.llm = self._client(self.spec.task_model, "task", self.budget, record)
+            # scoring is not the agent's spending, but it counts in the whole run's
+            test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
+        self.scorer = self._make_scorer(test_env)
+        self.agent = registration.make_agent(self.spec.agent, **self.spec.settings)
+        problem = self.env.problem
+        reason = self.agent.unsupported_reason(problem)
         if reason:
             raise OptoGymError(reason)
-        if agent.uses_model:
-            agent.llm = self._client(self.spec.optimizer_model, "optimizer", self.budget, record)
-        self.agent = agent
+        if self.agent.uses_model:
+            self.agent.llm = self._client(self.spec.optimizer_model, "optimizer", self.budget, record)
         agent_seed, episode_seed = self.spec.seeds()
-        agent.reset(problem, seed=agent_seed)
-        self.oracle = RecordedOracle(
-            env,
-            self.budget,
-            self.folder,
-            seed=episode_seed,
-            replay=self.replay,
-            on_call=self._after,
-            notes=self._notes,
-        )
-        self.differences = self.oracle.differences
-        self._note_and_score(self.oracle.lines[0])
+        self.agent.reset(problem, seed=agent_seed)
+        self.oracle = self._make_oracle(env, episode_seed)
+        self._note_and_score(self.oracle.steps[0])
         try:
-            if self.replay and not self.spec.resumable:
-                self._repeat()
-            else:
-                agent.optimize(problem, self.oracle)
+            self._run_agent()
             spent = [name for name in ("oracle_calls", "evaluations") if self.budget.left(name) < 1]
         except BudgetSpent as e:
             spent = [e.limit]
@@ -192,157 +237,104 @@ class Trial:
         return "solved" if self.oracle.solved else f"budget: {spent[0]}" if spent else "agent"
 
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
-        """A client on the trial's books, with the calls of lost tries in them."""
+        """A client in the trial's ledger, with the calls of lost attempts in it."""
         client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
-        client.lose(line for line in self.folder.lost(record.path.name) if line["role"] == role)
+        client.lose(line for line in self.folder.lost_calls() if line["role"] == role)
         return client
 
-    def _repeat(self) -> None:
-        """The calls on record again, of an agent that would not make the same; what it recommended is taken as said."""
-        assert self.oracle is not None
-        for line in self.oracle.record:
-            self.agent.invalid_answers = list(line["invalid"])
-            self.oracle.again(line)
-        self._said = self._before.get("summary", {}).get("recommended")
+    def _take_invalid_answers(self) -> list[str]:
+        reasons, self.agent.invalid_answers = self.agent.invalid_answers, []
+        return reasons
 
-    def _notes(self) -> list[str]:
-        notes, self.agent.invalid_answers = self.agent.invalid_answers, []
-        return notes
-
-    def _after(self, line: dict[str, Any]) -> None:
+    def _after(self, step: StepRecord) -> None:
         """After each call: keeps the best, scores, reports; ends the trial if the run is stopped."""
         if self.oracle is None:  # the start values' call, before there is an oracle
             return
-        self._note_and_score(line)
-        self._progress(self.trial, line, self.ledger)
+        self._note_and_score(step)
+        self._progress(self.trial, step, self.ledger)
         if self._stop.is_set():
             raise BudgetSpent("stopped", "the run is stopped")
 
-    def _note_and_score(self, line: dict[str, Any]) -> None:
+    def _note_and_score(self, step: StepRecord) -> None:
         with self._lock:
-            self.current = line["parameters"]
-            best = self._best.get(line["split"])
-            rank = line["reward"], line["call"]  # the latest of equals
-            if best is None or rank >= best[0]:
-                self._best[line["split"]] = rank, line["parameters"]
-            recommended = self.recommended()
-            self._recommendations.append((line["call"], digest(recommended)))
+            recommended = self.choices.update(step)
             if self.test_scores == "each":
-                self._score(line["parameters"], line["call"])
-                self._score(recommended, line["call"])
+                self.scorer.score(step.parameters, step.call)
+                self.scorer.score(recommended, step.call)
 
-    def recommended(self) -> Values:
-        """The agent's own choice, else the best on val, else on train."""
-        own = self._said or self.agent.recommend()
-        if own is not None:
-            return dict(plain(own))
-        return self._best["val" if "val" in self._best else "train"][1]
-
-    def _score(self, parameters: Values, call: int) -> None:
-        """Scores parameters on test, once; in a replay, compares with the record."""
-        key = digest(parameters)
-        if key in (self._compared if self.replay else self.tests):
-            return
-        begin = time.monotonic()
-        place = digest([self.spec.env, self.spec.env_arguments, key])
-        scored, calls = self.known.get(place), []
-        if scored is None:
-            with collect_call_keys() as calls:
-                result = self.test_env.evaluate(parameters, split="test")
-            scores = [float(r.feedback.score) for r in result.per_example]
-            scored = {
-                "parameters_hash": key,
-                "score": result.score,
-                "reward": result.reward,
-                "scores": scores if len(scores) <= 1000 else None,
-                "error": result.error,
-            }
-            if not self.test_env.uses_model:
-                self.known[place] = scored
-        if self.replay:
-            self._compared.add(key)
-            old = self.tests.get(key, {"call": call})
-            said = f"test at call {old['call']}: {{}} was {{!r:.200}}, is {{!r:.200}}"
-            differ = [said.format(k, old.get(k), v) for k, v in scored.items() if plain(v) != old.get(k)]
-            self.differences.extend(d for d in differ if d not in self.differences)
-            return
-        line = {**scored, "call": call, "calls": calls, "seconds": round(time.monotonic() - begin, 4)}
-        self.folder.add_test(line)
-        self.tests[key] = line
-
-    def _score_all(self) -> None:
-        """At the end: the start values, the current and the recommended parameters."""
+    def _score_at_end(self) -> None:
+        """Scores the start values, the current and the recommended parameters, and measures the latter."""
         assert self.oracle is not None
-        for parameters in (self.oracle.lines[0]["parameters"], self.current, self.recommended()):
+        recommended = self.choices.recommended()
+        for parameters in (self.oracle.steps[0].parameters, self.choices.current, recommended):
             if parameters is not None:
-                self._score(parameters, self.oracle.lines[-1]["call"])
-        self._measures = dict(self.test_env.measure(self.recommended()))
-
-    def _compare_summary(self, recorded: Mapping[str, Any]) -> None:
-        """In a replay: what the trial says of itself; time, prices and the recorder's own counts apart."""
-        old = recorded.get("summary")
-        if old is None or self.oracle is None:
-            return
-        new, apart = plain(self._summary()), {"ledger", "spent", "models", "lost"}
-        if [line["call"] for line in self.oracle.lines] != [line["call"] for line in self.folder.steps()]:
-            apart |= {"recommendations", "current_score"}  # an agent's threads came in another order
-        if not self.spec.resumable:
-            apart |= {"recommendations", "invalid"}  # as the agent had them at the end
-        for name in sorted(set(old) - apart):
-            if old[name] != new.get(name):
-                self.differences.append(f"summary: {name} was {old[name]!r:.200}, is {new.get(name)!r:.200}")
+                self.scorer.score(parameters, self.oracle.steps[-1].call)
+        self._measures = dict(self.scorer.measure(recommended))
 
     def _write(self, status: str, *, ended: str | None, seconds: float, error: str | None = None) -> None:
-        data: dict[str, Any] = {
-            "version": VERSION,
-            "trial": self.trial,
-            "status": status,
-            "ended": ended,
-            "error": error,
-            "spec": self.spec.to_dict(),
-            "identity": self._identity,
-            "limits": self.limits,
-            "cap": self.cap,
-            "test_scores": self.test_scores,
-            "started": self.started,
-            "seconds": round(seconds, 3),
-            "where": where(registration.agent_class(self.spec.agent)),
-        }
+        summary = None
         if status != "running" and self.oracle is not None:
-            data["summary"] = self._summary()
-        self.folder.write_summary(data)
+            summary = self._summary(self.oracle)
+        self.folder.write_trial(
+            TrialRecord(
+                version=VERSION,
+                trial=self.trial,
+                status=status,  # type: ignore[arg-type]
+                ended=ended,
+                error=error,
+                spec=self.spec,
+                identity=self.identity,
+                limits=self.limits,
+                cap=self.cap,
+                test_scores=self.test_scores,
+                started=self._started,
+                seconds=round(seconds, 3),
+                where=machine(registration.agent_class(self.spec.agent)),
+                summary=summary,
+            )
+        )
 
-    def _summary(self) -> dict[str, Any]:
-        assert self.oracle is not None
-        lines = self.oracle.lines
-        recommended = self.recommended()
-        tests = {
-            name: self.tests.get(digest(p)) for name, p in (("current", self.current), ("recommended", recommended))
-        }
-        start = self.tests.get(lines[0]["parameters_hash"])
-        roles = ("optimizer", "task", "judge", "test")
-        tries = len(self.folder.tries())
-        lost = {"tries": tries, **self.lost, "ledger": {role: self.ledger.totals(role, lost=True) for role in roles}}
-        env = self.env
-        return {
-            "problem": json.loads(env.problem.to_json()),
-            "scale": env.scale,
-            "anchors": None if env.anchors is None else dataclasses.asdict(env.anchors),
-            "oracle_calls": len(lines) - 1,
-            "evaluations": sum(len(line["examples"]) for line in lines[1:]),
+    _measures: Mapping[str, float | None] = {}
+
+    def _summary(self, oracle: RecordedOracle) -> TrialSummary:
+        steps, env, recommended = oracle.steps, self.env, self.choices.recommended()
+        return TrialSummary(
+            problem=msgspec.json.decode(env.problem.to_json(), type=ProblemRecord),
+            scale=env.scale,
+            anchors=env.anchors,
+            oracle_calls=len(steps) - 1,
+            evaluations=sum(len(step.examples) for step in steps[1:]),
             # those after the last call count too
-            "invalid": sum(len(line["invalid"]) for line in lines) + len(self.agent.invalid_answers),
-            "errors": sum(line["error"] is not None for line in lines[1:]),
-            "solved": self.oracle.solved,
-            "start_score": start and start["score"],
-            "current_score": tests["current"] and tests["current"]["score"],
-            "recommended_score": tests["recommended"] and tests["recommended"]["score"],
-            "recommended": plain(recommended),
-            "measures": self._measures,
-            "recommendations": self._recommendations,
-            "models": {"optimizer": self.agent.llm.describe() if self.agent.uses_model else None,
-                       "task": env.llm.describe() if env.uses_model else None},
-            "ledger": {role: self.ledger.totals(role) for role in roles},
-            "lost": lost if tries else None,
-            "spent": self.budget.spent,
-        }  # fmt: skip
+            invalid_answers=sum(len(step.invalid_answers) for step in steps) + len(self.agent.invalid_answers),
+            errors=sum(step.error is not None for step in steps[1:]),
+            solved=oracle.solved,
+            start_score=self.scorer.score_of(steps[0].parameters),
+            current_score=self.scorer.score_of(self.choices.current),
+            recommended_score=self.scorer.score_of(recommended),
+            recommended=plain(recommended),
+            measures=dict(self._measures),
+            recommendations=self.choices.history,
+            models=ModelsRecord(
+                optimizer=self.agent.llm.describe() if self.agent.uses_model else None,
+                task=env.llm.describe() if env.uses_model else None,
+            ),
+            ledger=self._totals(),
+            lost=self._lost(),
+            spent=msgspec.convert(self.budget.spent, Amounts),
+        )
+
+    def _totals(self, *, lost: bool = False) -> LedgerTotals:
+        roles = LedgerTotals.__struct_fields__
+        return LedgerTotals(**{r: msgspec.convert(self.ledger.totals(r, lost=lost), Totals) for r in roles})
+
+    def _lost(self) -> LostAttempts | None:
+        """What lost attempts spent; None without any."""
+        attempts = len(self.folder.attempts())
+        if not attempts:
+            return None
+        return LostAttempts(
+            attempts=attempts,
+            oracle_calls=self.lost_calls,
+            evaluations=self.lost_evaluations,
+            ledger=self._totals(lost=True),
+        )

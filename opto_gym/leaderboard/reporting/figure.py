@@ -41,7 +41,7 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.25)
-    scale = next((t.summary.get("scale") for t in mine if t.summary), "linear")
+    scale = next((t.summary.scale for t in mine if t.summary), "linear")
     if scale == "log":
         axes[0].set_yscale("symlog", linthresh=0.01)
     axes[0].set_ylabel("score on test")

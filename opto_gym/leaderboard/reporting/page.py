@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...errors import RecordError
+from ...problems import Anchors
 from ..results import Row, TrialData, load, rows
+from ..schema import SandboxRecord
 from .figure import figure, svg
 
 SMALL_MODEL = (
@@ -29,7 +33,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "LLM calls": lambda r: f"{r.ledger('calls'):,.0f}",
     "tokens": lambda r: f"{(r.ledger('tokens_in') or 0) + (r.ledger('tokens_out') or 0):,.0f}",
     "USD": lambda r: "unknown" if r.ledger("usd") is None else f"{r.ledger('usd'):,.2f}",
-    "invalid": lambda r: f"{r.total('invalid'):,.0f}",
+    "invalid": lambda r: f"{r.total('invalid_answers'):,.0f}",
 }
 """The table's columns. Scores are of the recommended parameters on test; counts are sums over the trials."""
 
@@ -38,10 +42,10 @@ def columns(made: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
     """Those of one environment's table: also what it measures itself, as means over the trials."""
 
     def cell(name: str, row: Row) -> str:
-        known = [x for t in row.trials if (x := t.summary.get("measures", {}).get(name)) is not None]
+        known = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
         return number(statistics.fmean(known)) if known else "-"
 
-    names = sorted({name for r in made for t in r.trials for name in t.summary.get("measures", {})})
+    names = sorted({name for r in made for t in r.trials if t.summary for name in t.summary.measures})
     return COLUMNS | {name.replace("_", " "): functools.partial(cell, name) for name in names}
 
 
@@ -66,7 +70,10 @@ def report(run: str | Path) -> Path:
     for note in notes(trials):
         console.print(note, highlight=False)
     page = Path(run) / "report.html"
-    page.write_text(html(Path(run).resolve().name, trials))
+    try:
+        page.write_text(html(Path(run).resolve().name, trials), encoding="utf-8", errors="backslashreplace")
+    except OSError as e:
+        raise RecordError(f"{page} can't be written: {e.strerror or e}") from e
     return page
 
 
@@ -86,23 +93,20 @@ def _table(env: str, made: list[Row]) -> Any:
 def notes(trials: Sequence[TrialData]) -> list[str]:
     """What a reader has to know."""
     said = []
-    if any(
-        t.data["spec"]["optimizer_model"] in (None, "local") and t.data["identity"]["models"]["optimizer"]
-        for t in trials
-    ):
+    if any(t.record.spec.optimizer_model in (None, "local") and t.record.identity.models.optimizer for t in trials):
         said.append(SMALL_MODEL)
-    failed = [t.name for t in trials if t.data["status"] == "failed"]
+    failed = [t.name for t in trials if t.record.status == "failed"]
     if failed:
         said.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
     for t in trials:
         if t.lost:
-            calls = [t.lost["ledger"][role] for role in ("optimizer", "task")]
-            asked, tokens = sum(c["calls"] for c in calls), sum(c["tokens_in"] + c["tokens_out"] for c in calls)
+            calls = [t.lost.ledger.optimizer, t.lost.ledger.task]
+            asked, tokens = sum(c.calls for c in calls), sum(c.tokens for c in calls)
             said.append(
-                f"{t.name} started again {t.lost['tries']} times: its agent can't go on from a record. Of what it "
-                f"spent, {t.lost['evaluations']:,} evaluations, {asked:,} LLM calls and {tokens:,} tokens are lost."
+                f"{t.name} started again {t.lost.attempts} times: its agent can't go on from a record. Of what it "
+                f"spent, {t.lost.evaluations:,} evaluations, {asked:,} LLM calls and {tokens:,} tokens are lost."
             )
-    running = [t.name for t in trials if t.data["status"] == "running"]
+    running = [t.name for t in trials if t.record.status == "running"]
     if running:
         said.append(f"Not finished, and not counted: {', '.join(running)}.")
     return said
@@ -117,40 +121,18 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
         "report.html.j2"
     )
     made = rows(trials)
-    sections = []
-    for env in dict.fromkeys(r.env for r in made):
-        mine, rows_here = [t for t in trials if t.env == env], [r for r in made if r.env == env]
-        cells = columns(rows_here)
-        summary = next((t.summary for t in mine if t.summary), {})
-        with_tokens = any(p[0] > 0 for t in mine for p in t.anytime("current", "tokens"))
-        scored = any(t.anytime("current", "calls") for t in mine)
-        sections.append(
-            {
-                "env": env,
-                "objective": summary.get("problem", {}).get("objective", ""),
-                "anchors": summary.get("anchors"),
-                "start": next((t.start for t in mine if t.start is not None), None),
-                "columns": list(cells),
-                "rows": [(r, [cell(r) for cell in cells.values()]) for r in rows_here],
-                "curves": [svg(figure(trials, env, o)) for o in ("calls", "tokens")[: 1 + with_tokens]]
-                if scored
-                else [],
-                "best": _best(rows_here),
-            }
-        )
-    first = trials[0].data
-    budgets = [
-        ", ".join(f"{v:g} {k.replace('_', ' ')}" for k, v in t.data["limits"].items() if v is not None) for t in trials
-    ]
-    with_model = [t.data["spec"] for t in trials if t.data["identity"]["models"]["optimizer"]]
+    sections = [_section(env, trials, [r for r in made if r.env == env]) for env in dict.fromkeys(r.env for r in made)]
+    first = trials[0].record.where
+    budgets = [str(t.record.limits) for t in trials]
+    with_model = [t.record.spec for t in trials if t.record.identity.models.optimizer]
     facts = {
         "Trials": f"{len(trials)}",
         "Budget of a trial": "; ".join(dict.fromkeys(budgets)),
-        "Models": ", ".join(sorted({str(s["optimizer_model"] or "local") for s in with_model})) or "none",
-        "Sandbox": sandboxes([t.data["where"]["sandbox"] for t in trials]),
-        "Python": first["where"]["python"],
-        "System": first["where"]["system"],
-        "opto_gym": first["where"]["versions"].get("opto-gym", ""),
+        "Models": ", ".join(sorted({str(s.optimizer_model or "local") for s in with_model})) or "none",
+        "Sandbox": sandboxes([t.record.where.sandbox for t in trials]),
+        "Python": first.python,
+        "System": first.system,
+        "opto_gym": first.versions.get("opto-gym", ""),
     }
     return template.render(
         title=title,
@@ -162,30 +144,70 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
     )
 
 
-def sandboxes(forces: Iterable[Mapping[str, Any]]) -> str:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Section:
+    """What the page shows of one environment.
+
+    Attributes:
+        env: The environment.
+        objective: What the agents are asked to achieve.
+        anchors: Its dated scores, if it declares any.
+        start: The start values' score on test, if it is known.
+        columns: The names of the table's columns.
+        rows: The rows with their cells.
+        curves: The pictures, as SVG text.
+        best: The trial whose recommended parameters are the best, if there is one.
+    """
+
+    env: str
+    objective: str
+    anchors: Anchors | None
+    start: float | None
+    columns: list[str]
+    rows: list[tuple[Row, list[str]]]
+    curves: list[str]
+    best: TrialData | None
+
+
+def _section(env: str, trials: Sequence[TrialData], made: list[Row]) -> Section:
+    mine = [t for t in trials if t.env == env]
+    cells = columns(made)
+    summary = next((t.summary for t in mine if t.summary), None)
+    over = ["calls", "tokens"] if any(p[0] > 0 for t in mine for p in t.anytime("current", "tokens")) else ["calls"]
+    scored = any(t.anytime("current", "calls") for t in mine)
+    return Section(
+        env=env,
+        objective=summary.problem.objective if summary else "",
+        anchors=summary.anchors if summary else None,
+        start=next((t.start for t in mine if t.start is not None), None),
+        columns=list(cells),
+        rows=[(row, [cell(row) for cell in cells.values()]) for row in made],
+        curves=[svg(figure(trials, env, o)) for o in over] if scored else [],
+        best=_best(made),
+    )
+
+
+def sandboxes(forces: Iterable[SandboxRecord]) -> str:
     """What was in force around candidates' code, where more than once each kind of it."""
     said = []
     for force in forces:
         walls = [
-            "system-call filter" if force["seccomp"] else "",
-            f"Landlock ABI {force['landlock_abi']}" if force["landlock_abi"] else "",
-            "namespaces" if force["namespaces"] else "",
-            "another user" if force["uid_dropped"] else "",
+            "system-call filter" if force.seccomp else "",
+            f"Landlock ABI {force.landlock_abi}" if force.landlock_abi else "",
+            "namespaces" if force.namespaces else "",
+            "another user" if force.uid_dropped else "",
         ]
-        missing = f"; missing: {', '.join(force['missing'])}" if force["missing"] else ""
-        said.append(f"{force['level']} ({', '.join(filter(None, walls)) or 'limits only'}{missing})")
+        missing = f"; missing: {', '.join(force.missing)}" if force.missing else ""
+        said.append(f"{force.level} ({', '.join(filter(None, walls)) or 'limits only'}{missing})")
     return "; ".join(dict.fromkeys(said))
 
 
-def _best(made: list[Row]) -> dict[str, Any] | None:
-    """The best recommended parameters of the environment, and whose they are."""
+def _best(made: list[Row]) -> TrialData | None:
+    """The trial whose recommended parameters score best on the environment."""
     found: list[tuple[float, str, TrialData]] = []
-    for row in made:
-        for t in row.trials:
-            scores, final = (t.summary.get("problem") or {}).get("scores"), t.final()
-            if scores and final is not None and t.summary.get("recommended"):
-                found.append((final if scores[1] > scores[0] else -final, t.name, t))
-    if not found:
-        return None
-    best = max(found, key=lambda f: f[0])[2]
-    return {"trial": best.name, "agent": best.agent, "score": best.final(), "parameters": best.summary["recommended"]}
+    for t in (t for row in made for t in row.trials):
+        final = t.final()
+        if t.summary and final is not None and t.summary.recommended:
+            worst, best = t.summary.problem.scores
+            found.append((final if best > worst else -final, t.name, t))
+    return max(found, key=lambda f: f[0])[2] if found else None

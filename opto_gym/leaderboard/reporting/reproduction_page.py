@@ -210,15 +210,15 @@ def _section(recipe: Recipe, found: Sequence[Measured], page: Path) -> str:
 
 def _facts(found: Sequence[Measured]) -> str:
     """When and where the trials ran, and how long."""
-    trials = {t.name: t.data for m in found for t in m.trials}
-    last = datetime.datetime.fromtimestamp(max(t["started"] for t in trials.values()), datetime.UTC)
-    where = [t["where"] for t in trials.values()]
-    versions = {k: v for w in where for k, v in w["versions"].items()}
+    trials = {t.name: t.record for m in found for t in m.trials}
+    last = datetime.datetime.fromtimestamp(max(t.started for t in trials.values()), datetime.UTC)
+    where = [t.where for t in trials.values()]
+    versions = {k: v for w in where for k, v in w.versions.items()}
     said = {
-        "Trials": f"{len(trials)}, {sum(t['seconds'] for t in trials.values()):,.0f} s in all",
+        "Trials": f"{len(trials)}, {sum(t.seconds for t in trials.values()):,.0f} s in all",
         "Run": f"{last:%Y-%m-%d}",
         "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
-        "System": "; ".join(dict.fromkeys(f"{w['system']}, Python {w['python']}" for w in where)),
-        "Sandbox": sandboxes(w["sandbox"] for w in where),
+        "System": "; ".join(dict.fromkeys(f"{w.system}, Python {w.python}" for w in where)),
+        "Sandbox": sandboxes(w.sandbox for w in where),
     }
     return "; ".join(f"{k}: {v}" for k, v in said.items()) + "."

@@ -17,10 +17,10 @@ from typing import Any
 
 from ... import registration
 from ...errors import DataNotFound, MissingExtra
-from ...llm import Budget
 from ...wrappers.observations import unwrapped
-from ..planning import Named, Plan, plan
-from ..spec import Spec
+from ..config import Named, RunConfig
+from ..planning import Plan, Planned, grid
+from ..schema import Limits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,16 +118,15 @@ def suite_plan(
     suite = load(name)
     new = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
-    specs: dict[str, Spec] = {}
+    trials: dict[str, Planned] = {}
     skipped: list[tuple[str, str, str]] = []
-    budgets: dict[str, Mapping[str, float | None]] = {}
     for task in suite.tasks:
         for agent in task.agents if agents is None else agents:
             called = agent if isinstance(agent, str) else agent[0]
             try:
                 reason = unsupported_pair(task, called, bool(settings.get("task_model") or settings.get("model")))
                 if reason is None:
-                    made = plan(
+                    config = RunConfig.of(
                         [(task.env, task.arguments)],
                         [agent],
                         seeds=suite.seeds if seeds is None else seeds,
@@ -135,17 +134,15 @@ def suite_plan(
                         test_scores=scores,
                         **settings,
                     )
-                    specs.update(made.specs)
-                    budgets.update(made.limits)
+                    trials.update(grid(config).trials)
             except (MissingExtra, DataNotFound) as e:
                 reason = str(e)
             if reason is not None:
                 skipped.append((task.env, called, reason))
-    if not specs:
+    if not trials:
         raise ValueError(f"nothing of the suite {name} can run: " + "; ".join(f"{e}: {why}" for e, _, why in skipped))
-    cap = dict(settings.get("cap") or {})
-    Budget(cap)
-    return Plan(specs, tuple(skipped), budgets, cap, scores)
+    cap = {k: v for k, v in (settings.get("cap") or {}).items() if v is not None}
+    return Plan(trials, tuple(skipped), Limits.of(cap), scores)
 
 
 def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:

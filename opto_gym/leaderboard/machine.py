@@ -1,0 +1,46 @@
+"""Where a trial runs: the machine, the versions, and what the sandbox has in force."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+
+import msgspec
+
+from ..agents.base import Agent
+from ..sandbox import shared
+from .schema import Machine, SandboxRecord
+
+PACKAGES = (
+    *("opto-gym", "gymnasium", "numpy", "scipy", "openai", "xllamacpp", "uxsim", "metaworld", "mujoco"),
+    *("scikit-optimize", "pyswarms", "optuna", "cmaes"),
+)
+"""The packages whose versions are recorded."""
+
+
+def machine(agent: type[Agent] = Agent) -> Machine:
+    """What is recorded of this machine.
+
+    Args:
+        agent: Whose `Agent.versions` are recorded too: what it runs beside this process.
+    """
+    return Machine(
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cores=os.cpu_count(),
+        versions={**agent.versions(), **_versions()},
+        sandbox=msgspec.convert(shared().in_force(), SandboxRecord),
+    )
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
