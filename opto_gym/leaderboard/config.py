@@ -149,9 +149,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
                 words += [f"--{name.replace('_', '-')}", getattr(self, name)]
         if self.seeds is not None:
             words += ["--seeds", str(self.seeds) if isinstance(self.seeds, int) else _seeds_argument(self.seeds)]
-        words += [w for name, v in self.budget.items() for w in (f"--{name.replace('_', '-')}", f"{v!r}")]
+        words += [w for name, v in self.budget.items() for w in (f"--{name.replace('_', '-')}", _amount(v))]
         if self.cap:
-            words += ["--cap", ",".join(f"{name}={v!r}" for name, v in self.cap.items())]
+            words += ["--cap", ",".join(f"{name}={_amount(v)}" for name, v in self.cap.items())]
         if self.mask:
             words += ["--mask", ",".join(self.mask)]
         if self.feedback is not None:
@@ -213,6 +213,10 @@ def check_budget(budget: Mapping[str, float | None]) -> None:
 
 def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _amount(value: float) -> str:
+    return repr(int(value)) if float(value).is_integer() else repr(value)
 
 
 def _seeds_argument(seeds: Sequence[int]) -> str:
