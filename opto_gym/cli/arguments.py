@@ -99,6 +99,8 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     """What ``opto-gym run`` is asked for: the file of ``--config``, if there is one, with the options in its place."""
     from ..leaderboard.config import RunConfig, stored
 
+    if options.suite and (options.env or options.agent):
+        raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
     base = RunConfig.from_file(options.config) if options.config else RunConfig()
     settings = plan_settings(options)
     asked: dict[str, Any] = {

@@ -44,8 +44,6 @@ def run_trials(options: argparse.Namespace) -> int:
         raise ValueError(
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
-    if config.suite is not None and config.agents:
-        raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
     made = leaderboard.plan(config)
     if options.dry_run:
         show_outline(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
 from .progress import Progress
 from .records import RunFolder, TrialFolder
-from .schema import VERSION, Limits, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
+from .schema import VERSION, Amounts, Limits, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
 from .spec import TrialSpec
 from .suites import suite_plan
 from .trial import Outcome, TrialRunner
@@ -137,45 +137,69 @@ def resume(
 
     Args:
         out: The run's folder.
-        limits: Budgets of a trial that replace those of the same name; they may not be smaller.
+        limits: Budgets of a trial that replace those of the same name; not less than what a trial has spent already.
         cap: Budgets of the whole run, likewise.
         jobs: Trials at a time; None for as many as before.
         progress: Show progress.
         again: Run trials again, from their beginning, whose identity has changed since they were recorded.
 
     Raises:
-        ValueError: If a budget is smaller than the recorded one.
+        ValueError: If a budget is less than what is spent already.
         RecordError: If the identity of a recorded trial has changed, unless `again` is set; nothing is run.
     """
     folder = RunFolder(Path(out))
     record = folder.plan
     Budget(limits)
     Budget(cap)
+    notices = _lowered(folder, record, limits or {}, cap or {})
     trials: dict[str, Planned] = {}
     environments = Environments()
     for one in record.trials:
-        _check_not_less(one.limits, limits or {}, "a trial")
         require(*registration.agent_class(one.spec.agent).needs)
         env = environments.of(one.spec)
         identity = one.spec.identity(env)
         planned = Planned(one.spec, identity, one.limits.with_changes(limits or {}), unwrapped(env).runs_code)
         trials[one.spec.trial_id(identity)] = planned
-    _check_not_less(record.cap, cap or {}, "the whole run")
     if not again:
         _check_identities(folder, trials)
     made = Plan(trials, tuple(record.skipped), record.cap.with_changes(cap or {}), record.test_scores)
-    return execute(made, Path(out), jobs=record.jobs if jobs is None else jobs, progress=progress)
+    jobs = record.jobs if jobs is None else jobs
+    return execute(made, Path(out), jobs=jobs, progress=progress, notices=notices)
 
 
-def _check_not_less(before: Limits, now: Mapping[str, float | None], whose: str) -> None:
-    """Refuses a budget smaller than the recorded one: what was spent can't be taken back."""
-    for name, value in now.items():
-        old = before.to_dict().get(name)
-        if value is not None and old is not None and value < old:
-            raise ValueError(
-                f"expected {name} of at least {old:g}, the recorded budget of {whose}, got {value:g}: a run can be "
-                "continued with a larger budget, not with a smaller one"
-            )
+def _lowered(
+    folder: RunFolder, record: RunRecord, limits: Mapping[str, float | None], cap: Mapping[str, float | None]
+) -> list[str]:
+    """What to say of budgets that are less than the recorded ones.
+
+    Raises:
+        ValueError: If one is less than what is spent already.
+    """
+    spent = [_spent(TrialFolder(path)) for path in folder.trials()]
+    notices = []
+    for whose, asked, before, total in (
+        ("a trial", limits, [one.limits for one in record.trials], max),
+        ("the whole run", cap, [record.cap], sum),
+    ):
+        for name, value in ((n, v) for n, v in asked.items() if v is not None):
+            used = total([float(getattr(amounts, name)) for amounts in spent] or [0.0])
+            if value < used:
+                raise ValueError(
+                    f"expected {name} of at least {used:g}, which {whose} has spent already, got {value:g}"
+                )
+            old = max((getattr(one, name) for one in before if getattr(one, name) is not None), default=value)
+            if value < old:
+                notices.append(f"the budget of {whose} is lowered from {old:g} to {value:g} {name}")
+    return notices
+
+
+def _spent(folder: TrialFolder) -> Amounts:
+    """What a trial has spent so far; of one that was killed, up to its last oracle call."""
+    record = folder.trial()
+    if record is not None and record.summary is not None:
+        return record.summary.spent
+    steps = folder.steps()
+    return msgspec.structs.replace(steps[-1].spent, oracle_calls=len(steps) - 1.0) if steps else Amounts()
 
 
 def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
@@ -202,8 +226,15 @@ def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
         )
 
 
-def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
+def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequence[str] = ()) -> RunResult:
     """Runs a plan in its folder.
+
+    Args:
+        plan: What to run.
+        out: The folder.
+        jobs: Trials at a time.
+        progress: Show progress.
+        notices: What to say first.
 
     Raises:
         ValueError: If there is no job.
@@ -233,7 +264,7 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool) -> RunResult:
                 jobs=jobs,
             )
         )
-        return _Execution(plan, folder, jobs, progress).run()
+        return _Execution(plan, folder, jobs, progress).run(notices)
     finally:
         folder.unlock()
 
@@ -263,7 +294,7 @@ class _Execution:
         self.done: list[Outcome] = []
         self.todo: dict[str, Planned] = {}
 
-    def run(self) -> RunResult:
+    def run(self, notices: Sequence[str]) -> RunResult:
         """Runs what is not finished, `jobs` trials at a time."""
         for name, planned in self.plan.trials.items():
             finished = _finished(self.folder.trial_path(name), planned, self.plan)
@@ -284,6 +315,8 @@ class _Execution:
                 raise ValueError(f"a person does one trial at a time: expected 1 job, got {self.jobs}")
         calls = {trial: planned.limits.oracle_calls for trial, planned in self.plan.trials.items()}
         with Progress(len(calls), len(self.done), calls, self.show, bar=not person) as progress:
+            for notice in notices:
+                progress.say(notice)
             for env, agent, why in self.plan.skipped:
                 progress.say(f"skipped {agent} on {env}: {why}")
             self._run_trials(progress, person)

@@ -150,7 +150,7 @@ def test_a_command_that_can_t_be_run(tmp_path):
         [VALLEY], [("Program", {"command": str(script)})], out=tmp_path / "r", seeds=1, oracle_calls=1,
         progress=False,
     ).trials  # fmt: skip
-    assert "can't be run: Exec format error" in TrialFolder(outcome.path).summary()["ended"]
+    assert "can't be run: Exec format error" in TrialFolder(outcome.path).trial().ended
 
 
 # ------------------------------------------------------------------ the budget's end
@@ -352,7 +352,7 @@ def test_when_opto_gym_ends_the_program_does(tmp_path, homes, number):
         assert f"opto-gym run --resume {tmp_path / 'r'}" in said
         assert not list(homes.iterdir())
     (path,) = (tmp_path / "r" / "trials").iterdir()
-    assert TrialFolder(path).summary()["status"] == "running"
+    assert TrialFolder(path).trial().status == "running"
     for home in homes.iterdir():
         home.rmdir()  # nobody is left to do it after kill -9
 
@@ -542,7 +542,7 @@ def test_start_values_alone_are_no_loss(tmp_path):
         outcome, _ = drawing(tmp_path, server, oracle_calls=1, llm_calls=0)
         resume(tmp_path, limits={"llm_calls": 1}, progress=False)
     assert TrialFolder(outcome.path).tries() == []
-    assert TrialFolder(outcome.path).summary()["summary"]["lost"] is None
+    assert TrialFolder(outcome.path).trial().summary.lost is None
 
 
 def test_a_replay_finds_what_was_changed_in_the_last_try(tmp_path):

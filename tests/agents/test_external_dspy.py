@@ -104,13 +104,13 @@ class TestWithPackages:
     @pytest.mark.parametrize("name", AGENTS)
     def test_prompts_get_better_and_all_is_on_record(self, tmp_path, name):
         folder, steps, bodies = go(tmp_path, name, writer(), oracle_calls=70, settings={"max_tokens": 99})
-        summary = folder.summary()["summary"]
-        assert summary["recommended_score"] == 10 > summary["start_score"]
+        summary = folder.trial().summary
+        assert summary.recommended_score == 10 > summary.start_score
         assert {s["parameters"]["times"] for s in steps} == {2}
         assert steps[0]["parameters"] in [s["parameters"] for s in steps[1:]]  # margins and all
         assert all(len(s["examples"]) == 1 for s in steps)
         assert {s["split"] for s in steps[1:]} == {"train"} | ({"val"} if name in ("MIPROv2", "GEPA") else set())
-        assert summary["ledger"]["optimizer"]["calls"] == summary["spent"]["llm_calls"] > 0
+        assert summary.ledger.optimizer.calls == summary.spent.llm_calls > 0
         assert {body["model"] for body in bodies} == {"fake"}
         assert {body["max_tokens"] for body in bodies} == {99}
         assert replay(folder.path).differences == []
@@ -132,14 +132,14 @@ class TestWithPackages:
         animals = iter(ANIMALS * 9)
         folder, _, bodies = go(tmp_path, name, lambda body: writer(f"Of a {next(animals)}.")(body), llm_calls=2)
         summary = folder.summary()
-        assert (summary["ended"], summary["summary"]["spent"]["llm_calls"]) == ("budget: llm_calls", 2)
+        assert (summary.ended, summary.summary.spent.llm_calls) == ("budget: llm_calls", 2)
         assert len(bodies) <= 2  # one with n > 1 is one
 
     @pytest.mark.parametrize("name", AGENTS)
     def test_one_case(self, tmp_path, name):
         folder, steps, _ = go(tmp_path, name, writer(), f"{HERE}:OneCase", oracle_calls=25)
         best = max(s["score"] for s in steps)
-        assert folder.summary()["summary"]["recommended_score"] == best
+        assert folder.trial().summary.recommended_score == best
 
     @pytest.mark.parametrize("name", AGENTS)
     def test_malformed_answers_end_no_trial_as_failed(self, tmp_path, name):
@@ -147,8 +147,8 @@ class TestWithPackages:
         folder, steps, bodies = go(tmp_path, name, lambda body: next(answers), oracle_calls=26)
         start = Words().problem.start
         assert bodies
-        assert folder.summary()["summary"]["recommended"] == start
-        assert folder.summary()["summary"]["invalid"] > 0  # of those that DSPy reads: one without content it does not
+        assert folder.trial().summary.recommended == start
+        assert folder.trial().summary.invalid_answers > 0  # of those that DSPy reads: one without content it does not
         assert name == "COPRO" or len(steps) > 4
 
     @pytest.mark.parametrize("name", ["MIPROv2", "SIMBA"])  # which take any exception for an example's failure

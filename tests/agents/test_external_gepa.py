@@ -51,12 +51,12 @@ class TestWithPackages:
         # the start on val, then on a minibatch; the change on the same minibatch, then on val, which is perfect
         assert calls == [("val", 2, 0.0), ("train", 3, 0.0), ("train", 3, 1.0), ("val", 2, 1.0)]
         assert steps[2]["examples"] == steps[3]["examples"]
-        summary = folder.summary()["summary"]
-        assert (summary["start_score"], summary["recommended_score"]) == (0.0, 1.0)
-        assert summary["recommended"] == {"add": RIGHT}
-        assert folder.summary()["ended"] == "agent"
+        summary = folder.trial().summary
+        assert (summary.start_score, summary.recommended_score) == (0.0, 1.0)
+        assert summary.recommended == {"add": RIGHT}
+        assert folder.trial().ended == "agent"
         (body,) = bodies
-        assert (summary["spent"]["llm_calls"], summary["ledger"]["optimizer"]["calls"]) == (1, 1)
+        assert (summary.spent.llm_calls, summary.ledger.optimizer.calls) == (1, 1)
         assert (body["model"], body["max_tokens"]) == ("fake", 77)
         name, prompt = shown(body)
         assert name == "add"
@@ -74,16 +74,16 @@ class TestWithPackages:
         assert set(names[:4]) == set(MIXED)
         # gepa's default words for a prompt, which its authors wrote for prompts alone
         assert [n for n, body in zip(names, bodies, strict=True) if "instruction" in shown(body)[1]] == ["text"]
-        best = folder.summary()["summary"]
-        assert best["recommended"]["text"] == MIXED["text"]
-        assert best["recommended_score"] > best["start_score"] == 6
+        best = folder.trial().summary
+        assert best.recommended["text"] == MIXED["text"]
+        assert best.recommended_score > best.start_score == 6
         assert {type(s["parameters"]["times"]) for s in steps} == {int}
 
     def test_a_task_of_one_case_is_solved(self, tmp_path):
         folder, steps, _ = go(tmp_path, "tests.support.tasks:Valley", fenced("3"), oracle_calls=9)
         assert [len(s["examples"]) for s in steps] == [1] * 4
-        assert folder.summary()["ended"] == "solved"
-        assert folder.summary()["summary"]["recommended"] == {"x": 3}
+        assert folder.trial().ended == "solved"
+        assert folder.trial().summary.recommended == {"x": 3}
 
     @pytest.mark.parametrize("budget", [{"oracle_calls": 6}, {"evaluations": 12}, {"llm_calls": 2}])
     def test_no_call_beyond_the_budget_and_the_best_is_kept(self, tmp_path, budget):
@@ -91,19 +91,19 @@ class TestWithPackages:
         settings = {"train_size": 4, "val_size": 2}
         folder, _, bodies = go(tmp_path, "tests.support.tasks:Adder", lambda body: next(answers), settings, **budget)
         ((name, amount),) = budget.items()
-        summary = folder.summary()["summary"]
-        assert folder.summary()["ended"] == f"budget: {name}"
+        summary = folder.trial().summary
+        assert folder.trial().ended == f"budget: {name}"
         # an evaluation of a minibatch of three that the budget does not hold is not made
-        assert amount - 3 < summary["spent"][name] <= amount
-        assert name == "evaluations" or summary["spent"][name] == amount
+        assert amount - 3 < summary.spent[name] <= amount
+        assert name == "evaluations" or summary.spent[name] == amount
         assert name != "llm_calls" or len(bodies) == amount
-        assert summary["recommended"] == {"add": HALF}
+        assert summary.recommended == {"add": HALF}
 
     def test_it_ends_when_there_is_nothing_to_reflect_on(self, tmp_path):
         folder, steps, bodies = go(
             tmp_path, "tests.support.tasks:Adder", TRAINED, {"train_size": 4, "val_size": 2}, llm_calls=99
         )
-        assert folder.summary()["ended"] == "agent"
+        assert folder.trial().ended == "agent"
         # it is right on train, and not on val: after it an epoch, of two minibatches, is tried
         assert [s["score"] for s in steps[-3:]] == [0.5, 1.0, 1.0]
         assert len(bodies) == 1

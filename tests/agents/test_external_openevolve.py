@@ -68,9 +68,9 @@ def test_diffs_change_the_file_and_what_was_said_is_shown(tmp_path):
     start = opto_gym.make("tests.support.tasks:Mixed").unwrapped.problem.start
     assert [s["parameters"] for s in steps] == [start, *({**start, "times": n} for n in (2, 3, 4))]
     assert len(bodies) == len(folder.llm.read_text().splitlines()) == 3
-    summary = folder.summary()["summary"]
-    assert summary["recommended"] == {**start, "times": 4}
-    assert (summary["spent"]["oracle_calls"], summary["spent"]["llm_calls"]) == (3, 3)
+    summary = folder.trial().summary
+    assert summary.recommended == {**start, "times": 4}
+    assert (summary.spent.oracle_calls, summary.spent.llm_calls) == (3, 3)
     system, user = (m["content"] for m in bodies[0]["messages"])
     assert "Make the text long." in system
     assert "- times (a whole number in [1, 5])" in system

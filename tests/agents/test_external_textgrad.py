@@ -65,7 +65,7 @@ def test_each_kind_gets_better_and_all_is_on_record(tmp_path):
     assert steps[1]["score"] == 132 > steps[0]["score"] == 6
     assert len(steps) == 3
     assert len(first) == 2 * 2 * len(MIXED)  # two steps: a criticism and a new value for each
-    spent = folder.summary()["summary"]["spent"]
+    spent = folder.trial().summary.spent
     assert (spent["oracle_calls"], spent["llm_calls"]) == (2, len(first))
     assert "6 characters for example" in first[0]["messages"][1]["content"]
     assert "Constraint 1: " in first[4]["messages"][1]["content"]
@@ -110,7 +110,7 @@ def test_no_call_beyond_the_budget(tmp_path):
         folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, oracle_calls=None, llm_calls=11)
         assert len(server.requests) == 11
     assert len(steps) == 2
-    assert folder.summary()["summary"]["spent"]["llm_calls"] == 11
+    assert folder.trial().summary.spent.llm_calls == 11
 
 
 def test_a_step_that_val_refuses_is_taken_back(tmp_path):

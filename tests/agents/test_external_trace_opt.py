@@ -48,7 +48,7 @@ def test_each_kind_gets_better_and_all_is_on_record(tmp_path, agent):
         name: value.strip() if name == "change" else value for name, value in steps[1]["parameters"].items()
     } == MIXED
     assert steps[1]["score"] == 132 > steps[0]["score"] == 6
-    assert len(asked) == 2 == folder.summary()["summary"]["ledger"]["optimizer"]["calls"]
+    assert len(asked) == 2 == folder.trial().summary.ledger.optimizer.calls
     assert {body["max_tokens"] for body in asked} == {100}
     seen = asked[0]["messages"][1]["content"]
     assert "6 characters for example" in seen
@@ -70,4 +70,4 @@ def test_no_call_beyond_the_budget(tmp_path):
         folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, AGENTS[0], oracle_calls=None, llm_calls=3)
         assert len(server.requests) == 3
     assert len(steps) == 4
-    assert folder.summary()["ended"] == "budget: llm_calls"
+    assert folder.trial().ended == "budget: llm_calls"

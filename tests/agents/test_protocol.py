@@ -110,7 +110,7 @@ def test_what_it_can_not_move_fails_its_trial(tmp_path, monkeypatch):
         == 1
     )
     (folder,) = trials(tmp_path / "r")
-    assert "expected numbers and choices, got a parameter of kind Code" in folder.summary()["error"]
+    assert "expected numbers and choices, got a parameter of kind Code" in folder.trial().error
     assert len(folder.steps()) == 1
 
 
@@ -148,8 +148,8 @@ def test_an_authors_mistake_is_the_trials_failure(tmp_path, capsys):
     words += ["--env", "tests.agents.test_evaluation_server:Trap", "--oracle-calls", "5", "--out", str(tmp_path / "r")]
     assert main(["run", *words]) == 1
     (folder,) = trials(tmp_path / "r")
-    assert folder.summary()["ended"] == "RuntimeError: the author's"
-    assert "raise self.mistake" in folder.summary()["error"]  # the line that it is about
+    assert folder.trial().ended == "RuntimeError: the author's"
+    assert "raise self.mistake" in folder.trial().error  # the line that it is about
 
 
 def test_the_docs_show_the_javascript_client():
@@ -168,7 +168,7 @@ def test_the_python_client_of_the_docs_climbs(tmp_path, monkeypatch):
         steps = folder.steps()
         best = max(steps, key=lambda line: line["reward"])
         assert best["reward"] > steps[0]["reward"]
-        assert folder.summary()["summary"]["recommended"] == best["parameters"]
+        assert folder.trial().summary.recommended == best["parameters"]
     assert main(["replay", *(str(folder.path) for folder in trials(tmp_path / "r"))]) == 0
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from opto_gym import Anchors, Feedback, Number, OptoEnv, Parameter
 from opto_gym.agents.base import Agent
@@ -117,13 +119,13 @@ def test_pairs_draw_the_same_examples(tmp_path):
     agents = (f"{AGENTS}:Uneven", "RandomSearch")
     found = go(tmp_path, *agents, "tests.support.tasks:Adder", seeds=[3, 5], limits={"oracle_calls": 4})
     for ours, theirs in zip(found.rows[0].ours, found.rows[0].theirs, strict=True):
-        assert ours.data["spec"]["seed"] == theirs.data["spec"]["seed"]
+        assert ours.record.spec.seed == theirs.record.spec.seed
         drawn_by = [
             {s["call"]: s["examples"] for s in TrialFolder(tmp_path / "trials" / t.name).steps()}
             for t in (ours, theirs)
         ]
         assert drawn_by[0] == drawn_by[1]
-    assert found.rows[0].ours[0].data["spec"]["seed"] == 3
+    assert found.rows[0].ours[0].record.spec.seed == 3
 
 
 def test_a_task_without_a_best_known_score_stands_apart(tmp_path):
@@ -294,9 +296,11 @@ def test_rows_know_an_unknown_price(tmp_path):
     found = go(tmp_path, drawn(), drawn(salt=1), seeds=1)
     row = found.rows[0]
     assert row.usd == 0.0
-    row.ours[0].summary["ledger"]["optimizer"]["usd"] = None
     assert isinstance(row, Row)
-    assert row.usd is None
+    one = row.ours[0]
+    ledger = replace(one.summary.ledger, optimizer=replace(one.summary.ledger.optimizer, usd=None))
+    unknown = dataclasses.replace(one, record=replace(one.record, summary=replace(one.summary, ledger=ledger)))
+    assert dataclasses.replace(row, ours=[unknown, *row.ours[1:]]).usd is None
 
 
 @pytest.mark.slow
@@ -308,6 +312,6 @@ def test_the_command_on_the_embedded_model(tmp_path, capsys):
     assert re.search(r"better|worse|cannot tell yet", said)
     trials = load(tmp_path)
     assert len(trials) == 6
-    asked = [t.summary["ledger"]["optimizer"]["calls"] for t in trials if t.data["spec"]["agent"] == "OPRO-Trace"]
+    asked = [t.summary.ledger.optimizer.calls for t in trials if t.record.spec.agent == "OPRO-Trace"]
     assert len(asked) == 3
     assert all(1 <= n <= 3 for n in asked)

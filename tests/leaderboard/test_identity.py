@@ -170,7 +170,7 @@ def test_an_environment_without_a_version_is_identified_by_its_source(tmp_path, 
     for k in (3, 4):
         (tmp_path / f"task{k}.py").write_text(f"{text}        return (p.x - {k}) ** 2\n")
         made = identity([f"task{k}:Mine"], ["RandomSearch"])
-        found.append((made["env"]["problem"], made["env"]["source"]))
+        found.append((made.env.problem, made.env.source))
     assert found[0][0] == found[1][0]
     assert found[0][1] != found[1][1]
-    assert "source" not in identity(["NumericalOptimization-v0"], ["RandomSearch"])["env"]
+    assert identity(["NumericalOptimization-v0"], ["RandomSearch"]).env.source is None

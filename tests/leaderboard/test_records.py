@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, resume
+from opto_gym.leaderboard.schema import plain, to_plain
 from opto_gym.utils.journal import Journal, read_lines
 from tests.leaderboard.test_run import content, go
+from tests.support.records import a_step
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
@@ -89,7 +91,7 @@ def test_a_trial_cut_at_any_byte_comes_to_the_same_end(finished, name, at):
 
 def test_blobs_are_checked(tmp_path):
     folder = TrialFolder(go(tmp_path, oracle_calls=1).trials[0].path)
-    name = folder.steps()[0]["graph"]
+    name = folder.steps()[0].graph
     path = folder.path / "blobs" / f"{name}.json.gz"
     before = path.read_bytes()
     path.write_bytes(before[:-4])
@@ -136,11 +138,11 @@ def test_a_record_is_set_aside_whole_wherever_it_is_killed(tmp_path, monkeypatch
     folder = TrialFolder(tmp_path)
     folder.archive_attempt()
     folder.archive_attempt()  # there is nothing more
-    assert folder.tries() == [tmp_path / "lost" / "1"]
-    assert [folder.lost(name) for name in names] == [[{"call": 1}]] * 3
+    assert folder.attempts() == [tmp_path / "lost" / "1"]
+    assert [read_lines(tmp_path / "lost" / "1" / name) for name in names] == [[{"call": 1}]] * 3
     assert folder.steps() == []
-    folder.add_step({"call": 1, "graph": "g"}, "{}")
+    folder.add_step(a_step(call=1), "{}")
     folder.close()
-    TrialFolder(tmp_path).archive_attempt()  # a try that asked no model
-    assert len(folder.tries()) == 2
-    assert len(folder.lost("steps.jsonl")) == 2
+    TrialFolder(tmp_path).archive_attempt()  # an attempt that asked no model
+    assert len(folder.attempts()) == 2
+    assert read_lines(tmp_path / "lost" / "2" / "steps.jsonl") == [plain(to_plain(a_step(call=1)))]

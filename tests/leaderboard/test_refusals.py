@@ -54,13 +54,15 @@ def test_a_folder_with_other_files(tmp_path):
     assert len(go(tmp_path, seeds=2).trials) == 2  # it is a run's by now
 
 
-def test_a_resume_with_less_budget(tmp_path):
+def test_a_resume_with_less_budget(tmp_path, capsys):
     go(tmp_path, oracle_calls=3, cap={"oracle_calls": 9})
-    with pytest.raises(ValueError, match="expected oracle_calls of at least 3, the recorded budget of a trial, got 2"):
+    with pytest.raises(ValueError, match="expected oracle_calls of at least 3, which a trial has spent already, got 2"):
         resume(tmp_path, limits={"oracle_calls": 2}, progress=False)
-    with pytest.raises(ValueError, match="at least 9, the recorded budget of the whole run, got 8"):
-        resume(tmp_path, cap={"oracle_calls": 8}, progress=False)
+    with pytest.raises(ValueError, match="at least 3, which the whole run has spent already, got 2"):
+        resume(tmp_path, cap={"oracle_calls": 2}, progress=False)
     assert resume(tmp_path, limits={"oracle_calls": 4}, progress=False).trials[0].steps == 4
+    resume(tmp_path, cap={"oracle_calls": 8})
+    assert "the budget of the whole run is lowered from 9 to 8 oracle_calls" in capsys.readouterr().err
 
 
 made: list[str] = []

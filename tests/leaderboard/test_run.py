@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, replay, resume, run
+from opto_gym.leaderboard.schema import plain, to_plain
 from opto_gym.sandbox import shared
 from tests.support import agents
 from tests.support.openai_server import OpenAIServer
@@ -38,9 +41,10 @@ def content(path: Path):
         return [strip(v) for v in x] if isinstance(x, list) else x
 
     folder = TrialFolder(path)
-    summary = folder.summary()
-    ledger = summary.get("summary", {}).pop("ledger", None)
-    return strip([summary, sorted(folder.steps(), key=lambda s: s["call"]), folder.tests(), bool(ledger)])
+    trial = plain(to_plain(folder.trial()))
+    ledger = trial.get("summary", {}).pop("ledger", None)
+    steps = [plain(to_plain(step)) for step in sorted(folder.steps(), key=attrgetter("call"))]
+    return strip([trial, steps, [plain(to_plain(scored)) for scored in folder.tests()], bool(ledger)])
 
 
 def test_a_trial_is_recorded(tmp_path):
@@ -48,19 +52,18 @@ def test_a_trial_is_recorded(tmp_path):
     (outcome,) = result.trials
     assert (outcome.status, outcome.steps) == ("done", 6)
     folder = TrialFolder(outcome.path)
-    summary = folder.summary()
-    assert summary["status"] == "done"
-    assert summary["ended"] == "budget: oracle_calls"
-    assert summary["summary"]["oracle_calls"] == 6
-    assert summary["where"]["sandbox"]["level"] == shared().level
+    trial = folder.trial()
+    assert trial.status == "done"
+    assert trial.ended == "budget: oracle_calls"
+    assert trial.summary.oracle_calls == 6
+    assert trial.where.sandbox.level == shared().level
     steps = folder.steps()
-    assert [s["call"] for s in steps] == list(range(7))
-    assert {"parameters", "score", "feedback", "graph"} <= set(steps[0])
-    best = max(steps, key=lambda s: (s["reward"], s["call"]))
-    assert summary["summary"]["recommended"] == best["parameters"]
-    assert summary["summary"]["current_score"] == steps[-1]["score"]  # one case: test is train
+    assert [s.call for s in steps] == list(range(7))
+    best = max(steps, key=attrgetter("reward", "call"))
+    assert trial.summary.recommended == best.parameters
+    assert trial.summary.current_score == steps[-1].score  # one case: test is train
     for s in steps:
-        assert json.loads(folder.blob(s["graph"]))["version"] == 1
+        assert json.loads(folder.blob(s.graph))["version"] == 1
 
 
 def test_two_seeds_differ_and_one_repeats(tmp_path):
@@ -144,7 +147,7 @@ def test_solved_ends_a_trial(tmp_path):
     result = run(
         ["tests.support.tasks:Valley"], ["RandomSearch"], out=tmp_path, seeds=1, oracle_calls=500, progress=False
     )
-    assert TrialFolder(result.trials[0].path).summary()["ended"] == "solved"
+    assert TrialFolder(result.trials[0].path).trial().ended == "solved"
 
 
 def test_an_agent_may_choose_examples_and_recommend(tmp_path):
@@ -178,7 +181,7 @@ def test_masks_and_feedback_are_part_of_what_ran(tmp_path):
     plain = go(tmp_path / "a").trials[0]
     masked = go(tmp_path / "b", mask=["code", "inputs"], feedback=["reward"]).trials[0]
     assert plain.trial != masked.trial
-    assert TrialFolder(masked.path).summary()["spec"]["mask"] == ["code", "inputs"]
+    assert TrialFolder(masked.path).trial().spec.mask == ("code", "inputs")
     assert replay(masked.path).differences == []
 
 
@@ -310,21 +313,18 @@ def test_the_whole_run_has_a_cap(tmp_path, server):
 def test_what_a_task_s_own_model_took_is_on_the_books_after_an_interruption(tmp_path, server, keep):
     keywords = {"seeds": 1, "oracle_calls": 4, "model": "fake", "base_url": server.url, "progress": False}
     (outcome,) = run([("GSM8K-v0", {"data": "sample"})], ["RandomSearch"], out=tmp_path, **keywords).trials
-    whole, asked = TrialFolder(outcome.path).summary()["summary"], len(server.requests)
-    assert whole["spent"]["llm_calls"] == whole["ledger"]["task"]["calls"] > 4
+    whole, asked = TrialFolder(outcome.path).trial().summary, len(server.requests)
+    assert whole.spent.llm_calls == whole.ledger.task.calls > 4
     lines = (outcome.path / "steps.jsonl").read_text().splitlines(keepends=True)
     (outcome.path / "steps.jsonl").write_text("".join(lines[:keep]))
-    data = TrialFolder(outcome.path).summary()
-    (outcome.path / "trial.json").write_text(json.dumps({**data, "status": "running"}))
+    folder = TrialFolder(outcome.path)
+    folder.write_trial(replace(folder.trial(), status="running"))
     resume(tmp_path, progress=False)
-    again = TrialFolder(outcome.path).summary()["summary"]
+    again = TrialFolder(outcome.path).trial().summary
     assert len(server.requests) == asked
-    for summary in (whole, again):
-        summary["spent"].pop("seconds")
-        for totals in summary["ledger"].values():
-            totals.pop("seconds")
-    assert again["spent"] == whole["spent"]
-    assert again["ledger"] == whole["ledger"]
+    assert replace(again.spent, seconds=0.0) == replace(whole.spent, seconds=0.0)
+    both = zip(again.ledger.values(), whole.ledger.values(), strict=True)
+    assert all(replace(a, seconds=0.0) == replace(b, seconds=0.0) for a, b in both)
     assert replay(outcome.path).differences == []
 
 
@@ -407,7 +407,7 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(tmp_path):
     assert process.returncode == 130
     assert f"opto-gym run --resume {tmp_path / 'r'}" in said
     (path,) = (tmp_path / "r" / "trials").iterdir()
-    assert TrialFolder(path).summary()["status"] == "running"
+    assert TrialFolder(path).trial().status == "running"
     calls = len(TrialFolder(path).steps())
     again = resume(tmp_path / "r", limits={"oracle_calls": calls + 3}, progress=False)
     assert again.trials[0].steps == calls + 3

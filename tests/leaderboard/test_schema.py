@@ -12,7 +12,6 @@ from opto_gym.errors import RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, run
 from opto_gym.leaderboard.schema import (
     VERSION,
-    Amounts,
     AnswerReading,
     Limits,
     StepRecord,
@@ -20,6 +19,7 @@ from opto_gym.leaderboard.schema import (
     plain,
     to_plain,
 )
+from tests.support.records import a_step
 from tests.support.tasks import Adder
 
 RECORDS = Path(__file__).parents[1] / "records"
@@ -71,18 +71,7 @@ def test_what_version_1_lacks_reads_as_not_recorded(version_1):
 
 
 def test_the_optional_fields_are_written_and_read():
-    step = StepRecord(
-        **dict.fromkeys(("key", "parameters_hash", "split", "graph"), "x"),
-        **dict.fromkeys(("call", "n", "score", "reward", "seconds", "time"), 0),
-        parameters={},
-        examples=[1],
-        success=False,
-        error=None,
-        feedback={},
-        metrics={},
-        task_calls=[],
-        invalid_answers=[],
-        spent=Amounts(tokens=3.0),
+    step = a_step(
         scores=[0.5],
         errors=[None],
         optimizer_calls=["k"],

@@ -134,7 +134,7 @@ def test_an_interrupted_suite_goes_on_with_each_budget(own, tmp_path):
     assert main(["run", "--resume", str(out), "--quiet"]) == 0
     calls = sorted(len(TrialFolder(p).steps()) - 1 for p in out.glob("trials/*/"))
     assert calls == [3] * 6 + [4] * 4
-    assert len(RunFolder(out).plan["limits"]) == 10
+    assert len(RunFolder(out).plan.trials) == 10
 
 
 @pytest.mark.parametrize(

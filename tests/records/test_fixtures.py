@@ -57,7 +57,7 @@ def test_every_recorded_call_and_score_replays_equal(unpacked, run, trial):
     outcome = replay(path)
     assert outcome.differences == []
     assert set(outcome.notices) <= {RULES}
-    assert outcome.steps == sum(line["call"] > 0 for line in TrialFolder(path).steps())
+    assert outcome.steps == sum(step.call > 0 for step in TrialFolder(path).steps())
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
 
 

@@ -162,7 +162,7 @@ def test_trials_with_a_wrapper_are_other_trials(tmp_path):
 def test_no_wrapper_leaves_the_trials_id(tmp_path):
     settings = {"seeds": 1, "limits": {"oracle_calls": 1}}
     (spec,) = plan(["tests.support.tasks:Valley"], ["RandomSearch"], **settings).specs.values()
-    assert spec.identity()["env"]["wrappers"] == []
+    assert spec.identity().env.wrappers == []
     old = {k: v for k, v in spec.to_dict().items() if k != "wrappers"}
     assert type(spec).from_dict(old) == spec
 
