@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 """Proposed parameters: name -> value."""
 
-Run = Generator[Any, Any, None]
+ProposalLoop = Generator[Any, Any, None]
 """What `Agent.run` returns: it yields `Values` or a list of them, and is sent an observation or a list of them."""
 
 
@@ -142,7 +142,7 @@ class Agent:
             raise OptoGymError(f"{reason}: {problem.id} has {[p.name for p in problem.parameters]}")
         self.problem, self.rng = problem, np.random.default_rng(seed)
         self.invalid_answers = []
-        self._loop: Run | None = None
+        self._loop: ProposalLoop | None = None
 
     def invalid(self, reason: str) -> None:
         """Notes that an answer of the model could not be used; the last good parameters are proposed again."""
@@ -176,7 +176,7 @@ class Agent:
             next(self._loop)
         return self._loop.send(observation)  # type: ignore[no-any-return]
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """A generator: receives the start's observation at its first bare ``yield``, then yields parameters."""
         observation = yield
         while True:
@@ -217,7 +217,7 @@ def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:
         raise OptoGymError(f"{reader} reads the trace graph, where what it needs is masked: unmask {', '.join(masked)}")
 
 
-def _one_by_one(loop: Run) -> Run:
+def _one_by_one(loop: ProposalLoop) -> ProposalLoop:
     """A generator that may yield lists, as one that yields single proposals."""
     next(loop)
     try:
@@ -241,7 +241,7 @@ def _without_loop(agent: Agent) -> Agent:
     return same
 
 
-def _from_optimize(agent: Agent) -> Run:
+def _from_optimize(agent: Agent) -> ProposalLoop:
     """`optimize` in a thread that is only ever awake while `propose` waits: a coroutine in all but name.
 
     Ends when its generator is dropped, as it is with the agent.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..problems import TraceFeedback
 from ..utils.checks import number_in
 from ..utils.moved import moved_names
-from .base import Agent, Run, Values
+from .base import Agent, ProposalLoop, Values
 from .toolkit.moves import mutate, sample
 
 
@@ -29,7 +29,7 @@ class RandomSearch(Agent):
         number_in("[0, 1]", explore=explore)
         self.explore = explore
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes, and keeps the best."""
         from scipy.stats import qmc
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import TraceFeedback
 from ..utils.checks import number_in
 from .adam import Moments
@@ -38,7 +38,7 @@ class AdamBare(NumberAgent):
         number_in("[0, 1)", beta1=beta1, beta2=beta2)
         self.learning_rate, self.difference, self.beta1, self.beta2 = learning_rate, difference, beta1, beta2
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes a point near the last one for each parameter, then the step."""
         values = self.problem.start
         moments = Moments(list(values), self.learning_rate, self.beta1, self.beta2)

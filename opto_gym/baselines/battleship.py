@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..agents.base import Agent, Run, Values
+from ..agents.base import Agent, ProposalLoop, Values
 from ..envs.battleship import count_places
 from ..problems import Problem
 
@@ -97,7 +97,7 @@ class Policy(Agent):
         wanted = set(cls.policy)
         return None if names == wanted else f"{cls.__name__} plays Battleship, with the parameters {sorted(wanted)}"
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes the policy."""
         yield
         while True:
@@ -149,7 +149,7 @@ class Density(Policy):
 
     policy: ClassVar[Values] = count_places((5, 4, 3, 3, 2))
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes the policy for the problem's fleet."""
         fleet = self.problem.arguments.get("fleet")
         policy = self.policy if fleet is None else count_places(fleet)

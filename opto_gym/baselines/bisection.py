@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..agents.toolkit.gradients import direction
 from ..problems import Problem, TraceFeedback
 from .numbers import NumberAgent
@@ -27,7 +27,7 @@ class Bisection(NumberAgent):
         no_direction = None if said else f"{cls.__name__} needs feedback that says larger or smaller (future_positive)"
         return super().unsupported_reason(problem) or no_direction
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes points on the parameters' lines."""
         values = self.problem.start
         observation: TraceFeedback = yield

@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Any
 
-from ..agents.base import Agent, Run, Values, check_graph
+from ..agents.base import Agent, ProposalLoop, Values, check_graph
 from ..envs.pipelines import mends
 from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Code, Number
@@ -57,7 +57,7 @@ class BlameBlind(Agent):
         )
         return None if fits else f"{cls.__name__} mends pipelines, with the parameters stage_a, stage_b, ..."
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes mend after mend of the start values, and stays at the one that is right."""
         start = self.problem.start
         observation: TraceFeedback = yield

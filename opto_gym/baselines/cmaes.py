@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import TraceFeedback
 from ..utils.checks import at_least, number_in
 from ..utils.extras import need
@@ -35,7 +35,7 @@ class CMAES(Search):
             at_least(2, population=population)
         self.sigma, self.population = sigma, population
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes a generation, then adapts."""
         cmaes = need("cmaes")
         low, high, start = self._numbers()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import Parameter, TraceFeedback
 from ..spaces import Choice, Number
 from ..utils.checks import at_least
@@ -31,7 +31,7 @@ class GaussianProcess(Search):
         at_least(1, initial=initial)
         self.initial = initial
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Asks and tells."""
         skopt = need("skopt")
         warnings.filterwarnings(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import Parameter
 from ..spaces import Choice, Number
 from ..utils.checks import at_least
@@ -32,7 +32,7 @@ class Grid(Search):
             at_least(1, points=points)
         self.points = points
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes point by point."""
         parameters = self.problem.parameters
         counts = fair_counts([_size(p) for p in parameters], self.points or self.problem.oracle_calls or 100)

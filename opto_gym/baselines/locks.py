@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from ..agents.base import Agent, Run, Values, check_graph
+from ..agents.base import Agent, ProposalLoop, Values, check_graph
 from ..problems import Problem, TraceFeedback
 from ..spaces import Number
 from ..trace import TraceGraph
@@ -60,7 +60,7 @@ class LockBlind(_LockAgent):
     There is nothing better without the graph. Beyond 20 digits the order is a random walk that may repeat itself.
     """
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes combination after combination, and stays at the one that opens."""
         start = self.problem.start
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..agents.base import Agent, Run, Values, check_graph
+from ..agents.base import Agent, ProposalLoop, Values, check_graph
 from ..problems import Problem, TraceFeedback
 from ..spaces import Prompt
 from ..utils.checks import at_least
@@ -24,7 +24,7 @@ class PromptAgent(Agent):
             return None
         return f"{cls.__name__} fills in a prompt_template or a system_prompt, of which there is none"
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes the same, again and again."""
         yield
         while True:
@@ -71,7 +71,7 @@ class FewShot(PromptAgent):
         super().__init__(**settings)
         self.shots = shots
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Gathers examples, and proposes a prompt with all that it has."""
         solved: dict[str, str] = {}
         observation = yield

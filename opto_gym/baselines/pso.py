@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import TraceFeedback
 from ..utils.checks import at_least, number_in
 from ..utils.extras import need
@@ -45,7 +45,7 @@ class PSO(Search):
         number_in("[0, inf)", c1=c1, c2=c2, w=w)
         self.particles, self.options = particles, {"c1": c1, "c2": c2, "w": w}
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes the swarm, then moves it; the particle at the start values is known at first."""
         backend, at_bounds, of_velocity = _pyswarms()
         low, high, start = self._numbers()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..agents.base import Agent, Run
+from ..agents.base import Agent, ProposalLoop
 from ..envs.metaworld.simulation import expert_source
 from ..problems import Problem
 
@@ -23,7 +23,7 @@ class ScriptedExpert(Agent):
         ours = problem.id.startswith("MetaWorld-")
         return None if ours else "ScriptedExpert knows the tasks of Meta-World"
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes the expert."""
         yield
         given = self.problem.arguments

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..agents.base import Agent, Run, check_graph
+from ..agents.base import Agent, ProposalLoop, check_graph
 from ..envs.opro import tours
 from ..problems import Problem, TraceFeedback
 from ..spaces import Permutation
@@ -40,7 +40,7 @@ class Tour(Agent):
         fits = [p.name for p in problem.parameters] == ["tour"] and isinstance(problem.parameters[0].space, Permutation)
         return None if fits else f"{cls.__name__} plans a tour, and there is no parameter `tour` alone"
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Proposes the tour; the start's as long as no graph has shown the cities."""
         observation: TraceFeedback = yield
         tour = list(self.problem.start["tour"])

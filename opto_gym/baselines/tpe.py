@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import Parameter, TraceFeedback
 from ..spaces import Choice, Number
 from ..utils.extras import need
@@ -19,7 +19,7 @@ class TPE(Search):
 
     needs = ("optuna",)
 
-    def run(self) -> Run:
+    def run(self) -> ProposalLoop:
         """Asks and tells."""
         optuna = need("optuna")
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -17,7 +17,7 @@ from ..utils.extras import need, require
 from .proposals import Unusable, recordable
 
 
-def known_parser(parser: str) -> str:
+def check_parser(parser: str) -> str:
     """The argument, if it is a parser whose packages are installed.
 
     Raises:
