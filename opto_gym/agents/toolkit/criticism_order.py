@@ -79,7 +79,7 @@ def plan_criticism(graph: TraceGraph, outputs: Sequence[int], priority: Sequence
         if name in parameters
         for example in range(len(outputs))
     ]
-    chosen, targets, calls_left = _that_fit(graph, outputs, candidates, max_calls)
+    chosen, targets, calls_left = _choose_uses(graph, outputs, candidates, max_calls)
     uses = sorted({use for _, use in chosen})
     # target j is the use uses[j], and after these come the outputs: the nearest target is the first
     every = [[(use, j) for j in range(len(uses) + len(outputs)) if targets[use] >> j & 1] for use in uses]
@@ -103,7 +103,7 @@ def _uses_by_parameter(graph: TraceGraph, targets: Sequence[int]) -> dict[int, l
     return found
 
 
-def _that_fit(
+def _choose_uses(
     graph: TraceGraph, outputs: Sequence[int], candidates: Sequence[Sequence[ParameterUse]], max_calls: int
 ) -> tuple[list[ParameterUse], list[int], int]:
     """The candidates that are criticised, the targets of each node, and the calls left for criticising the uses.
