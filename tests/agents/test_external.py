@@ -21,7 +21,7 @@ import opto_gym
 from opto_gym.agents.base import ONE_OF_EACH
 from opto_gym.agents.external import install
 from opto_gym.agents.external.base import External
-from opto_gym.agents.external.process import TAIL
+from opto_gym.agents.external.process import OUTPUT_TAIL
 from opto_gym.agents.external.program import ModelProgram, Program
 from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
@@ -139,7 +139,7 @@ def test_too_much_memory_is_the_trial_s_failure(tmp_path):
 def test_endless_words_fill_no_disk(tmp_path):
     _, data = go(tmp_path, "endless")
     assert data["ended"].endswith("0 bytes on the disk")
-    assert TAIL - 10 < len(data["ended"]) < TAIL + 100
+    assert OUTPUT_TAIL - 10 < len(data["ended"]) < OUTPUT_TAIL + 100
 
 
 def test_a_command_that_can_t_be_run(tmp_path):
@@ -170,7 +170,7 @@ def test_the_budget_s_end(tmp_path, name, recommended):
 
 
 def test_a_program_that_stays_after_the_budget_s_end_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("opto_gym.agents.external.base.GRACE", 0.5)
+    monkeypatch.setattr("opto_gym.agents.external.base.GRACE_SECONDS", 0.5)
     outcome, data = go(tmp_path, "persistent_slowly")
     assert (outcome.status, data["ended"], data["summary"]["recommended"]) == (
         "done",
