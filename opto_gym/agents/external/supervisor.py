@@ -17,7 +17,8 @@ import subprocess
 import sys
 import threading
 
-sys.path.append(sys.argv[1])
+if __name__ == "__main__":
+    sys.path.append(sys.argv[1])
 import psutil  # type: ignore[import-untyped]
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -42,18 +43,23 @@ def end_with_opto_gym() -> None:
     end(1)
 
 
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-signal.signal(signal.SIGTERM, lambda *_: end(1))
-try:
-    program = subprocess.Popen(
-        sys.argv[2:], stdin=subprocess.DEVNULL, process_group=0
-    )  # a program may kill its whole group
-except OSError as e:
-    sys.exit(f"{sys.argv[2]} can't be run: {e.strerror}")
-threading.Thread(target=end_with_opto_gym, daemon=True).start()
-pid, status = 0, 0
-while pid != program.pid:
-    pid, status = os.wait()  # also for orphans, which become its children
-code = os.waitstatus_to_exitcode(status)
-end(code if code >= 0 else 128 - code)
+def main(command: list[str]) -> None:
+    """Runs the command to its end, or until opto_gym ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: end(1))
+    try:
+        # in a process group of its own, since a program may kill its whole group
+        program = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    except OSError as e:
+        sys.exit(f"{command[0]} can't be run: {e.strerror}")
+    threading.Thread(target=end_with_opto_gym, daemon=True).start()
+    pid, status = 0, 0
+    while pid != program.pid:
+        pid, status = os.wait()  # also for orphans, which become its children
+    code = os.waitstatus_to_exitcode(status)
+    end(code if code >= 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[2:])
