@@ -74,7 +74,7 @@ def check_terminal() -> None:
         OptoGymError: If the standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise OptoGymError("a person is to be asked, and the standard input is no terminal")
+        raise OptoGymError("Human asks a person in the terminal, but the standard input is no terminal")
 
 
 class ParameterConsole:

@@ -17,7 +17,7 @@ from ..utils.checks import number_in
 def no_real_numbers(cls: type[Agent], problem: Problem) -> str | None:
     """Why an agent for real numbers can't work on the problem: a parameter is of another kind. None if all are real."""
     numbers = all(isinstance(p.space, Number) and not p.space.integer for p in problem.parameters)
-    return None if numbers else f"{cls.__name__} moves real numbers, and other kinds of parameters are among these"
+    return None if numbers else f"{cls.__name__} needs parameters that are all real numbers"
 
 
 class Moments:

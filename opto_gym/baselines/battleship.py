@@ -99,7 +99,9 @@ class Policy(Agent):
         """The reason if the problem does not have Battleship's parameters, else None."""
         names = {p.name for p in problem.parameters}
         expected = set(cls.policy)
-        return None if names == expected else f"{cls.__name__} plays Battleship, with the parameters {sorted(expected)}"
+        return (
+            None if names == expected else f"{cls.__name__} plays Battleship, whose parameters are {sorted(expected)}"
+        )
 
     def run(self) -> ProposalLoop:
         """Proposes the policy in each step."""

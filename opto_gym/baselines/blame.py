@@ -55,7 +55,7 @@ class BlameBlind(Agent):
             and (isinstance(p.space, Code) or (isinstance(p.space, Number) and p.space.integer))
             for p in problem.parameters
         )
-        return None if fits else f"{cls.__name__} mends pipelines, with the parameters stage_a, stage_b, ..."
+        return None if fits else f"{cls.__name__} repairs pipelines, whose parameters are stage_a, stage_b, ..."
 
     def run(self) -> ProposalLoop:
         """Proposes the start values with one repair at a time, and repeats the one that solves the problem."""

@@ -34,7 +34,7 @@ class _LockAgent(Agent):
         """The reason if the parameters are not the binary digits of a lock, else None."""
         digit = Number(0, 1, integer=True)
         lock = all(p.name == f"d{i}" and p.space == digit for i, p in enumerate(problem.parameters))
-        return None if lock else f"{cls.__name__} opens locks, with the binary digits d0, d1, ..."
+        return None if lock else f"{cls.__name__} opens locks, whose parameters are the binary digits d0, d1, ..."
 
 
 class LockGraph(_LockAgent):

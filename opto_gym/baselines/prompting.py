@@ -22,7 +22,7 @@ class PromptAgent(Agent):
         names = {p.name for p in problem.parameters if isinstance(p.space, Prompt)}
         if names & {"prompt_template", "system_prompt"}:
             return None
-        return f"{cls.__name__} fills in a prompt_template or a system_prompt, of which there is none"
+        return f"{cls.__name__} fills in a prompt_template or a system_prompt, and the problem has neither"
 
     def run(self) -> ProposalLoop:
         """Proposes the same values in each step."""

@@ -40,7 +40,7 @@ class Search(Agent):
         """The reason if a parameter is of another kind, or there are too few parameters; else None."""
         kinds = (Number, Choice) if cls.chooses else (Number,)
         if not all(isinstance(p.space, kinds) for p in problem.parameters):
-            return f"{cls.__name__} searches numbers{' and choices' if cls.chooses else ''} alone"
+            return f"{cls.__name__} needs parameters that are numbers{' or choices' if cls.chooses else ''}"
         if len(problem.parameters) < cls.least:
             return f"{cls.__name__} needs {cls.least} parameters or more"
         return None

@@ -42,7 +42,7 @@ class Tour(Agent):
     def unsupported_reason(cls, problem: Problem) -> str | None:
         """The reason if the only parameter is not a tour, else None."""
         fits = [p.name for p in problem.parameters] == ["tour"] and isinstance(problem.parameters[0].space, Permutation)
-        return None if fits else f"{cls.__name__} plans a tour, and there is no parameter `tour` alone"
+        return None if fits else f"{cls.__name__} plans a tour, and expects `tour` as the only parameter"
 
     def run(self) -> ProposalLoop:
         """Proposes the tour; the start values until a graph shows the cities."""

@@ -103,7 +103,7 @@ def homes(tmp_path_factory, monkeypatch):
         ("crash", r"ended with status 1: (.|\n)*RuntimeError: no idea left"),
         ("exits", "ended with status 3: giving up"),
         ("killed", r"was killed by SIGKILL: what is this\?"),
-        ("kills_its_group", "was killed by SIGKILL: it said nothing"),
+        ("kills_its_group", "was killed by SIGKILL: it had no output"),
     ],
 )
 def test_a_crash_is_the_trial_s_failure_with_its_last_words(tmp_path, name, said):
@@ -118,7 +118,7 @@ def test_a_crash_is_the_trial_s_failure_with_its_last_words(tmp_path, name, said
 def test_a_hang_ends_after_the_patience(tmp_path, name):
     outcome, data = go(tmp_path, name, settings={"patience": 0.5})
     assert (outcome.status, outcome.steps) == ("failed", 1)
-    assert data["ended"] == "OptoGymError: Program asked for nothing for 0.5 seconds: thinking"
+    assert data["ended"] == "OptoGymError: Program made no request for 0.5 seconds: thinking"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_who_left_the_group_and_the_parent_ends_too(tmp_path, name, patience, st
 def test_too_much_memory_is_the_trial_s_failure(tmp_path):
     outcome, data = go(tmp_path, "memory", settings={"memory": 0.3})
     assert (outcome.status, outcome.steps) == ("failed", 1)
-    assert "GB of memory, over the 0.3 it has" in data["ended"]
+    assert "GB of memory, more than its 0.3 GB" in data["ended"]
 
 
 def test_endless_words_fill_no_disk(tmp_path):

@@ -159,9 +159,9 @@ class External(Agent):
             if over and (quiet > GRACE_SECONDS or session.refused >= MAX_REFUSED_CALLS):
                 return
             if quiet > self.patience:
-                raise self._error(f"asked for nothing for {self.patience:g} seconds: {process.output_tail()}")
+                raise self._error(f"made no request for {self.patience:g} seconds: {process.output_tail()}")
             if look % POLLS_PER_MEMORY_CHECK == 0 and (used := process.memory()) > self.memory * 1e9:
-                raise self._error(f"took {used / 1e9:.1f} GB of memory, over the {self.memory:g} it has")
+                raise self._error(f"used {used / 1e9:.1f} GB of memory, more than its {self.memory:g} GB")
 
     def _error(self, reason: str) -> OptoGymError:
         return OptoGymError(f"{type(self).__name__} {reason}")

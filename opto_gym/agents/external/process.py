@@ -80,7 +80,7 @@ class Process:
     def output_tail(self) -> str:
         """The end of its standard output and standard error."""
         self._reader.join(1.0)  # if it has ended, until all its output is read
-        return self._output.decode("utf-8", "replace").strip() or "it said nothing"
+        return self._output.decode("utf-8", "replace").strip() or "it had no output"
 
     def memory(self) -> int:
         """The resident bytes of the program and its descendants; shared memory counts for each of them."""

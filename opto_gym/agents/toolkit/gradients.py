@@ -50,7 +50,7 @@ def gradient(graph: TraceGraph, reader: str) -> dict[str, float]:
             continue
         name = graph.operators[node.operator].name
         if kind != "operator" or name not in DERIVATIVES:
-            raise OptoGymError(f"{reader} knows the derivatives of {sorted(DERIVATIVES)}, and this graph has {name!r}")
+            raise OptoGymError(f"{reader} knows the derivatives of {sorted(DERIVATIVES)}, but the graph has {name!r}")
         values = [graph.nodes[i].value if isinstance(i, int) else i.value for i in node.inputs]
         not_numbers = [v for v in (*values, node.value) if not isinstance(v, int | float)]
         if not_numbers:

@@ -108,13 +108,13 @@ def fit_sections(sections: Mapping[K, tuple[float, Text]], token_budget: int) ->
         token_budget: The tokens of all texts together.
     """
 
-    def made(text: Text, token_budget: int) -> str:
+    def make_text(text: Text, token_budget: int) -> str:
         return shorten(text if isinstance(text, str) else text(token_budget), token_budget)
 
-    shown = {name: made(text, token_budget) for name, (_, text) in sections.items()}
+    shown = {name: make_text(text, token_budget) for name, (_, text) in sections.items()}
     needs = {name: count_tokens(text) for name, text in shown.items()}
     budgets = shared(needs, {name: share for name, (share, _) in sections.items()}, token_budget)
-    cut = {name: made(sections[name][1], budgets[name]) for name in sections if needs[name] > budgets[name]}
+    cut = {name: make_text(sections[name][1], budgets[name]) for name in sections if needs[name] > budgets[name]}
     return {**shown, **cut}
 
 
