@@ -1,4 +1,4 @@
-"""The table of docs/agents.md on how far `prompting.tokens` is above two real tokenizers.
+"""The table of docs/agents.md on how far `prompt_budget.count_tokens` is above two real tokenizers.
 
 python scripts/token_margins.py
 """
@@ -14,7 +14,7 @@ from unittest import mock
 
 import opto_gym
 from opto_gym.agents.toolkit.model_agent import ModelAgent
-from opto_gym.agents.toolkit.prompt_budget import tokens
+from opto_gym.agents.toolkit.prompt_budget import count_tokens
 from opto_gym.cli import prompt as prompts
 from opto_gym.llm import local
 from opto_gym.registration import agent_class
@@ -100,7 +100,7 @@ def row(name: str, some: list[str], *counts: Callable[[str], int]) -> str:
     """A line of the table: the lowest, the mean and the highest ratio, for each tokenizer."""
     cells = []
     for count in counts:
-        ratios = sorted(tokens(text) / count(text) for text in some)
+        ratios = sorted(count_tokens(text) / count(text) for text in some)
         cells.append(f"{ratios[0]:.2f} / {sum(ratios) / len(ratios):.2f} / {ratios[-1]:.2f}")
     return f"| {name} | {' | '.join(cells)} |"
 

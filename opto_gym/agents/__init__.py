@@ -1,7 +1,7 @@
-"""The optimizers, one file each. This table, with that of the baselines, is what `opto_gym.make_agent` knows.
+"""The optimizers, one module for each algorithm. `opto_gym.make_agent` finds those registered here and the baselines.
 
-An agent works on any problem whose kinds of parameters it takes, and knows no domain. What knows a domain, or works
-only where parameters are numbers, is a baseline.
+An agent here works on problems of any domain. An agent that knows a domain, or that works on numbers and choices alone,
+is a baseline (`opto_gym.baselines`).
 """
 
 from ..registration import register_agent

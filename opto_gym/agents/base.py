@@ -1,7 +1,8 @@
-"""What an agent is: an optimizer that sees observations and proposes parameters.
+"""The interface of agents: optimizers that see observations and propose parameters.
 
-One primitive, ``optimize(problem, oracle)``, and two shorter ways to write an agent: ``propose(observation)``, and
-``run()``, a generator that yields parameters, or a list of them, and is sent the observation or the list. Write one.
+An agent implements one of three methods. ``optimize(problem, oracle)`` is the whole loop. ``propose(observation)`` is
+one step of it. ``run()`` is a generator that yields parameters, or a list of them, and is sent the observation, or the
+list of observations.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 """Proposed parameters: name -> value."""
 
-Run = Generator[Any, Any, None]
-"""What `Agent.run` returns: it yields `Values` or a list of them, and is sent an observation or a list of them."""
-
+ProposalLoop = Generator[Any, Any, None]
+"""What `Agent.run` returns: a generator that yields `Values`, or a list of them, and is sent the observations."""
 
 ONE_OF_EACH = (
     Parameter("number", Number(0, 1), 0.5),
@@ -39,52 +39,68 @@ ONE_OF_EACH = (
     Parameter("prompt", Prompt(), "Answer."),
     Parameter("code", Code("code(x)"), "def code(x):\n    return x\n"),
 )
-"""A parameter of each kind."""
+"""One parameter of each kind: `Agent.supported_kinds` tries an agent on them."""
 
 
 class Oracle(Protocol):
-    """The trace oracle as an agent meets it. Each call is paid from the budget; its end raises `BudgetSpent`."""
+    """The trace oracle as an agent calls it.
+
+    Each call spends the budget; a call that the budget can't hold raises `BudgetSpent`.
+    """
 
     @property
     def start(self) -> TraceFeedback:
-        """The observation of the start values, which is not counted."""
+        """The observation of the start values; it costs no oracle call."""
 
     @property
     def budget(self) -> Budget:
-        """What is spent and left."""
+        """What the trial has spent, and what is left."""
 
     @property
     def over(self) -> bool:
-        """Whether no call is possible any more: the problem is solved, or the oracle calls are spent."""
+        """Whether no further call is possible: the problem is solved, or the oracle calls are spent."""
 
     @property
     def recorded(self) -> Sequence[Values]:
-        """The parameters of the calls on record, in order: of an interrupted trial, or of one that is replayed."""
+        """The parameters of the recorded calls in order, where a trial is resumed or replayed."""
 
     def __call__(
         self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
     ) -> TraceFeedback:
-        """Evaluates parameters, on drawn examples of train by default."""
+        """Evaluates parameters in one oracle call.
+
+        Args:
+            parameters: A value for each parameter. Bad values are no error: the feedback says what is wrong.
+            examples: Indices into the split; None draws a batch of train, or takes the whole of val.
+            split: ``"train"`` or ``"val"``.
+
+        Raises:
+            BudgetSpent: If the budget does not hold the call.
+        """
 
     def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
-        """Evaluates several, in order."""
+        """Evaluates several proposals, one oracle call each; the observations are in the proposals' order."""
 
 
 class Agent:
-    """An optimizer. Subclasses write one of `propose`, `run` and `optimize`; settings are keyword arguments.
+    """An optimizer. Subclasses implement one of `propose`, `run` and `optimize`; settings are keyword arguments.
+
+    Args:
+        model: The language model that it asks, where it `uses_model`; None takes the default one.
+        base_url: The model's endpoint; None takes the default one.
 
     Attributes:
         uses_model: Whether it calls a language model; then `llm` is its client.
         in_terminal: Whether it asks a person in the terminal.
-        needs: Modules of opto_gym's extras without which it can't be made.
-        deterministic: Whether equal answers make it propose the same, so that an interrupted trial goes on from its
-            record; else it begins again, and what was spent is lost.
-        problem: The problem at work, after `reset`.
+        needs: The modules of opto_gym's extras that it needs.
+        deterministic: Whether it makes the same proposals when it gets the same observations and answers. Then an
+            interrupted trial resumes from its record; otherwise it starts again, and what it had spent is lost.
+        problem: The current problem, after `reset`.
         rng: The generator for all its random choices, after `reset`.
         invalid_answers: Why answers of the model could not be used, since the last oracle call.
 
     Raises:
-        MissingExtra: If something that it `needs` is not installed; the message is the line that installs it.
+        MissingExtra: If a module that it `needs` is not installed; the message says how to install it.
     """
 
     uses_model: ClassVar[bool] = False
@@ -105,22 +121,22 @@ class Agent:
 
     @classmethod
     def files(cls, **settings: Any) -> Sequence[Path]:
-        """Files beside its modules that make it what it is: their content is part of a trial's identity."""
+        """Files other than its modules that decide its proposals; their content is part of a trial's identity."""
         return ()
 
     @classmethod
     def versions(cls) -> Mapping[str, str]:
-        """What it runs beside opto_gym's own process, and of which version: for a trial's record."""
+        """The versions, by name, of the packages that it runs in another process; a trial records them."""
         return {}
 
     @classmethod
     def resumable(cls, **settings: Any) -> bool:
-        """Whether an interrupted trial goes on from its record; else it begins again. As `deterministic` says."""
+        """Whether an interrupted trial with these settings resumes from its record; by default, `deterministic`."""
         return cls.deterministic
 
     @property
     def llm(self) -> Client:
-        """The client for the model; the leaderboard puts its own here, which records and counts."""
+        """The client of the model; a trial replaces it by one that records and counts the calls."""
         if self._llm is None:
             from ..llm import Client
 
@@ -132,65 +148,87 @@ class Agent:
         self._llm = client
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem.
+        """Begins a new problem; `propose`, `run` and `optimize` come after it.
+
+        Args:
+            problem: The problem.
+            seed: The seed of `rng`.
 
         Raises:
-            OptoGymError: If the agent can't work on it, see `unsupported_reason`.
+            OptoGymError: If the agent can't work on the problem, see `unsupported_reason`.
         """
         reason = self.unsupported_reason(problem)
         if reason is not None:
             raise OptoGymError(f"{reason}: {problem.id} has {[p.name for p in problem.parameters]}")
         self.problem, self.rng = problem, np.random.default_rng(seed)
         self.invalid_answers = []
-        self._loop: Run | None = None
+        self._loop: ProposalLoop | None = None
 
     def invalid(self, reason: str) -> None:
-        """Notes that an answer of the model could not be used; the last good parameters are proposed again."""
+        """Records that an answer of the model could not be used, and why."""
         self.invalid_answers.append(reason)
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why the agent can't work on a problem (a specialist on another domain's), or None."""
+        """Why the agent can't work on a problem, such as a problem of another domain than a specialist's; else None."""
         return None
 
     @classmethod
     def supported_kinds(cls) -> Mapping[str, str]:
-        """The kinds of parameters that it works on, each ``native``, or how it is adapted."""
+        """The kinds of parameters that it works on, each with ``native``, or with how the values are adapted."""
         problems = {type(p.space).__name__: Problem("one", {}, "", (p,), (0.0, 1.0)) for p in ONE_OF_EACH}
         return {kind: "native" for kind, problem in problems.items() if cls.unsupported_reason(problem) is None}
 
     def recommend(self) -> Values | None:
-        """The agent's own choice so far; None leaves it to the best score seen, on val or else on train."""
+        """The agent's own choice so far; None recommends the parameters of the best score, on val or else on train."""
         return None
 
-    # ---- write one of these three
+    # ---- implement one of these three
     def propose(self, observation: TraceFeedback) -> Values:
-        """The next parameters, from the observation of the last ones (at first: of the start values)."""
+        """The next parameters.
+
+        Args:
+            observation: The observation of the last proposal; in the first call, of the start values.
+
+        Returns:
+            A value for each parameter, by name.
+        """
         if self._loop is None:
             if type(self).run is not Agent.run:
-                self._loop = _one_by_one(self.run())
+                self._loop = _single_proposals(self.run())
             elif type(self).optimize is not Agent.optimize:
-                self._loop = _from_optimize(_without_loop(self))
+                self._loop = _optimize_as_generator(_without_loop(self))
             else:
-                raise TypeError(f"{type(self).__name__} writes none of propose(), run() and optimize()")
+                raise TypeError(f"{type(self).__name__} implements none of propose(), run() and optimize()")
             next(self._loop)
         return self._loop.send(observation)  # type: ignore[no-any-return]
 
-    def run(self) -> Run:
-        """A generator: receives the start's observation at its first bare ``yield``, then yields parameters."""
+    def run(self) -> ProposalLoop:
+        """A generator of proposals.
+
+        Its first ``yield`` has no value and receives the observation of the start values. Each later one yields
+        parameters, or a list of them, and receives the observation, or the list of observations.
+        """
         observation = yield
         while True:
             observation = yield self.propose(observation)
 
     def optimize(self, problem: Problem, oracle: Oracle) -> None:
-        """The whole loop. Returning ends the trial; so does the budget, by a `BudgetSpent` from the oracle."""
+        """The whole loop.
+
+        The trial ends when it returns, or when the oracle raises `BudgetSpent`.
+
+        Args:
+            problem: The problem.
+            oracle: Its oracle.
+        """
         loop = self.run()
         next(loop)
         observation: TraceFeedback | list[TraceFeedback] = oracle.start
         try:
-            while not oracle.over:  # asked before the agent pays for a proposal that nobody would evaluate
-                wanted = loop.send(observation)
-                observation = oracle.many(wanted) if isinstance(wanted, list) else oracle(wanted)
+            while not oracle.over:  # checked here, so that no model is asked for a proposal that can't be evaluated
+                proposed = loop.send(observation)
+                observation = oracle.many(proposed) if isinstance(proposed, list) else oracle(proposed)
         except StopIteration:
             return
 
@@ -200,12 +238,12 @@ rename_hooks(Agent, _OLD_HOOKS)
 
 
 def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:
-    """Checks that a graph still has what an agent reads in it.
+    """Checks that a graph has the parts that an agent reads.
 
     Args:
-        reader: The agent's name.
+        reader: The agent's name, for the error.
         graph: The graph.
-        parts: What the agent needs, of `trace.PARTS`.
+        parts: The parts that the agent needs, of `trace.PARTS`.
 
     Raises:
         OptoGymError: If one of the parts is masked, or only the score is left (`ScalarOnly`).
@@ -217,87 +255,99 @@ def check_graph(reader: str, graph: TraceGraph, *parts: str) -> None:
         raise OptoGymError(f"{reader} reads the trace graph, where what it needs is masked: unmask {', '.join(masked)}")
 
 
-def _one_by_one(loop: Run) -> Run:
-    """A generator that may yield lists, as one that yields single proposals."""
+def _single_proposals(loop: ProposalLoop) -> ProposalLoop:
+    """A generator that yields single proposals, from one that may yield lists."""
     next(loop)
     try:
-        wanted = loop.send((yield))
+        proposed = loop.send((yield))
         while True:
-            if isinstance(wanted, list):
+            if isinstance(proposed, list):
                 observations = []
-                for values in wanted:
+                for values in proposed:
                     observations.append((yield values))
-                wanted = loop.send(observations)
+                proposed = loop.send(observations)
             else:
-                wanted = loop.send((yield wanted))
-    except StopIteration:  # it has no more to propose
+                proposed = loop.send((yield proposed))
+    except StopIteration:  # it makes no more proposals
         return
 
 
 def _without_loop(agent: Agent) -> Agent:
-    """The same agent, attributes and all, but for its loop: who holds it does not keep the agent from being dropped."""
-    same = object.__new__(type(agent))
-    same.__dict__ = agent.__dict__
-    return same
+    """A second agent with the same attributes, but without the loop.
 
-
-def _from_optimize(agent: Agent) -> Run:
-    """`optimize` in a thread that is only ever awake while `propose` waits: a coroutine in all but name.
-
-    Ends when its generator is dropped, as it is with the agent.
+    A loop that held the agent itself would be in a cycle with it, and would not end when the agent is dropped.
     """
-    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    turn = threading.Lock()
+    twin = object.__new__(type(agent))
+    twin.__dict__ = agent.__dict__
+    return twin
 
-    class Bridge:
-        def __init__(self, start: TraceFeedback) -> None:
-            from ..llm import Budget
 
-            self.start, self.budget, self.over, self.recorded = start, Budget(), False, ()
+class _QueueOracle:
+    """An oracle for `optimize` in a thread: it hands each proposal to another thread and waits for the observation.
 
-        def __call__(
-            self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
-        ) -> TraceFeedback:
-            if examples is not None or split != "train":
-                raise TypeError(
-                    f"{type(agent).__name__} chooses its examples, which propose() can't serve: call optimize()"
-                )
-            with turn:
-                asked.put(parameters)
-                answer = answers.get()
-            if answer is None:
-                answers.put(None)  # for the others that wait
-                raise BudgetSpent("oracle_calls")
-            return answer  # type: ignore[no-any-return]
+    Attributes:
+        proposals: The proposals; and at the end of `optimize` a `StopIteration`, or what it raised.
+        observations: The observations; None ends the waiting calls with `BudgetSpent`.
+    """
 
-        def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
-            return [self(p) for p in proposals]
+    def __init__(self, agent_name: str, start: TraceFeedback) -> None:
+        from ..llm import Budget
 
-    bridge = Bridge((yield))
+        self.agent_name, self.start, self.budget, self.over, self.recorded = agent_name, start, Budget(), False, ()
+        self.proposals: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.observations: queue.SimpleQueue[TraceFeedback | None] = queue.SimpleQueue()
+        self._one_call_at_a_time = threading.Lock()
+
+    def __call__(
+        self, parameters: Values, examples: Sequence[int] | None = None, split: str = "train"
+    ) -> TraceFeedback:
+        if examples is not None or split != "train":
+            raise TypeError(f"{self.agent_name} chooses its examples, which propose() can't serve: call optimize()")
+        with self._one_call_at_a_time:
+            self.proposals.put(parameters)
+            observation = self.observations.get()
+        if observation is None:
+            self.observations.put(None)  # for the other calls that wait
+            raise BudgetSpent("oracle_calls")
+        return observation
+
+    def many(self, proposals: Sequence[Values]) -> list[TraceFeedback]:
+        return [self(p) for p in proposals]
+
+    def close(self) -> None:
+        """Ends the calls that wait, and those to come."""
+        self.over = True
+        self.budget.stop()
+        self.observations.put(None)
+
+
+def _optimize_as_generator(agent: Agent) -> ProposalLoop:
+    """`optimize` as a generator of proposals: it runs in a thread, which works only while `propose` waits for it.
+
+    The thread ends when the generator is dropped, as it is with the agent.
+    """
+    oracle = _QueueOracle(type(agent).__name__, (yield))
 
     def work() -> None:
         try:
-            agent.optimize(agent.problem, bridge)
-            asked.put(StopIteration())
-        except BaseException as e:  # a spent budget of the model's among them
-            asked.put(e)
+            agent.optimize(agent.problem, oracle)
+            oracle.proposals.put(StopIteration())
+        except BaseException as e:  # also when the budget of the model is spent
+            oracle.proposals.put(e)
 
     threading.Thread(target=work, daemon=True).start()
     try:
         while True:
-            wanted = asked.get()
-            if isinstance(wanted, StopIteration):
+            proposed = oracle.proposals.get()
+            if isinstance(proposed, StopIteration):
                 return
-            if isinstance(wanted, BudgetSpent):
-                raise wanted
-            if isinstance(wanted, BaseException):
-                raise RuntimeError(f"{type(agent).__name__}.optimize failed: {wanted}") from wanted
-            answers.put((yield wanted))
+            if isinstance(proposed, BudgetSpent):
+                raise proposed
+            if isinstance(proposed, BaseException):
+                raise RuntimeError(f"{type(agent).__name__}.optimize failed: {proposed}") from proposed
+            oracle.observations.put((yield proposed))
     finally:
-        bridge.over = True
-        bridge.budget.stop()
-        answers.put(None)
+        oracle.close()
 
 
 if not TYPE_CHECKING:  # for one release
@@ -306,5 +356,6 @@ if not TYPE_CHECKING:  # for one release
         {
             "at_least": "utils.checks",
             "number_in": "utils.checks",
+            "Run": "agents.base:ProposalLoop",
         },
     )

@@ -1,4 +1,4 @@
-"""A person as the optimizer, in the terminal."""
+"""A person as the optimizer, by commands in the terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import OptoGymError
 from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Code, Prompt
+from ..utils.moved import moved_names
 from .base import Agent, Oracle
 from .toolkit.prompt_budget import shorten
 
@@ -29,62 +30,64 @@ graph          the trace of the last call, longer
 best, start    go back to the best parameters so far, or to the first
 quit           end"""
 
-SHORT, LONG = 3_000, 30_000
-"""Characters of a trace after each call, and of one that is asked for."""
-SAID = 2_000
-"""Tokens of feedback that are shown."""
+TRACE_CHARACTERS = 3_000
+"""The length of the trace that is shown after each call."""
+LONG_TRACE_CHARACTERS = 30_000
+"""The length of the trace that the command ``graph`` shows."""
+FEEDBACK_TOKENS = 2_000
+"""The length of the feedback that is shown."""
 
 
 class Human(Agent):
-    """A person: sees what the other optimizers see, and sets the parameters by commands in the terminal.
+    """A person who sees what the other optimizers see, and sets the parameters by commands in the terminal.
 
-    After each oracle call its trace, feedback and score are shown; ``run`` makes the next call, ``help`` lists the
-    commands. ``quit`` and the end of the input (Ctrl-D) end the trial, and what was recorded counts. An interrupted
-    trial goes on after its last call, and a replay asks nobody. To try out a task without a record: `opto-gym play`.
+    After each oracle call its trace, feedback and score are shown. ``run`` makes the next call, and ``help`` lists the
+    commands. ``quit`` and the end of the input (Ctrl-D) end the trial, whose calls so far count. An interrupted trial
+    resumes after its last call, and a replay does not ask. `opto-gym play` tries out a task without a record.
     """
 
     in_terminal: ClassVar[bool] = True
 
     def optimize(self, problem: Problem, oracle: Oracle) -> None:
-        """Asks for parameters until the oracle is over, or the person has had enough.
+        """Asks for parameters until no further oracle call is possible, or until the person quits.
 
         Raises:
-            OptoGymError: If the standard input is no terminal.
+            OptoGymError: If the standard input is not a terminal.
         """
-        desk = Desk(problem, oracle.start)
+        console = ParameterConsole(problem, oracle.start)
         for call in itertools.count():
             if oracle.over:
                 return
             if call < len(oracle.recorded):
-                desk.values = dict(oracle.recorded[call])
+                console.values = dict(oracle.recorded[call])
             else:
                 check_terminal()
-                if not desk.ask(call):
+                if not console.ask(call):
                     return
-            desk.take(oracle(dict(desk.values)))
+            console.take(oracle(dict(console.values)))
 
 
 def check_terminal() -> None:
-    """Checks that there is somebody to ask.
+    """Checks that a person can be asked.
 
     Raises:
-        OptoGymError: If the standard input is no terminal.
+        OptoGymError: If the standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise OptoGymError("a person is to be asked, and the standard input is no terminal")
+        raise OptoGymError("Human asks a person in the terminal, but the standard input is no terminal")
 
 
-class Desk:
-    """What a person sees of a problem, and does with its parameters.
+class ParameterConsole:
+    """Shows a person a problem and its observations, and executes the commands that set its parameters.
 
     Args:
         problem: The problem.
         start: The observation of its start values.
 
     Attributes:
-        values: The parameters as they stand.
+        values: The current parameters.
         best: The best feedback so far, and its parameters.
-        over: Whether the person has had enough.
+        over: Whether the person has quit.
     """
 
     help = HELP
@@ -98,19 +101,26 @@ class Desk:
         self.console = Console(soft_wrap=True, highlight=False, markup=False)
         self.parameters = {p.name: p for p in problem.parameters}
         self.values = problem.start
-        self.drafts: dict[str, str] = {}  # texts that were refused, to be mended
+        self.drafts: dict[str, str] = {}  # texts that were refused, for the person to correct
         self.best = start.feedback, problem.start
         self.over = False
         self._introduced = False
 
     def take(self, observation: TraceFeedback) -> None:
-        """Takes what the parameters, as they stand, led to."""
+        """Takes the observation of the current parameters."""
         self.observation = observation
         if observation.feedback.reward >= self.best[0].reward:
             self.best = observation.feedback, dict(self.values)
 
     def ask(self, call: int) -> bool:
-        """Shows what the call with this number led to, and obeys; gives whether the person wants another call."""
+        """Shows the last observation, and executes commands until the person asks for an oracle call or quits.
+
+        Args:
+            call: The number of the last oracle call; 0 for the start values.
+
+        Returns:
+            Whether the person asks for an oracle call.
+        """
         if not self._introduced:
             self.title(f"{self.problem.id}: {self.problem.objective}")
             for p in self.parameters.values():
@@ -135,7 +145,7 @@ class Desk:
         return False
 
     def obey(self, line: str) -> None:
-        """A command that is no oracle call; it costs nothing."""
+        """Executes a command other than ``run``; it costs no oracle call."""
         name, equals, value = (part.strip() for part in line.partition("="))
         command, _, rest = line.partition(" ")
         if equals and name.isidentifier():
@@ -148,7 +158,7 @@ class Desk:
         elif line == "show":
             self.show(self.values)
         elif line == "graph":
-            self.say(self.observation.graph.to_pseudocode(LONG))
+            self.say(self.observation.graph.to_pseudocode(LONG_TRACE_CHARACTERS))
         elif line in ("best", "start"):
             self.values = dict(self.best[1]) if line == "best" else self.problem.start
             self.drafts.clear()
@@ -163,13 +173,17 @@ class Desk:
             self.say(f"There is no command {line!r}; help lists them.")
 
     def known(self, name: str) -> bool:
-        """Whether there is such a parameter; says so if not."""
+        """Whether there is a parameter of this name; if not, shows the names."""
         if name not in self.parameters:
             self.say(f"There is no parameter {name!r}: expected one of {', '.join(self.parameters)}.")
         return name in self.parameters
 
     def set(self, name: str, text: str) -> bool:
-        """Sets a parameter from text, as Python's literal or as it stands; says what is wrong with it, if anything."""
+        """Sets a parameter from a text, read as a Python literal or taken as it is; if it does not fit, shows why.
+
+        Returns:
+            Whether the parameter is set.
+        """
         space = self.parameters[name].space
         candidates: list[Any] = [text]
         try:
@@ -179,17 +193,17 @@ class Desk:
         if isinstance(space, Code):
             candidates = [text]
         fitting = [c for c in candidates if space.invalid_reason(c) is None]
-        why = _why_no_code(space, text) if fitting and isinstance(space, Code) else None
+        reason = _invalid_code_reason(space, text) if fitting and isinstance(space, Code) else None
         if not fitting:
-            why = space.invalid_reason(candidates[0])
-        if why is not None:
-            self.say(f"{name} stays as it was: {why}.")
+            reason = space.invalid_reason(candidates[0])
+        if reason is not None:
+            self.say(f"{name} stays as it was: {reason}.")
             return False
         self.values = {**self.values, name: fitting[0]}
         return True
 
     def edit(self, p: Parameter) -> None:
-        """Sets a parameter from what the person writes."""
+        """Sets a parameter from a text that the person writes in the editor or line by line."""
         value = self.values[p.name]
         old = value if isinstance(value, str) else repr(value)
         text = self.written(p, self.drafts.get(p.name, old))
@@ -205,7 +219,12 @@ class Desk:
             self.say(f"edit {p.name} goes on with what you wrote.")
 
     def written(self, p: Parameter, text: str) -> str | None:
-        """What comes back from the editor, or from the lines typed; None if nothing does."""
+        """The text that the person writes, from the editor or from the lines typed; None if there is none.
+
+        Args:
+            p: The parameter.
+            text: The text to start from.
+        """
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
         if not editor:
             self.say(
@@ -234,39 +253,39 @@ class Desk:
 
     # ---------------------------------------------------------------- what the person sees
     def title(self, text: str) -> None:
-        """A line that stands out."""
+        """Prints a line in bold."""
         self.console.print(f"\n{text}", style="bold")
 
     def say(self, text: str) -> None:
-        """Text as it is."""
+        """Prints a text as it is."""
         self.console.print(text)
 
     def show(self, values: Mapping[str, Any]) -> None:
-        """Parameters with their values."""
+        """Prints parameters with their values."""
         for name, value in values.items():
             text = isinstance(self.parameters[name].space, Prompt)  # code is text, too
             self.say(f"{name} =\n{value}" if text else f"{name} = {value!r}")
 
     def shown(self, call: int) -> None:
-        """A call's trace, picture, feedback and score."""
+        """Prints the trace, the picture, the feedback and the score of an oracle call."""
         graph, feedback = self.observation
         self.title(f"Call {call}" if call else "The start values")
-        self.say(graph.to_pseudocode(SHORT))
+        self.say(graph.to_pseudocode(TRACE_CHARACTERS))
         if picture := self.picture():
             self.say(f"\n{picture}")
         self.title("Feedback")
-        self.say(shorten(str(feedback), SAID) or "(none)")
+        self.say(shorten(str(feedback), FEEDBACK_TOKENS) or "(none)")
         worst, best = self.problem.scores
         top = self.best[0].score
         self.say(f"Score: {feedback.score:.6g}, best so far {top:.6g} (worst {worst:g}, best {best:g})")
 
     def picture(self) -> str:
-        """What the problem looks like now, if anything."""
+        """A picture of the problem in letters, if there is one."""
         return ""
 
 
-def _why_no_code(space: Code, source: str) -> str | None:
-    """Why a source can't define the function, before it costs a call."""
+def _invalid_code_reason(space: Code, source: str) -> str | None:
+    """Why a source does not define the function, checked before it costs an oracle call; else None."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as e:
@@ -275,3 +294,7 @@ def _why_no_code(space: Code, source: str) -> str | None:
     if not any(isinstance(x, ast.FunctionDef) and x.name == space.function for x in tree.body):
         return f"expected {space.describe()}, and found no function {space.function}"
     return None
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"Desk": "agents.human:ParameterConsole"})

@@ -1,4 +1,4 @@
-"""OPRO as the Trace paper ran it."""
+"""OPRO as the Trace paper ran it: a history of parameters and feedback, and no graph."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from ..problems import Problem, TraceFeedback
 from ..reading.proposals import Unusable, read_suggestion, schema
-from ..reading.trace_opt import known_parser, read_as_trace_opt
+from ..reading.trace_opt import check_parser, read_as_trace_opt
 from .base import Values
-from .toolkit.model_agent import Messages, ModelAgent, tried
-from .toolkit.prompt_budget import fit, newest, tokens
+from .toolkit.model_agent import Messages, ModelAgent, history_line
+from .toolkit.prompt_budget import count_tokens, fit_sections, newest_lines
 
 ANSWER = """Propose new values for the variables. Answer with one JSON object and nothing else:
 {"suggestion": {"variable": new value, ...}}"""
@@ -28,13 +28,16 @@ Your answer:"""
 class OPROTrace(ModelAgent):
     """OPRO as the Trace paper ran it: the model sees all past parameters with their feedback, and no graph.
 
-    The comparison of Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024. It is not the OPRO of Yang
-    et al., "Large Language Models as Optimizers", ICLR 2024: the history is in order of time and not sorted by score,
-    and one candidate is proposed a step.
+    The baseline of Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5. It is not the
+    OPRO of Yang et al., "Large Language Models as Optimizers", ICLR 2024: the history is in order of time and not
+    sorted by score, and a step proposes one candidate.
 
-    Differences from the paper's program (trace-opt): our own wording, which describes the variables too; parameters
-    that a run did not reach are in the history; it has a budget, the oldest are left out first and counted; the
-    tolerant parser of OptoPrime, or with ``parser="compat"`` trace-opt's own, as there.
+    Differences from the authors' program (trace-opt):
+
+    * the wording is our own, and describes the variables too;
+    * parameters that a run did not use are in the history;
+    * the prompt has a budget: the oldest entries are left out first, and their number is shown;
+    * the parser is OptoPrime's tolerant one; with ``parser="compat"`` it is trace-opt's, see `OptoPrime`.
 
     Args:
         parser: ``"tolerant"`` or ``"compat"``.
@@ -44,15 +47,15 @@ class OPROTrace(ModelAgent):
 
     def __init__(self, *, parser: str = "tolerant", **settings: Any) -> None:
         super().__init__(**settings)
-        self.parser = known_parser(parser)
+        self.parser = check_parser(parser)
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem, with an empty history."""
         super().reset(problem, seed=seed)
         self.history: list[tuple[Values, str]] = []
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """One call of the model: the next parameters."""
+        """One call of the model: the next parameters, or the last ones again if the answer is unusable."""
         self.history.append((dict(self.values), str(observation.feedback)))
         for answer in self.ask(self.messages(), schema(self.problem, reasoning=False)):
             try:
@@ -62,20 +65,24 @@ class OPROTrace(ModelAgent):
         return dict(self.values)
 
     def read(self, answer: str) -> Values:
-        """The values that an answer proposes."""
+        """The values that an answer proposes, by name.
+
+        Raises:
+            Unusable: If it proposes none.
+        """
         if self.parser == "compat":
             return read_as_trace_opt(answer, self.problem, self.values)
         return read_suggestion(answer, self.problem)
 
     def messages(self) -> Messages:
-        """The prompt: the task, and what was tried, oldest first."""
+        """The prompt: the objective, the variables, and the history, oldest first."""
         names = "\n".join(f"{p.name}: {p.space.describe()}. {p.description}".strip() for p in self.problem.parameters)
-        shown = fit(
+        shown = fit_sections(
             {
                 "objective": (0.25, self.problem.objective),
                 "variables": (0.25, names),
-                "history": (0.5, lambda room: newest(self.history, lambda past: tried(*past), room)),
+                "history": (0.5, lambda budget: newest_lines(self.history, lambda pair: history_line(*pair), budget)),
             },
-            self.room - tokens(ANSWER + PAGE),
+            self.token_budget - count_tokens(ANSWER + PAGE),
         )
         return [{"role": "system", "content": ANSWER}, {"role": "user", "content": PAGE.format_map(shown)}]

@@ -1,4 +1,4 @@
-"""OptoPrime with one thing changed: ablations, and ways to prompt that its paper leaves to future work."""
+"""Variants of OptoPrime that differ in one thing: ablations, and ways to prompt that its paper leaves to later work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..wrappers.observations import score_alone
 from .base import Values
 from .optoprime import END, READ, OptoPrime
 from .toolkit.model_agent import Messages
-from .toolkit.prompt_budget import listed, shorten, tokens
+from .toolkit.prompt_budget import count_tokens, fit_list, shorten
 
 MASKED = ("code", "documentation", "inputs", "others")
 
@@ -29,23 +29,23 @@ code, and select the one that the instruction and the feedback ask for. Answer w
 
 
 class NoMem(OptoPrime):
-    """OptoPrime that is shown nothing of the past, whatever its ``memory_size``: an ablation of its paper.
+    """OptoPrime without a memory, whatever its ``memory_size``: an ablation of its paper.
 
-    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5: there it is compared with an
-    OptoPrime whose ``memory_size`` is 5 on the traffic lights and 10 on Meta-World. `OptoPrime` at its default, which
-    is the published program's, has no memory either and asks the same as this.
+    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5, compare it with an OptoPrime
+    whose ``memory_size`` is 5 on the traffic lights and 10 on Meta-World. `OptoPrime` at its default, which is the
+    published program's, has no memory either, and its prompts are the same.
 
     Args:
         settings: `OptoPrime`'s.
     """
 
-    def past(self, room: int) -> str:
-        """Nothing."""
+    def past(self, token_budget: int) -> str:
+        """No section on the past."""
         return ""
 
 
 class Masked(OptoPrime):
-    """OptoPrime without the trace, an ablation of its paper: variables, constraints, output and feedback are left.
+    """OptoPrime without the trace, an ablation of its paper: it sees variables, constraints, output and feedback.
 
     Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5. Code, documentation, inputs and
     intermediate values are hidden, as by the wrapper `MaskGraph`.
@@ -55,15 +55,15 @@ class Masked(OptoPrime):
     """
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """The next parameters."""
+        """`OptoPrime`'s step on the masked graph."""
         return super().propose(TraceFeedback(observation.graph.masked(MASKED), observation.feedback))
 
 
 class Scalar(OptoPrime):
-    """OptoPrime as a black-box optimizer, an ablation: of a run it sees the parameters and their score.
+    """OptoPrime as a black-box optimizer, an ablation: of a run it sees the parameters and their score alone.
 
-    Neither trace nor words of feedback are left, as under the wrapper `ScalarOnly`; the score is the feedback. A
-    memory of (variables, score) is all that it can learn from, so that is 10 by default.
+    It sees neither the trace nor the feedback's words, as under the wrapper `ScalarOnly`; a sentence with the score is
+    its feedback. It can learn only from a memory of (variables, score), which therefore holds 10 by default.
 
     Args:
         memory_size: How many past (variables, score) the prompt shows, oldest first.
@@ -74,45 +74,45 @@ class Scalar(OptoPrime):
         super().__init__(memory_size=memory_size, **settings)
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """The next parameters."""
+        """`OptoPrime`'s step on the score."""
         graph, feedback = score_alone(observation)
         worst, best = self.problem.scores
-        said = f"The score is {feedback.score:g}; {'higher' if best > worst else 'lower'} is better."
-        return super().propose(TraceFeedback(graph, dataclasses.replace(feedback, parts=(Part("reward", said),))))
+        text = f"The score is {feedback.score:g}; {'higher' if best > worst else 'lower'} is better."
+        return super().propose(TraceFeedback(graph, dataclasses.replace(feedback, parts=(Part("reward", text),))))
 
 
 class CoT(OptoPrime):
-    """OptoPrime that thinks first: one call for a chain of thought in plain words, one for the answer after it.
+    """OptoPrime with a chain of thought: one call of the model for the thoughts, a second one for the answer.
 
-    Two calls of the model an update, as in Kojima et al., "Large Language Models are Zero-Shot Reasoners", NeurIPS
-    2022, section 3: reasoning is drawn out first and the answer from it, so that the form of the answer does not
-    confine the reasoning. A quarter of the prompt's budget is for the thoughts; longer ones lose their middle.
+    The two calls follow Kojima et al., "Large Language Models are Zero-Shot Reasoners", NeurIPS 2022, section 3: the
+    model reasons first and then extracts the answer, so that the form of the answer does not limit the reasoning. The
+    thoughts have a quarter of the prompt's budget; longer ones lose their middle.
 
     Args:
         settings: `OptoPrime`'s.
     """
 
-    kept_back: ClassVar[float] = 0.25
+    reserved_share: ClassVar[float] = 0.25
 
     def choose(self, messages: Messages) -> Values:
-        """Two calls of the model: the parameters that the second proposes."""
+        """Two calls of the model: the parameters that the second answer proposes."""
         report = messages[1]["content"].removesuffix(END)
         thoughts = self.ask([{"role": "system", "content": READ}, {"role": "user", "content": report + THINK}])
         if not thoughts:
             return self.values
-        said = shorten(thoughts[0], int(self.room * self.kept_back) - tokens(SO))
-        return super().choose([*messages, {"role": "assistant", "content": said}, {"role": "user", "content": SO}])
+        text = shorten(thoughts[0], int(self.token_budget * self.reserved_share) - count_tokens(SO))
+        return super().choose([*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SO}])
 
 
 class FewShot(OptoPrime):
-    """OptoPrime with examples from its own history: the changes that raised the reward most in this trial.
+    """OptoPrime with in-context examples from its own history: the updates that raised the reward most in this trial.
 
-    In-context examples as of Brown et al., "Language Models are Few-Shot Learners", NeurIPS 2020, but none are given:
-    each is an update of this trial after which the reward was higher, as the values before, their feedback, the
-    change and the feedback on it. Where batches differ from call to call, some will have gained by luck.
+    After Brown et al., "Language Models are Few-Shot Learners", NeurIPS 2020; but the examples are not given from
+    outside. Each is an update of this trial after which the reward was higher: the values before it, the feedback on
+    them, the change, and the feedback on the change. Where batches differ from call to call, some gains are luck.
 
     Args:
-        shots: How many examples the prompt shows at most, the largest gain last.
+        shots: The number of examples that the prompt shows at most, the largest gain last.
         settings: `OptoPrime`'s.
     """
 
@@ -122,13 +122,13 @@ class FewShot(OptoPrime):
         self.shots = shots
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem, without examples."""
         super().reset(problem, seed=seed)
         self.before: tuple[Values, Feedback] | None = None
         self.gains: list[tuple[float, str]] = []
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """The next parameters."""
+        """`OptoPrime`'s step; the last update becomes an example if it raised the reward."""
         values, feedback = dict(self.values), observation.feedback
         if self.before is not None:
             old_values, old_feedback = self.before
@@ -145,33 +145,34 @@ class FewShot(OptoPrime):
         self.before = values, feedback
         return super().propose(observation)
 
-    def past(self, room: int) -> str:
-        """What is shown of the past: examples, and the memory where there is one."""
+    def past(self, token_budget: int) -> str:
+        """The report's section on the past: the memory where there is one, and the examples."""
         best = sorted(self.gains, key=lambda gain: gain[0])[-self.shots :]
         if not best:
-            return super().past(room)
-        memory = super().past(room // 2)
+            return super().past(token_budget)
+        memory = super().past(token_budget // 2)
         heading = "Changes that helped before, the best one last:"
-        examples = listed((text for _, text in best), room - tokens(f"{memory}\n\n{heading}\n"), between="\n")
+        left = token_budget - count_tokens(f"{memory}\n\n{heading}\n")
+        examples = fit_list((text for _, text in best), left, between="\n")
         return "\n\n".join(filter(None, [memory, f"{heading}\n{examples}"]))
 
 
 class Candidates(OptoPrime):
-    """OptoPrime that makes several proposals and selects one: n answers at different temperatures, then one call more.
+    """OptoPrime with several candidates: n answers at different temperatures, and one more call that selects one.
 
-    The temperatures are spread evenly from 0 to `temperature`. Where two or more proposals differ, the model is shown
-    them numbered, below the run, and selects one at temperature 0; an unusable selection takes the first proposal, at
-    temperature 0. So an update is n + 1 calls of the model at most and, as with OptoPrime, one oracle call: evaluating
-    the candidates instead would spend the budget that all optimizers share. After OptoPrimeMulti of the authors'
-    OpenTrace. A quarter of the prompt's budget is for the list of proposals.
+    After OptoPrimeMulti of the authors' OpenTrace. The temperatures are spread evenly from 0 to `temperature`. Where
+    two or more proposals differ, the model sees them numbered, below the report, and selects one at temperature 0; an
+    unusable selection takes the first proposal, which was made at temperature 0. So an update costs at most n + 1 calls
+    of the model and, as with OptoPrime, one oracle call: evaluating the candidates instead would spend the budget that
+    all optimizers share. The list of proposals has a quarter of the prompt's budget.
 
     Args:
-        n: How many answers an update.
-        temperature: The highest; None is 1.
+        n: The number of answers in an update.
+        temperature: The highest temperature; None is 1.
         settings: `OptoPrime`'s.
     """
 
-    kept_back: ClassVar[float] = 0.25
+    reserved_share: ClassVar[float] = 0.25
 
     def __init__(self, *, n: int = 3, temperature: float | None = None, **settings: Any) -> None:
         super().__init__(temperature=temperature, **settings)
@@ -179,12 +180,12 @@ class Candidates(OptoPrime):
         self.n = n
 
     def choose(self, messages: Messages) -> Values:
-        """The selected one of n proposals."""
+        """The parameters that the model selects of its n proposals, or the last ones where none is usable."""
         form = schema(self.problem) if self.form == "json" else None
-        hottest = 1.0 if self.temperature is None else self.temperature
+        highest = 1.0 if self.temperature is None else self.temperature
         proposals: list[Values] = []
         for k in range(self.n):
-            for answer in self.ask(messages, form, temperature=hottest * k / max(1, self.n - 1)):
+            for answer in self.ask(messages, form, temperature=highest * k / max(1, self.n - 1)):
                 values = self.read(answer)
                 if values is not None and values not in proposals:
                     proposals.append(values)
@@ -193,18 +194,18 @@ class Candidates(OptoPrime):
     def select(self, messages: Messages, proposals: list[Values]) -> Values:
         """One call of the model: the proposal that it selects."""
         lines = [f"{k}. {json.dumps(v, ensure_ascii=False, default=str)}" for k, v in enumerate(proposals, 1)]
-        said = listed(lines, int(self.room * self.kept_back) - tokens(SELECT), between="\n")
+        text = fit_list(lines, int(self.token_budget * self.reserved_share) - count_tokens(SELECT), between="\n")
         numbers = Parameter("choice", Choice(list(range(1, len(lines) + 1))), 1)
         choice = Problem("choice", {}, SELECT, (numbers,), (0.0, 1.0))
-        asked = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": SELECT}]
+        asked = [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SELECT}]
         for answer in self.ask(asked, schema(choice), temperature=0.0):
             try:
                 number: int = read_suggestion(answer, choice)["choice"]
             except Unusable as e:
                 self.invalid(str(e))
                 continue
-            wrong = numbers.space.invalid_reason(number)
-            if wrong is None:
+            reason = numbers.space.invalid_reason(number)
+            if reason is None:
                 return proposals[number - 1]
-            self.invalid(f"choice: {wrong}")
+            self.invalid(f"choice: {reason}")
         return proposals[0]

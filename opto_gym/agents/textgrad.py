@@ -1,4 +1,4 @@
-"""TextGrad: criticism in words, carried from the output back through the graph to the parameters."""
+"""TextGrad: criticism in words, carried back from the output through the trace graph to the parameters."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..trace.values import short
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
-from .toolkit.criticism_order import between, plan, sources
+from .toolkit.criticism_order import CriticismPlan, input_nodes, nodes_between, plan_criticism
 from .toolkit.model_agent import Messages, ModelAgent
-from .toolkit.prompt_budget import Text, fit, listed, rendered, shorten, tokens
+from .toolkit.prompt_budget import Text, count_tokens, fit_list, fit_sections, render_within, shorten
 
 CRITICISE = """You criticise one value inside a program, so that it can be improved. You are shown what the program is \
 for, the value, what was computed from it, and what is said about the result.
@@ -39,43 +39,51 @@ the value
 class TextGrad(ModelAgent):
     """TextGrad: backpropagation of criticism, and a gradient step in words.
 
-    Yuksekgonul et al., "TextGrad: Automatic 'Differentiation' via Text", 2024 (arXiv:2406.07496; Nature 2025). A step:
+    Yuksekgonul et al., "TextGrad: Automatic 'Differentiation' via Text", 2024 (arXiv:2406.07496; Nature 2025), section
+    2. A step, where each call asks the language model once::
 
-    1. Backward. A model criticises a value in its context, from the output to the parameters: at the end by the
-       feedback (base form), before it by the criticism of the value that was made from it (chain form). One call for
-       each value and successor; a value's criticism is the union of what its successors gave.
-    2. The parameters' criticisms are the union over the examples of the batch.
-    3. Step. For each parameter that was criticised one call gives its new value, from its role, its constraints and
-       the criticisms in their contexts. All parameters change at once.
+        input: the trace (graph, feedback) of the parameters on a batch of examples
+        for each criticised node, from the outputs back to the parameters:          # backward
+            for each output that it leads to:   criticism <- call(node, computation, the output's feedback)
+            for each successor in the plan:     criticism <- call(node, computation, the successor's criticism)
+        for each parameter:                                                         # step
+            gradient <- all criticisms of the parameter, each with the computation it was used in
+            new value <- call(parameter, its constraints, gradient)
+        all parameters take their new values at once
 
-    In the paper each node is a call of a language model. Here any operator is one, so which values are criticised is a
-    choice: **the parameters, and the values that were made with a parameter as a direct argument** (the reply to a
-    prompt, what a code parameter gave). Plain operators between them, and behind the last of them, are shown in the
-    context and not paid for. The feedback is the environment's, so no call judges the output. For one prompt, one reply
-    and n examples that makes the paper's 2n calls backward and 1 update, and no step makes more than `max_calls`: where
-    a graph would need more, as in a loop, each parameter is criticised through its uses nearest to the output; if not
-    even one of each fits, the parameters that were left out are the first in the next step. A parameter from which
-    nothing led to the output stays as it is. Where the graph shows no way at all, as a masked one, each parameter is
+    In the paper each node is a call of a language model. Here any operator makes a node, so which nodes are criticised
+    is a choice: **the parameters, and their uses, which are the nodes that have a parameter as a direct input** (the
+    reply to a prompt, the result of a code parameter). Other operators are part of the computation that a prompt shows,
+    and cost no call. The feedback is the environment's, so no call judges the output. For one prompt, one reply and n
+    examples this makes the paper's 2n calls backward and 1 update.
+
+    A step makes at most `max_calls` calls (`opto_gym.agents.toolkit.criticism_order`). Where a graph would need more,
+    as in a loop, each parameter is criticised through its uses nearest to the output; where not even one use of each
+    fits, the parameters that were left out come first in the next step. A parameter that led to no output keeps its
+    value. Where the graph does not show how the parameters led to the output, as a masked graph, each parameter is
     criticised by the feedback itself.
 
-    Where the problem has a val split, a step is kept only if it raises the score on it, as in the paper; that costs an
-    oracle call on all of val for the start and for each step (`optimize`; a loop by hand over `propose` has no val).
+    Where the problem has a val split, a step is kept only if it raises the score on it, as in the paper. That costs an
+    oracle call on all of val for the start values and for each step (`optimize`; `propose` alone does not validate).
 
-    Differences from the authors' package (textgrad 0.1.8): our own wording; the whole value is shown in the step, as
-    far as the prompt's budget goes, rather than its first and last ten words; criticisms come in order; momentum works;
-    nothing is cached; an answer that can't be used leaves its parameter and is counted as invalid, and of several pairs
-    of tags the last counts that holds something.
+    Differences from the authors' package (textgrad 0.1.8):
+
+    * the wording of the prompts is our own;
+    * the step shows the whole value, as far as the prompt's budget allows, not its first and last ten words;
+    * criticisms come in a fixed order, momentum works, and nothing is cached;
+    * an answer that can't be used keeps its parameter's value and is counted as invalid; of several pairs of tags, the
+      last pair that holds something counts.
 
     Args:
         momentum: How many earlier values of a parameter the step shows; 0 is plain TextGrad.
         constraints: Further constraints in words, for all parameters.
         in_context: Examples of good values, for all parameters.
-        max_calls: Calls of the model a step at most, 3 or more.
-        validate: Keep a step only if it raises the score on val, where there is one.
+        max_calls: The calls of the model in a step at most, 3 or more.
+        validate: Keep a step only if it raises the score on val, where there is a val split.
         model: The optimizer's model.
         base_url: Its endpoint.
-        prompt_budget: Tokens of a prompt, 1,000 or more.
-        max_tokens: Tokens of an answer.
+        prompt_budget: The tokens of a prompt, 1,000 or more.
+        max_tokens: The tokens of an answer.
         temperature: 0 is the package's; None is the endpoint's default.
         constrained: Constrain the step's answer by a JSON schema; None does so for the embedded model.
     """
@@ -101,14 +109,14 @@ class TextGrad(ModelAgent):
         self.constraints, self.in_context = list(constraints), list(in_context)
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem: the start values are the parameters, and no earlier values are known."""
         super().reset(problem, seed=seed)
-        self.past: dict[str, deque[Any]] = {name: deque(maxlen=self.momentum) for name in self.values}
-        self.order = list(self.values)  # whose turn it is, where not all parameters fit into a step
+        self.earlier_values: dict[str, deque[Any]] = {name: deque(maxlen=self.momentum) for name in self.values}
+        self.priority = list(self.values)  # the parameters that are criticised first, where not all fit into a step
 
     # ---- the loop
     def optimize(self, problem: Problem, oracle: Oracle) -> None:
-        """Steps on batches of train, each kept only if val improves; without val, each step is kept."""
+        """Makes steps on batches of train; with a val split, keeps only the steps that raise the score on val."""
         if not self.validate or "val" not in problem.examples:
             return super().optimize(problem, oracle)
         observation, best = oracle.start, oracle(problem.start, split="val").feedback.reward
@@ -119,7 +127,7 @@ class TextGrad(ModelAgent):
                 if reward > best:
                     best = reward
                 else:
-                    self.move(kept)
+                    self.set_values(kept)
             observation = oracle(self.values)
         return None
 
@@ -130,137 +138,167 @@ class TextGrad(ModelAgent):
         for p in self.problem.parameters:
             if gradients.get(p.name):
                 new[p.name] = self.step(p, gradients[p.name])
-        self.order.sort(key=lambda name: name in gradients)  # the others are first in the next step
-        self.move(new)
+        self.priority.sort(key=lambda name: name in gradients)  # those without a turn are first in the next step
+        self.set_values(new)
         return dict(self.values)
 
-    def move(self, values: Values) -> None:
-        """Makes these the parameters; values that they replace are remembered."""
+    def set_values(self, values: Values) -> None:
+        """Replaces the parameters' values, and remembers the old ones for the momentum."""
         for name, old in self.values.items():
             if values[name] != old:
-                self.past[name].append(old)
+                self.earlier_values[name].append(old)
         self.values = dict(values)
 
     # ---- backward
     def backward(self, observation: TraceFeedback) -> dict[str, list[str]]:
-        """The criticisms of each parameter, each with where it was used: by name."""
-        graph, runs = observation.graph, runs_of(observation, self.problem)
-        ways = plan(graph, [run.end for run in runs], self.order, self.max_calls)
-        if not ways.pairs:
-            return self.without_graph(observation)
+        """The criticisms of each parameter by name, each with the computation that the parameter was used in."""
+        graph, outputs = observation.graph, example_outputs(observation, self.problem)
+        plan = plan_criticism(graph, [output.node for output in outputs], self.priority, self.max_calls)
+        if not plan.parameter_uses:
+            return self.criticise_by_feedback(observation)
+        return self.criticise_parameters(graph, plan, self.criticise_uses(graph, outputs, plan))
+
+    def criticise_uses(
+        self, graph: TraceGraph, outputs: Sequence[ExampleOutput], plan: CriticismPlan
+    ) -> dict[int, list[str]]:
+        """The criticisms of each use by its node: by the outputs' feedback, and by the criticisms of its successors."""
         criticisms: dict[int, list[str]] = {}
-        for use in sorted(ways.examples, reverse=True):  # successors first
-            value, found = self.described(graph, use), list[str]()
-            for k in ways.examples[use]:
-                way = between(graph, use, runs[k].end, ways.examples)
-                found += self.criticise(value, self.context(graph, way, use), "feedback", [runs[k].feedback])
-            for after in ways.successors[use]:
-                way, tag = between(graph, use, after, ways.examples), f"criticism_of_{graph.names[after]}"
-                found += self.criticise(value, self.context(graph, way, use), tag, criticisms[after])
+        uses = plan.examples
+        for use in sorted(uses, reverse=True):  # a use's successors come before it
+            value, found = self.describe_node(graph, use), list[str]()
+            for k in plan.examples[use]:
+                path = nodes_between(graph, use, outputs[k].node, uses)
+                found += self.criticise(value, self.computation(graph, path, use), "feedback", [outputs[k].feedback])
+            for after in plan.successors[use]:
+                path, tag = nodes_between(graph, use, after, uses), f"criticism_of_{graph.names[after]}"
+                found += self.criticise(value, self.computation(graph, path, use), tag, criticisms[after])
             criticisms[use] = found
-        gradients: dict[str, list[str]] = {graph.names[p]: [] for p, _ in ways.pairs}
-        for p, use in ways.pairs:
-            value, context, tag = self.described(graph, p), self.context(graph, [use], p), graph.names[use]
-            found = self.criticise(value, context, f"criticism_of_{tag}", criticisms[use])
-            gradients[graph.names[p]] += [f"{context}\nCriticism: {text}" for text in found]
-        for name, uses in ways.uses.items():
-            shown = sum(graph.names[p] == name for p, _ in ways.pairs)
+        return criticisms
+
+    def criticise_parameters(
+        self, graph: TraceGraph, plan: CriticismPlan, criticisms: Mapping[int, Sequence[str]]
+    ) -> dict[str, list[str]]:
+        """The criticisms of each parameter by name, from the criticisms of its uses."""
+        gradients: dict[str, list[str]] = {graph.names[p]: [] for p, _ in plan.parameter_uses}
+        for p, use in plan.parameter_uses:
+            value, computation = self.describe_node(graph, p), self.computation(graph, [use], p)
+            found = self.criticise(value, computation, f"criticism_of_{graph.names[use]}", criticisms[use])
+            gradients[graph.names[p]] += [f"{computation}\nCriticism: {text}" for text in found]
+        for name, uses in plan.use_counts.items():
+            shown = sum(graph.names[p] == name for p, _ in plan.parameter_uses)
             if shown < uses and gradients.get(name):
                 gradients[name].append(f"({uses - shown} more uses, farther from the results, are not criticised)")
         return gradients
 
-    def criticise(self, value: str, computation: str, tag: str, said: Sequence[str]) -> list[str]:
-        """One call: the criticism of a value by what is said of its result; none if nothing is, or in the answer."""
-        if not said:
+    def criticise_by_feedback(self, observation: TraceFeedback) -> dict[str, list[str]]:
+        """The criticisms by the feedback itself, where the graph does not show how the parameters led to the output."""
+        run = render_within(observation.graph.to_pseudocode, self.token_budget // 3)
+        feedback = feedback_text(observation.feedback, self.problem)
+        asked = [p for name in self.priority for p in self.problem.parameters if p.name == name][: self.max_calls // 2]
+        values = {p.name: f"{p.name}: {p.description}\n{self.values[p.name]}" for p in asked}
+        return {name: self.criticise(value, run, "feedback", [feedback]) for name, value in values.items()}
+
+    def criticise(self, value: str, computation: str, tag: str, statements: Sequence[str]) -> list[str]:
+        """One call: the criticism of a value by the statements about what was computed from it.
+
+        Args:
+            value: The value, with its role.
+            computation: What was computed from it.
+            tag: What the statements are: the feedback, or the criticism of another value.
+            statements: The statements; where there are none, nothing is asked.
+
+        Returns:
+            The criticism, as a list of one text; an empty list where there is none.
+        """
+        if not statements:
             return []
-        sections = {"purpose": self.problem.objective, "value": value, "computation": computation, tag: "\n".join(said)}
-        answers = self.ask(self.page(CRITICISE, sections))
+        sections = {"purpose": self.problem.objective, "value": value, "computation": computation}
+        answers = self.ask(self.prompt(CRITICISE, {**sections, tag: "\n".join(statements)}))
         usable = [answer.strip() for answer in answers if answer.strip()]
         if answers and not usable:
             self.invalid("the criticism is blank")
         return usable
 
-    def described(self, graph: TraceGraph, k: int) -> str:
-        """A node's value with its role: a parameter's description, else how it was made."""
+    def describe_node(self, graph: TraceGraph, k: int) -> str:
+        """A node's value with its role: a parameter's description, or how another node was computed."""
         node, name = graph.nodes[k], graph.names[k]
         if k in graph.parameters:
-            value = node.value if isinstance(node.value, str) else short(node.value, 4 * self.room)
+            value = node.value if isinstance(node.value, str) else short(node.value, 4 * self.token_budget)
             return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{value}"
-        return f"{name}, which was made so:\n{self.context(graph, [k])}"
+        return f"{name}, which was made so:\n{self.computation(graph, [k])}"
 
-    def context(self, graph: TraceGraph, way: Sequence[int], start: int | None = None) -> str:
-        """The computation of these nodes, with the arguments that it took beside the one that it starts from."""
-        arguments = itertools.chain.from_iterable(sources(graph, k) for k in way)
-        places = sorted({*way, *arguments} - {start})
-        lines = rendered(lambda limit: calls(graph, places, limit), self.room // 4)
-        operators = dict.fromkeys(graph.operators[graph.nodes[k].operator] for k in way)
-        said = "\n".join(f"{op.name}: {op.description}" for op in operators if op.description)
-        return f"{lines}\n{shorten(said, self.room // 8)}".strip()
-
-    def without_graph(self, observation: TraceFeedback) -> dict[str, list[str]]:
-        """Criticism of the parameters by the feedback itself, where the graph does not tell what led to it."""
-        seen = rendered(observation.graph.to_pseudocode, self.room // 3)
-        said = words(observation.feedback, self.problem)
-        asked = [p for name in self.order for p in self.problem.parameters if p.name == name][: self.max_calls // 2]
-        values = {p.name: f"{p.name}: {p.description}\n{self.values[p.name]}" for p in asked}
-        return {name: self.criticise(value, seen, "feedback", [said]) for name, value in values.items()}
+    def computation(self, graph: TraceGraph, path: Sequence[int], start: int | None = None) -> str:
+        """The calls of the nodes on a path, with their inputs other than `start`, and what their operators do."""
+        inputs = itertools.chain.from_iterable(input_nodes(graph, k) for k in path)
+        shown = sorted({*path, *inputs} - {start})
+        lines = render_within(lambda characters: calls(graph, shown, characters), self.token_budget // 4)
+        operators = dict.fromkeys(graph.operators[graph.nodes[k].operator] for k in path)
+        descriptions = "\n".join(f"{op.name}: {op.description}" for op in operators if op.description)
+        return f"{lines}\n{shorten(descriptions, self.token_budget // 8)}".strip()
 
     # ---- step
     def step(self, p: Parameter, criticisms: Sequence[str]) -> Any:
         """One call: the parameter's new value, or its old one if the answer can't be used."""
-        value, earlier = self.values[p.name], [str(v) for v in self.past[p.name]]
+        value, earlier = self.values[p.name], [str(v) for v in self.earlier_values[p.name]]
         sections: dict[str, Text] = {
             "purpose": self.problem.objective,
             "variable": f"{p.name}: {p.description}".rstrip(" :"),
             "value": str(value),
             "constraints": "\n".join([p.space.describe(), *self.constraints]),
             "examples_of_good_values": "\n---\n".join(self.in_context),
-            "earlier_values_oldest_first": lambda room: listed(earlier, room, between="\n---\n"),
-            "criticism": lambda room: listed(criticisms, room),
+            "earlier_values_oldest_first": lambda token_budget: fit_list(earlier, token_budget, between="\n---\n"),
+            "criticism": lambda token_budget: fit_list(criticisms, token_budget),
         }
         alone = dataclasses.replace(self.problem, parameters=(p,))
-        for answer in self.ask(self.page(IMPROVE, sections), schema(alone, reasoning=False)):
+        for answer in self.ask(self.prompt(IMPROVE, sections), schema(alone, reasoning=False)):
             try:
                 return read_value(answer, alone)
             except Unusable as e:
                 self.invalid(str(e))
         return value
 
-    def page(self, system: str, sections: Mapping[str, Text]) -> Messages:
+    def prompt(self, system: str, sections: Mapping[str, Text]) -> Messages:
         """A prompt within the budget: sections in tags; where not all fit, the longest are shortened."""
         frame = "\n\n".join(f"<{tag}>\n\n</{tag}>" for tag in sections)
-        shown = fit({tag: (1.0, text) for tag, text in sections.items()}, self.room - tokens(system + frame))
+        token_budget = self.token_budget - count_tokens(system + frame)
+        shown = fit_sections({tag: (1.0, text) for tag, text in sections.items()}, token_budget)
         parts = [f"<{tag}>\n{text.rstrip()}\n</{tag}>" for tag, text in shown.items() if text]
         return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
 
 
-class Run(NamedTuple):
-    """An example: the place of its output, and what is said of it."""
+class ExampleOutput(NamedTuple):
+    """The output of one example of a batch.
 
-    end: int
+    Attributes:
+        node: Its node in the graph.
+        feedback: The feedback on it, as text.
+    """
+
+    node: int
     feedback: str
 
 
-def runs_of(observation: TraceFeedback, problem: Problem) -> list[Run]:
-    """The examples of a batch, each with its own feedback; one where the output is of one example."""
+def example_outputs(observation: TraceFeedback, problem: Problem) -> list[ExampleOutput]:
+    """The output of each example of a batch with its own feedback.
+
+    There is one output where the batch has one example, or where the feedback does not tell the examples apart.
+    """
     graph, feedback = observation
     output = graph.nodes[graph.output]
+    is_batch = graph.operators[output.operator].name == "batch"
     examples = {part.example for part in feedback.parts} - {None}
-    if (
-        graph.operators[output.operator].name != "batch"
-        or not examples <= set(range(len(output.inputs)))
-        or not examples
-    ):
-        return [Run(graph.output, words(feedback, problem))]
-    runs = []
-    for k, end in enumerate(output.inputs):
+    if not is_batch or not examples or not examples <= set(range(len(output.inputs))):
+        return [ExampleOutput(graph.output, feedback_text(feedback, problem))]
+    found = []
+    for k, node in enumerate(output.inputs):
         own = tuple(part._replace(example=None) for part in feedback.parts if part.example in (k, None))
-        runs.append(Run(cast(int, end), words(dataclasses.replace(feedback, parts=own), problem)))
-    return runs
+        text = feedback_text(dataclasses.replace(feedback, parts=own), problem)
+        found.append(ExampleOutput(cast(int, node), text))
+    return found
 
 
-def words(feedback: Feedback, problem: Problem) -> str:
-    """The feedback as text; where only the score is left, the score."""
+def feedback_text(feedback: Feedback, problem: Problem) -> str:
+    """The feedback as text; where only the score is left, a sentence with the score."""
     worst, best = problem.scores
     return str(feedback) or f"The score is {feedback.score:g}, where {worst:g} is the worst and {best:g} the best."
 
@@ -269,8 +307,8 @@ if not TYPE_CHECKING:  # for one release
     __getattr__ = moved_names(
         __name__,
         {
-            "Plan": "agents.toolkit.criticism_order",
-            "in_turn": "agents.toolkit.criticism_order",
-            "reach": "agents.toolkit.criticism_order",
+            "Plan": "agents.toolkit.criticism_order:CriticismPlan",
+            "in_turn": "agents.toolkit.criticism_order:round_robin",
+            "reach": "agents.toolkit.criticism_order:reached_targets",
         },
     )

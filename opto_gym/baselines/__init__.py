@@ -1,8 +1,9 @@
-"""The specialists: agents that know a domain, or work only where all parameters are numbers or choices.
+"""The baselines: agents that are specialists of a domain, or that work on numbers and choices alone.
 
-The rule: an optimizer that takes any problem of its kinds of parameters stands in `opto_gym.agents`, as RandomSearch
-and TraceDescent do, though they ask no model. One that reads the graph of a certain task, or that needs numbers
-(Adam, CMA-ES), stands here.
+The rule: an agent is in `opto_gym.agents` if it works on problems of any domain and on prompts or code, whether it asks
+a model or not, as RandomSearch and TraceDescent don't. It is here if it knows a certain task, such as what the task's
+parameters are called or what its graph looks like, or if it is a classic method that needs numbers, such as Adam and
+CMA-ES.
 """
 
 from ..registration import register_agent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import TraceFeedback
 from ..utils.checks import number_in
 from .adam import Moments
@@ -12,16 +12,16 @@ from .numbers import NumberAgent
 
 
 class AdamBare(NumberAgent):
-    """Adam on the bare function: `adam.Adam` without the graph, with a forward difference for each parameter.
+    """Adam without the graph: `Adam` whose gradient is a forward difference of the score for each parameter.
 
-    A step takes one call more than there are parameters, where `Adam` by the trace takes one. Where differences are
-    exact enough, both make the same steps.
+    A step costs one oracle call more than there are parameters, where `Adam` needs one. Where the differences are
+    precise enough, both make the same steps.
 
     Args:
-        learning_rate: Step size; the Trace paper's comparison has 0.1.
-        difference: How far a parameter is moved for a difference.
-        beta1: As of `Adam`.
-        beta2: As of `Adam`.
+        learning_rate: The step size; the Trace paper's comparison has 0.1.
+        difference: By how much a parameter is moved to measure a difference.
+        beta1: As for `Adam`.
+        beta2: As for `Adam`.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class AdamBare(NumberAgent):
         number_in("[0, 1)", beta1=beta1, beta2=beta2)
         self.learning_rate, self.difference, self.beta1, self.beta2 = learning_rate, difference, beta1, beta2
 
-    def run(self) -> Run:
-        """Proposes a point near the last one for each parameter, then the step."""
+    def run(self) -> ProposalLoop:
+        """Proposes for each parameter the current point with that one moved, and then the step."""
         values = self.problem.start
         moments = Moments(list(values), self.learning_rate, self.beta1, self.beta2)
         observation: TraceFeedback = yield

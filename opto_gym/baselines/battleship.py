@@ -1,10 +1,10 @@
-"""Battleship's specialists: fixed policies, proposed as code."""
+"""Baselines for Battleship: fixed policies, proposed as code."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from ..agents.base import Agent, Run, Values
+from ..agents.base import Agent, ProposalLoop, Values
 from ..envs.battleship import count_places
 from ..problems import Problem
 
@@ -86,71 +86,79 @@ ACT_PARITY = '''def act(map, plan):
 
 
 class Policy(Agent):
-    """Proposes one fixed policy, again and again."""
+    """Proposes the same policy in each step. Subclasses set it.
+
+    Attributes:
+        policy: The source of the functions `reason` and `act`.
+    """
 
     policy: ClassVar[Values]
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: only Battleship's parameters will do."""
+        """The reason if the problem does not have Battleship's parameters, else None."""
         names = {p.name for p in problem.parameters}
-        wanted = set(cls.policy)
-        return None if names == wanted else f"{cls.__name__} plays Battleship, with the parameters {sorted(wanted)}"
+        expected = set(cls.policy)
+        return (
+            None if names == expected else f"{cls.__name__} plays Battleship, whose parameters are {sorted(expected)}"
+        )
 
-    def run(self) -> Run:
-        """Proposes the policy."""
+    def run(self) -> ProposalLoop:
+        """Proposes the policy in each step."""
         yield
         while True:
             yield dict(self.policy)
 
 
 class Enumeration(Policy):
-    """Fires at every square, row by row: 53.9 % of the ship squares on the 200 test boards.
+    """Fires at every square, row by row: hits 53.9 % of the ship squares on the 200 test boards.
 
-    The Trace paper's baseline of this name leaves the board: `EnumerationPublished`.
+    The Trace paper's baseline of this name also fires outside the board, see `EnumerationPublished`.
     """
 
     policy: ClassVar[Values] = {"reason": SCAN_REASON, "act": SCAN_ACT}
 
 
 class HuntTarget(Policy):
-    """Hunts on squares of one colour where ships have room, and targets the neighbours of hits, in line first.
+    """Fires at neighbours of hits, those in line with two hits first; else at squares of one colour of a chessboard.
 
-    86.6 % of the ship squares on the 200 test boards.
+    Of these it takes the square with the most unknown squares around it. Hits 86.6 % of the ship squares on the 200
+    test boards.
     """
 
     policy: ClassVar[Values] = {"reason": REASON_PARITY, "act": ACT_PARITY}
 
 
 class EnumerationPublished(Policy):
-    """The Trace paper's enumeration with its slip: column by column, but in each from the second row on.
+    """The enumeration of the Trace paper's program, with its mistake: in each column it starts at the second row.
 
-    So the last shot at each column leaves the board, a miss: 47.9 % of the ship squares on the 200 test boards. It
-    counts its shots itself and so plays full games only; of `BattleshipOnline` it fires the first shot again and again.
+    So the last shot in each column is outside the board, which is a miss. Hits 47.9 % of the ship squares on the 200
+    test boards. It counts its shots in a global variable, so it works in full games only; in `BattleshipOnline` it
+    repeats its first shot.
     """
 
     policy: ClassVar[Values] = {"reason": NO_PLAN, "act": PUBLISHED_SCAN_ACT}
 
 
 class Parity(Policy):
-    """Hunts on squares of one colour, row by row, and targets the neighbours of hits.
+    """Fires at neighbours of hits; else at squares of one colour of a chessboard, row by row.
 
-    77.3 % of the ship squares on the 200 test boards.
+    Hits 77.3 % of the ship squares on the 200 test boards.
     """
 
     policy: ClassVar[Values] = {"reason": PLAIN_PARITY, "act": SCAN_ACT}
 
 
 class Density(Policy):
-    """Counts the places that the fleet could still take: 95.6 % on the 200 test boards, the best known.
+    """Counts the placements that are still possible for the fleet: hits 95.6 % on the 200 test boards, the best known.
 
-    This is the environment's reference solution, for the fleet of its arguments.
+    It is the environment's reference solution, for the fleet in the environment's arguments.
     """
 
     policy: ClassVar[Values] = count_places((5, 4, 3, 3, 2))
 
-    def run(self) -> Run:
-        """Proposes the policy for the problem's fleet."""
+    def run(self) -> ProposalLoop:
+        """Proposes the policy for the problem's fleet in each step."""
         fleet = self.problem.arguments.get("fleet")
         policy = self.policy if fleet is None else count_places(fleet)
         yield

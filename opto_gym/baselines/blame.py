@@ -1,4 +1,4 @@
-"""Solvers of broken pipelines, with no model: one blames by the graph, one tries everything."""
+"""Baselines for the broken pipelines of blame tasks: one finds the fault in the graph, one tries all repairs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Any
 
-from ..agents.base import Agent, Run, Values, check_graph
+from ..agents.base import Agent, ProposalLoop, Values, check_graph
 from ..envs.pipelines import mends
 from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Code, Number
@@ -14,10 +14,10 @@ from ..trace import Data, TraceGraph
 
 
 def to_blame(graph: TraceGraph) -> str | None:
-    """The parameter that went into the first stage whose check says wrong; None where no check does.
+    """The parameter of the first stage whose check failed; None where no check failed.
 
     Raises:
-        OptoGymError: If the graph is masked or only a score.
+        OptoGymError: If the graph is masked, or only the score is left of it.
     """
     check_graph("BlameGraph", graph, "code", "others")
     checks = {k for k, op in enumerate(graph.operators) if op.kind == "operator" and op.name.startswith("check_")}
@@ -37,7 +37,7 @@ def to_blame(graph: TraceGraph) -> str | None:
 
 
 def candidates(p: Parameter) -> list[Any]:
-    """What may stand where a fault is: code with one place changed, other numbers, the nearest first."""
+    """Values that may repair a parameter: code with one change, or other numbers, the nearest first."""
     if isinstance(p.space, Number):
         numbers = range(int(p.space.low), int(p.space.high) + 1)
         return sorted((n for n in numbers if n != p.start), key=lambda n: (abs(n - p.start), n))
@@ -45,20 +45,20 @@ def candidates(p: Parameter) -> list[Any]:
 
 
 class BlameBlind(Agent):
-    """Tries mends for all stages, in an order drawn from the seed: what is left without the graph."""
+    """Tries the repairs of all stages in a random order, which is the best that is possible without the graph."""
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: only a pipeline's stages will do."""
+        """The reason if the problem's parameters are not the stages of a pipeline, else None."""
         fits = all(
             re.fullmatch("stage_[a-z]", p.name)
             and (isinstance(p.space, Code) or (isinstance(p.space, Number) and p.space.integer))
             for p in problem.parameters
         )
-        return None if fits else f"{cls.__name__} mends pipelines, with the parameters stage_a, stage_b, ..."
+        return None if fits else f"{cls.__name__} repairs pipelines, whose parameters are stage_a, stage_b, ..."
 
-    def run(self) -> Run:
-        """Proposes mend after mend of the start values, and stays at the one that is right."""
+    def run(self) -> ProposalLoop:
+        """Proposes the start values with one repair at a time, and repeats the one that solves the problem."""
         start = self.problem.start
         observation: TraceFeedback = yield
         for name, value in itertools.cycle(self.order(observation)):
@@ -68,15 +68,19 @@ class BlameBlind(Agent):
                 observation = yield values
 
     def order(self, observation: TraceFeedback) -> list[tuple[str, Any]]:
-        """The mends in the order of trial, given the start's observation."""
+        """The repairs, as a parameter and its value, in the order in which they are tried.
+
+        Args:
+            observation: The observation of the start values.
+        """
         every = [(p.name, v) for p in self.problem.parameters for v in candidates(p)]
         return [every[int(k)] for k in self.rng.permutation(len(every))]
 
 
 class BlameGraph(BlameBlind):
-    """Blames a stage by the checks in the graph, and tries mends for it alone."""
+    """Finds the faulty stage by the checks in the graph, and tries the repairs of that stage alone."""
 
     def order(self, observation: TraceFeedback) -> list[tuple[str, Any]]:
-        """The mends of the stage to blame, or of all where no check says wrong."""
+        """The repairs of the faulty stage, or of all stages where no check failed."""
         blamed = to_blame(observation.graph)
         return [(p.name, v) for p in self.problem.parameters if blamed in (p.name, None) for v in candidates(p)]

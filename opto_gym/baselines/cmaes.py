@@ -1,4 +1,4 @@
-"""CMA-ES, by cmaes."""
+"""CMA-ES, by the library cmaes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import TraceFeedback
 from ..utils.checks import at_least, number_in
 from ..utils.extras import need
@@ -14,14 +14,15 @@ from .search import Search
 
 
 class CMAES(Search):
-    """Covariance matrix adaptation from the start values (Hansen, 2016), by cmaes.
+    """Covariance matrix adaptation from the start values (Hansen, "The CMA Evolution Strategy", 2016), by cmaes.
 
-    With the margin of Hamano et al. (GECCO 2022), which keeps whole numbers from getting stuck. Bounds are scaled to
-    the unit cube; a generation is proposed one by one. Needs `pip install 'opto-gym[search]'`.
+    It uses the margin of Hamano et al. ("CMA-ES with Margin", GECCO 2022), which keeps whole numbers from getting
+    stuck. Bounds are scaled to the unit cube. The proposals of a generation are made one by one. Needs
+    `pip install 'opto-gym[search]'`.
 
     Args:
-        sigma: The first step size, as a share of the bounds' distance.
-        population: A generation's size; None leaves it to the library (4 + 3 log of the number of parameters).
+        sigma: The initial step size, as a fraction of the distance between the bounds.
+        population: The size of a generation; None takes the library's, 4 + 3 log of the number of parameters.
     """
 
     needs = ("cmaes",)
@@ -35,8 +36,8 @@ class CMAES(Search):
             at_least(2, population=population)
         self.sigma, self.population = sigma, population
 
-    def run(self) -> Run:
-        """Proposes a generation, then adapts."""
+    def run(self) -> ProposalLoop:
+        """Proposes a generation, and adapts the distribution to its rewards."""
         cmaes = need("cmaes")
         low, high, start = self._numbers()
         width = high - low
@@ -51,9 +52,9 @@ class CMAES(Search):
         )
         yield
         while True:
-            told = []
+            solutions = []
             for _ in range(optimizer.population_size):
                 x, kept = optimizer.ask()
                 observation: TraceFeedback = yield self._values(low + x * width)
-                told.append((kept, -observation.feedback.reward))
-            optimizer.tell(told)
+                solutions.append((kept, -observation.feedback.reward))
+            optimizer.tell(solutions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import Parameter, TraceFeedback
 from ..spaces import Choice, Number
 from ..utils.checks import at_least
@@ -14,14 +14,14 @@ from .search import Search, library_value, reach
 
 
 class GaussianProcess(Search):
-    """Bayesian optimization with a Gaussian process: scikit-optimize's `gp_minimize`, asked and told.
+    """Bayesian optimization with a Gaussian process: scikit-optimize's `gp_minimize` by its ask-and-tell interface.
 
-    With the settings of the Trace paper's traffic experiment: the start values, 5 Sobol points, then the best of three
-    acquisition functions ("gp_hedge"). It tries a point at random where it would repeat one, without skopt's warnings.
-    Needs `pip install 'opto-gym[search]'`.
+    It has the settings of the Trace paper's traffic experiment (Cheng, Nie and Swaminathan, NeurIPS 2024): the start
+    values, 5 Sobol points, then the best of three acquisition functions ("gp_hedge"). Instead of a point that it has
+    evaluated before it takes a random one, without skopt's warnings. Needs `pip install 'opto-gym[search]'`.
 
     Args:
-        initial: Sobol points before the process takes over.
+        initial: The number of Sobol points before the first point of the Gaussian process.
     """
 
     needs = ("skopt",)
@@ -31,8 +31,8 @@ class GaussianProcess(Search):
         at_least(1, initial=initial)
         self.initial = initial
 
-    def run(self) -> Run:
-        """Asks and tells."""
+    def run(self) -> ProposalLoop:
+        """Proposes the optimizer's points, and tells it minus their rewards."""
         skopt = need("skopt")
         warnings.filterwarnings(
             "ignore", "The (balance properties of Sobol|objective has been evaluated)", module="skopt"

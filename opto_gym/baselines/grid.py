@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import Parameter
 from ..spaces import Choice, Number
 from ..utils.checks import at_least
@@ -17,13 +17,13 @@ from .search import Search, library_value, reach
 
 
 class Grid(Search):
-    """A grid over the whole space, as fine as the budget allows: the ceiling where a grid can be afforded.
+    """A grid over the whole space, as fine as the budget allows: an upper bound where the space is small enough.
 
-    The parameters get equally many points, as far as their spaces have them, from bound to bound; those for which no
-    second point is left keep their start value. Ends when all points are tried.
+    All parameters get the same number of values from bound to bound, as far as their spaces have so many. A parameter
+    that gets a single value keeps its start value. It ends when all points of the grid are evaluated.
 
     Args:
-        points: How many points at most; None takes the problem's number of oracle calls, or 100 where it has none.
+        points: The number of points at most; None takes the problem's number of oracle calls, or 100 where it has none.
     """
 
     def __init__(self, *, points: int | None = None, **settings: Any) -> None:
@@ -32,8 +32,8 @@ class Grid(Search):
             at_least(1, points=points)
         self.points = points
 
-    def run(self) -> Run:
-        """Proposes point by point."""
+    def run(self) -> ProposalLoop:
+        """Proposes the points of the grid in order."""
         parameters = self.problem.parameters
         counts = fair_counts([_size(p) for p in parameters], self.points or self.problem.oracle_calls or 100)
         yield
@@ -42,7 +42,7 @@ class Grid(Search):
 
 
 def _size(p: Parameter) -> float:
-    """How many values a parameter has."""
+    """The number of values in a parameter's space."""
     if isinstance(p.space, Choice):
         return len(p.space.options)
     assert isinstance(p.space, Number)
@@ -51,7 +51,12 @@ def _size(p: Parameter) -> float:
 
 
 def fair_counts(sizes: Sequence[float], points: int) -> list[int]:
-    """How many values of each parameter make a grid of at most so many points, as equal as can be."""
+    """How many values each parameter gets in a grid, as equal as possible.
+
+    Args:
+        sizes: The number of values in each parameter's space.
+        points: The number of points of the grid at most.
+    """
     counts = [1] * len(sizes)
     while True:
         grow = sorted((counts[k], k) for k in range(len(sizes)) if counts[k] < sizes[k])
@@ -62,6 +67,7 @@ def fair_counts(sizes: Sequence[float], points: int) -> list[int]:
 
 
 def _points(p: Parameter, n: int) -> list[Any]:
+    """A parameter's n values in the grid, as the library has them."""
     if n == 1:
         return [library_value(p, p.start)]
     if isinstance(p.space, Choice):

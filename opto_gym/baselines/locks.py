@@ -1,29 +1,29 @@
-"""What the graph is worth, with no model: solvers of locks that read it, and that do not."""
+"""Baselines for locks, one with the graph and one without: the difference is what the graph is worth."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 
-from ..agents.base import Agent, Run, Values, check_graph
+from ..agents.base import Agent, ProposalLoop, Values, check_graph
 from ..problems import Problem, TraceFeedback
 from ..spaces import Number
 from ..trace import TraceGraph
 
 
 def failed_digit(graph: TraceGraph) -> str:
-    """The parameter that went into the check that failed: back from the output, through the place taken out of dial.
+    """The digit whose check failed: the item of the dial that the output was computed from.
 
     Raises:
-        OptoGymError: If the graph is masked or only a score.
+        OptoGymError: If the graph is masked, or only the score is left of it.
     """
     check_graph("LockGraph", graph, "code")
-    taken = graph.nodes[graph.output].inputs[0]
-    assert isinstance(taken, int)
-    dial, place = graph.nodes[taken].inputs
+    item = graph.nodes[graph.output].inputs[0]
+    assert isinstance(item, int)
+    dial, index = graph.nodes[item].inputs
     assert isinstance(dial, int)
-    assert not isinstance(place, int)
-    digit = graph.nodes[dial].inputs[place.value]
+    assert not isinstance(index, int)
+    digit = graph.nodes[dial].inputs[index.value]
     assert isinstance(digit, int)
     return graph.names[digit]
 
@@ -31,22 +31,22 @@ def failed_digit(graph: TraceGraph) -> str:
 class _LockAgent(Agent):
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: only a lock's digits will do."""
+        """The reason if the parameters are not the binary digits of a lock, else None."""
         digit = Number(0, 1, integer=True)
         lock = all(p.name == f"d{i}" and p.space == digit for i, p in enumerate(problem.parameters))
-        return None if lock else f"{cls.__name__} opens locks, with the binary digits d0, d1, ..."
+        return None if lock else f"{cls.__name__} opens locks, whose parameters are the binary digits d0, d1, ..."
 
 
 class LockGraph(_LockAgent):
-    """Flips the digit whose check failed, as the graph shows: at most one call a digit."""
+    """Flips the digit whose check failed, as the graph shows. It needs at most one call for each digit."""
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem, at its start values."""
         super().reset(problem, seed=seed)
         self.values: Values = problem.start
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """The last digits with one flipped; the same where the lock is open, or the run broke off in an error."""
+        """The last digits with one flipped; the same ones if the lock is open, or if the run ended in an error."""
         graph, feedback = observation
         if not feedback.success and graph.error is None:
             name = failed_digit(graph)
@@ -55,13 +55,13 @@ class LockGraph(_LockAgent):
 
 
 class LockBlind(_LockAgent):
-    """Tries all combinations, in an order drawn from the seed: half of them on average, 2^(k-1) calls.
+    """Tries all combinations in a random order: for k digits half of them on average, which is 2^(k-1) calls.
 
-    There is nothing better without the graph. Beyond 20 digits the order is a random walk that may repeat itself.
+    Without the graph there is nothing better. For more than 20 digits it draws combinations, which may repeat.
     """
 
-    def run(self) -> Run:
-        """Proposes combination after combination, and stays at the one that opens."""
+    def run(self) -> ProposalLoop:
+        """Proposes one combination after the other, and repeats the one that opens the lock."""
         start = self.problem.start
         yield
         for number in itertools.cycle(self._order(len(start))):

@@ -1,7 +1,7 @@
-"""Minimizers of numbers by the score alone, and bisection by the feedback's direction: no graph is read.
+"""The base class of baselines that work on real numbers without the graph, such as `NumericalOptimization`'s.
 
-The classic methods for `NumericalOptimization` and other problems of real numbers. What they minimize is minus the
-reward, one oracle call a value; derivatives are finite differences, which cost a call a parameter.
+They minimize minus the reward, with one oracle call for each evaluation. Derivatives are finite differences, which cost
+an oracle call for each parameter.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class NumberAgent(Agent):
-    """An agent for problems of real numbers."""
+    """An agent for problems whose parameters are all real numbers."""
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: all parameters must be real numbers."""
+        """The reason if a parameter is not a real number, else None."""
         return no_real_numbers(cls, problem)
 
     def bounds(self) -> list[tuple[float, float]]:
-        """Lowest and highest values, by parameter."""
+        """The lowest and the highest value of each parameter, in order."""
         spaces = [p.space for p in self.problem.parameters]
         return [(s.low, s.high) for s in spaces if isinstance(s, Number)]
 
     def values(self, x: Any) -> Values:
-        """A vector as parameters, within their bounds."""
-        inside = zip(self.problem.start, x, self.bounds(), strict=True)
-        return {name: min(max(float(v), low), high) for name, v, (low, high) in inside}
+        """The parameters' values, by name, from a vector; values outside their bounds are moved to the bound."""
+        triples = zip(self.problem.start, x, self.bounds(), strict=True)
+        return {name: min(max(float(v), low), high) for name, v, (low, high) in triples}

@@ -1,10 +1,10 @@
-"""What people try first on prompt tasks: the model alone, a chain of thought, a few solved examples."""
+"""Baselines for prompt tasks: the start prompt, a zero-shot chain of thought, and few-shot examples."""
 
 from __future__ import annotations
 
 import re
 
-from ..agents.base import Agent, Run, Values, check_graph
+from ..agents.base import Agent, ProposalLoop, Values, check_graph
 from ..problems import Problem, TraceFeedback
 from ..spaces import Prompt
 from ..utils.checks import at_least
@@ -14,34 +14,38 @@ _TARGET = re.compile(r"(?:The answer is right: |The right answer is )(.+)")
 
 
 class PromptAgent(Agent):
-    """Fills in the prompts of a problem and leaves its other parameters at their start."""
+    """Proposes a prompt for a task of questions, and keeps the start values of the other parameters."""
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: the problem must be one of questions, with a template or a system prompt."""
+        """The reason if the problem has no prompt template and no system prompt, else None."""
         names = {p.name for p in problem.parameters if isinstance(p.space, Prompt)}
         if names & {"prompt_template", "system_prompt"}:
             return None
-        return f"{cls.__name__} fills in a prompt_template or a system_prompt, of which there is none"
+        return f"{cls.__name__} fills in a prompt_template or a system_prompt, and the problem has neither"
 
-    def run(self) -> Run:
-        """Proposes the same, again and again."""
+    def run(self) -> ProposalLoop:
+        """Proposes the same values in each step."""
         yield
         while True:
             yield self.values(self.problem)
 
     @classmethod
     def values(cls, problem: Problem) -> Values:
-        """What to propose."""
+        """The values that are proposed."""
         return problem.start
 
 
 class ModelAlone(PromptAgent):
-    """The model as the start values ask it: the floor that a prompt must beat."""
+    """Proposes the start values: the score that a prompt must beat."""
 
 
 class ChainOfThought(PromptAgent):
-    """Asks for the reasoning first (Wei et al., 2022; the zero-shot phrase is Kojima et al.'s, 2022)."""
+    """Asks the model to reason before it answers.
+
+    Chain of thought is of Wei et al., "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models", 2022;
+    the phrase, which needs no examples, is of Kojima et al., "Large Language Models are Zero-Shot Reasoners", 2022.
+    """
 
     @classmethod
     def values(cls, problem: Problem) -> Values:
@@ -57,13 +61,13 @@ class ChainOfThought(PromptAgent):
 
 
 class FewShot(PromptAgent):
-    """Puts questions of train that were asked, with their right answers, before the question (Brown et al., 2020).
+    """Puts solved examples before the question (Brown et al., "Language Models are Few-Shot Learners", NeurIPS 2020).
 
-    It learns the answers from what the feedback says, so that it needs its oracle calls: one question each, where the
-    batch is 1.
+    The examples are questions of train from its oracle calls, with the right answers that the feedback tells. With a
+    batch of 1, each oracle call gives one example.
 
     Args:
-        shots: How many solved examples at most; the first ones that come.
+        shots: The number of solved examples at most; it takes the first ones.
     """
 
     def __init__(self, *, shots: int = 5, **settings: str | None) -> None:
@@ -71,8 +75,8 @@ class FewShot(PromptAgent):
         super().__init__(**settings)
         self.shots = shots
 
-    def run(self) -> Run:
-        """Gathers examples, and proposes a prompt with all that it has."""
+    def run(self) -> ProposalLoop:
+        """Collects solved examples, and proposes a prompt with all of them."""
         solved: dict[str, str] = {}
         observation = yield
         while True:
@@ -82,7 +86,11 @@ class FewShot(PromptAgent):
             observation = yield self.with_examples(solved)
 
     def with_examples(self, solved: dict[str, str]) -> Values:
-        """The start values with solved examples, as many of them as the prompt may hold."""
+        """The start values with solved examples in the prompt, as many as its space allows.
+
+        Args:
+            solved: The right answers by question.
+        """
         values = self.problem.start
         name = "system_prompt" if "system_prompt" in values else "prompt_template"
         space = next(p.space for p in self.problem.parameters if p.name == name)
@@ -94,18 +102,18 @@ class FewShot(PromptAgent):
 
 
 def examples_in(observation: TraceFeedback) -> dict[str, str]:
-    """The questions of an observation with the right answers that its feedback tells.
+    """The questions of an observation, with the right answers that its feedback tells.
 
-    A batch's questions come in the order of its examples. Where there is not one for each, none is told: they could not
-    be matched.
+    A batch's questions come in the order of its examples. Where there is not one question for each example, they can't
+    be matched, and the result is empty.
 
     Raises:
-        OptoGymError: If the questions are masked, or only a score is left.
+        OptoGymError: If the questions are masked, or only the score is left of the graph.
     """
     graph, feedback = observation
     check_graph("FewShot", graph, "inputs")
     questions = [str(n.value) for n in graph.nodes if graph.operators[n.operator].name == "question"]
     output = graph.nodes[graph.output]
     batch = len(output.inputs) if graph.operators[output.operator].name == "batch" else 1
-    told = {part.example or 0: m[1] for part in feedback.parts if (m := _TARGET.match(part.content))}
-    return {q: told[k] for k, q in enumerate(questions) if k in told} if len(questions) == batch else {}
+    answers = {part.example or 0: m[1] for part in feedback.parts if (m := _TARGET.match(part.content))}
+    return {q: answers[k] for k, q in enumerate(questions) if k in answers} if len(questions) == batch else {}

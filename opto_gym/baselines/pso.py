@@ -1,4 +1,4 @@
-"""A particle swarm, by pyswarms."""
+"""Particle swarm optimization, by the library pyswarms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import TraceFeedback
 from ..utils.checks import at_least, number_in
 from ..utils.extras import need
@@ -20,18 +20,18 @@ from .search import Search
 
 
 class PSO(Search):
-    """A particle swarm (Kennedy and Eberhart, 1995) of pyswarms's parts.
+    """Particle swarm optimization (Kennedy and Eberhart, "Particle Swarm Optimization", ICNN 1995), by pyswarms.
 
-    With the settings of the Trace paper's traffic experiment: 5 particles, one of them at the start values; pulls c1 =
-    0.5 to each particle's best and c2 = 0.3 to the swarm's, inertia 1.9, periodic bounds, positions and velocities cut
-    to whole numbers where the parameters are. (With an inertia above 1 a swarm never settles.)
-    Needs `pip install 'opto-gym[search]'`.
+    It has the settings of the Trace paper's traffic experiment (Cheng, Nie and Swaminathan, NeurIPS 2024): 5 particles,
+    one of them at the start values; acceleration c1 = 0.5 to each particle's best and c2 = 0.3 to the swarm's best;
+    inertia 1.9; periodic bounds. Where parameters are whole numbers, positions and velocities are truncated. (With an
+    inertia above 1 a swarm does not converge.) Needs `pip install 'opto-gym[search]'`.
 
     Args:
-        particles: 5.
-        c1: Pull to each particle's best.
-        c2: Pull to the swarm's best.
-        w: Inertia.
+        particles: The number of particles.
+        c1: The acceleration to each particle's best.
+        c2: The acceleration to the swarm's best.
+        w: The inertia.
     """
 
     needs = ("pyswarms",)
@@ -45,16 +45,16 @@ class PSO(Search):
         number_in("[0, inf)", c1=c1, c2=c2, w=w)
         self.particles, self.options = particles, {"c1": c1, "c2": c2, "w": w}
 
-    def run(self) -> Run:
-        """Proposes the swarm, then moves it; the particle at the start values is known at first."""
+    def run(self) -> ProposalLoop:
+        """Proposes the particles' positions, and moves the swarm. The start values' reward is known without a call."""
         backend, at_bounds, of_velocity = _pyswarms()
         low, high, start = self._numbers()
         bounds = low, high
         whole = np.array([p.space.integer for p in self.problem.parameters])  # type: ignore[attr-defined]
-        with _drawing(self._seed()):
+        with _seeded_numpy(self._seed()):
             swarm = backend.create_swarm(self.particles, len(start), options=self.options, bounds=bounds)
         swarm.position[0] = start
-        swarm.position, swarm.velocity = _cut(swarm.position, whole), _cut(swarm.velocity, whole)
+        swarm.position, swarm.velocity = _truncate(swarm.position, whole), _truncate(swarm.velocity, whole)
         swarm.pbest_cost = np.full(self.particles, np.inf)
         observation: TraceFeedback = yield
         known = [observation]
@@ -64,21 +64,22 @@ class PSO(Search):
             known = []
             swarm.pbest_pos, swarm.pbest_cost = backend.compute_pbest(swarm)
             swarm.best_pos = swarm.pbest_pos[np.argmin(swarm.pbest_cost)]
-            with _drawing(self._seed()):
-                swarm.velocity = _cut(backend.compute_velocity(swarm, None, of_velocity, bounds), whole)
-            swarm.position = _cut(backend.compute_position(swarm, bounds, at_bounds), whole)
+            with _seeded_numpy(self._seed()):
+                swarm.velocity = _truncate(backend.compute_velocity(swarm, None, of_velocity, bounds), whole)
+            swarm.position = _truncate(backend.compute_position(swarm, bounds, at_bounds), whole)
 
 
-def _cut(x: Any, whole: Any) -> Any:
+def _truncate(x: Any, whole: Any) -> Any:
+    """Truncates the columns of x whose parameters are whole numbers."""
     return np.where(whole, np.trunc(x), x)
 
 
 @functools.cache
 def _pyswarms() -> tuple[Any, Any, Any]:
-    """The parts of pyswarms, periodic bounds, velocities as they are.
+    """The backend of pyswarms, its handler of periodic bounds, and its handler that leaves velocities unchanged.
 
-    At its import and at each handler pyswarms 1.3 takes over the process's logging and opens ``report.log`` in the
-    working folder, unless a configuration is named in ``LOG_CFG``: for that moment one that changes nothing.
+    At its import and for each handler, pyswarms 1.3 configures the process's logging and opens ``report.log`` in the
+    working folder, unless ``LOG_CFG`` names a configuration. So it gets one that changes nothing.
     """
     before = os.environ.get("LOG_CFG")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as quiet:
@@ -95,13 +96,13 @@ def _pyswarms() -> tuple[Any, Any, Any]:
                 os.environ["LOG_CFG"] = before
 
 
-_GLOBAL_GENERATOR = threading.Lock()
+_NUMPY_LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
-def _drawing(seed: int) -> Iterator[None]:
-    """Lets pyswarms draw from NumPy's process-wide generator, seeded for a moment and then put back as it was."""
-    with _GLOBAL_GENERATOR:
+def _seeded_numpy(seed: int) -> Iterator[None]:
+    """Seeds NumPy's global generator, which pyswarms draws from, and restores its state afterwards."""
+    with _NUMPY_LOCK:
         state = np.random.get_state()
         np.random.seed(seed)
         try:

@@ -1,4 +1,4 @@
-"""SCATS's rule for signals: cycle and split by nominal flows, without a simulation."""
+"""SCATS's rule for traffic lights: cycle and split from nominal flows, without a simulation."""
 
 from __future__ import annotations
 
@@ -12,42 +12,47 @@ from ..problems import Problem, TraceFeedback
 from ..spaces import Number
 from ..trace import TraceGraph
 
-DIRECTIONS = (("W1", "E1", "EW"), ("N1", "S1", "NS"))  # names under which the graph has the flows of each
+DIRECTIONS = (("W1", "E1", "EW"), ("N1", "S1", "NS"))  # the graph's names of the flows, east-west and north-south
 
 
 class SCATS(Agent):
-    """Green times in proportion to the nominal flows, which it reads from the graph; one plan, again and again.
+    """Green times in proportion to the nominal flows, which it reads from the graph. It proposes one plan in each step.
 
     After the Sydney Coordinated Adaptive Traffic System (Sims and Dobinson, IEEE Transactions on Vehicular Technology,
-    1980), as the Trace paper's traffic experiment has it: the cycle shrinks with the total flow, and the busier
-    direction gets the larger part.
+    1980), as in the Trace paper's traffic experiment (Cheng, Nie and Swaminathan, NeurIPS 2024): the cycle decreases
+    with the total flow, and the direction with the larger flow gets the larger part of it.
 
-    At one intersection the cycle is 60 s divided by the total flow in vehicles/s, rounded down; the weaker direction
-    gets cycle / (1 + ratio of the flows), rounded down, the stronger the rest; both are kept within their bounds. In
-    the grid the cycle is given.
+    At one intersection the cycle is 60 s divided by the total flow in vehicles/s, rounded down. The weaker direction
+    gets cycle / (1 + ratio of the flows), rounded down, and the stronger one the rest, both within their bounds. In the
+    grid the cycle is given.
     """
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: only green times will do."""
+        """The reason if the parameters are not green times, else None."""
         names = [p.name for p in problem.parameters]
         greens = names == ["EW_time", "NS_time"] or all(name.startswith("J_") for name in names)
         return None if greens else "SCATS times traffic lights, with the parameters EW_time and NS_time or J_0_0, ..."
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem, without a plan."""
         super().reset(problem, seed=seed)
         self.plan = problem.start
         self._planned = False
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """The plan; the start values until a run shows the flows."""
+        """The plan; the start values until a run shows the flows.
+
+        Raises:
+            OptoGymError: If the graph is masked, or does not have the flows.
+        """
         graph = observation.graph
         if not self._planned and graph.error is None:
-            self.plan, self._planned = self._made(graph), True
+            self.plan, self._planned = self._plan_of(graph), True
         return dict(self.plan)
 
-    def _made(self, graph: TraceGraph) -> Values:
+    def _plan_of(self, graph: TraceGraph) -> Values:
+        """The green times by the flows in a graph."""
         check_graph("SCATS", graph, "code", "inputs")
         plan: Values = {}
         for node in graph.nodes:
@@ -61,7 +66,13 @@ class SCATS(Agent):
         return plan
 
     def _split(self, timed: list[str], ew: float, ns: float) -> Values:
-        """Green times of one junction: of both phases, or of east-west in a cycle that is given."""
+        """The green times of one junction: of both phases, or of east-west alone where the cycle is given.
+
+        Args:
+            timed: The junction's parameters.
+            ew: The flow from east and west, in vehicles/s.
+            ns: The flow from north and south, in vehicles/s.
+        """
         spaces = {p.name: p.space for p in self.problem.parameters}
         space = spaces[timed[0]]
         assert isinstance(space, Number)
@@ -72,7 +83,7 @@ class SCATS(Agent):
 
 
 def _flows(value: Any) -> tuple[float, float] | None:
-    """(east-west, north-south) flow, if a value is a dictionary of flows."""
+    """The flows (east-west, north-south) in vehicles/s, if a value is a dictionary of flows; else None."""
     if not isinstance(value, Mapping):
         return None
     ew, ns = (sum(value[k] for k in names if isinstance(value.get(k), float)) for names in DIRECTIONS)

@@ -11,14 +11,17 @@ from ..problems import Problem
 from .numbers import NumberAgent, _Array
 
 
-class _Over(Exception):
-    """Breaks scipy's loop off where no further call is possible."""
+class _OutOfCalls(Exception):
+    """Raised in the minimized function to end scipy's loop, where no further oracle call is possible."""
 
 
 class ScipyMinimizer(NumberAgent):
-    """A method of `scipy.optimize.minimize`, begun anew from random points until the budget is spent.
+    """A method of `scipy.optimize.minimize`, restarted from random points until the budget is spent.
 
-    Those are drawn around zero, by order of magnitude from 0.1 to 10.
+    The points are drawn around zero, with absolute values from 0.1 to 10 by order of magnitude.
+
+    Attributes:
+        method: The method's name in scipy.
     """
 
     method: ClassVar[Literal["L-BFGS-B", "Nelder-Mead"]]
@@ -34,7 +37,7 @@ class ScipyMinimizer(NumberAgent):
             point = tuple(values.values())
             if point not in known:
                 if oracle.over:
-                    raise _Over
+                    raise _OutOfCalls
                 known[point] = -oracle(values).feedback.reward
             return known[point]
 
@@ -42,23 +45,23 @@ class ScipyMinimizer(NumberAgent):
         while not oracle.over:
             try:
                 minimize(error, x, method=self.method, bounds=self.bounds())
-            except _Over:
+            except _OutOfCalls:
                 return
             signs = self.rng.choice((-1.0, 1.0), size=x.shape)
             x = np.asarray(signs * 10 ** self.rng.uniform(-1, 1, size=x.shape))
 
 
 class LBFGS(ScipyMinimizer):
-    """L-BFGS-B with scipy's forward differences, begun anew where it ends.
+    """L-BFGS-B with scipy's forward differences, restarted where it ends.
 
     Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM J. Sci. Comput.,
-    1995. An error |y - y*| has a kink at its minimum, which no quasi-Newton method is made for.
+    1995. Quasi-Newton methods expect a smooth function, which an error |y - y*| is not at its minimum.
     """
 
     method = "L-BFGS-B"
 
 
 class NelderMead(ScipyMinimizer):
-    """The simplex method of Nelder and Mead (The Computer Journal, 1965), begun anew where it ends."""
+    """The simplex method of Nelder and Mead (The Computer Journal, 1965), restarted where it ends."""
 
     method = "Nelder-Mead"

@@ -1,7 +1,7 @@
-"""General search over numbers and choices, by well-kept libraries: it sees rewards, and neither graph nor words.
+"""The base class of black-box search over numbers and choices by libraries, which sees the rewards alone.
 
-All minimize minus the reward. The start values' reward, which costs nothing, is told to each first. Numbers without
-bounds are searched within 1,000 of zero, as their space samples them.
+All minimize minus the reward, and know the reward of the start values at first, which costs no oracle call. Numbers
+without bounds are searched within 1,000 of zero, the range from which their space samples.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from ..utils.moved import moved_names
 
 
 def reach(space: Number) -> tuple[float, float]:
-    """Finite bounds; whole numbers for a space of those."""
+    """Finite bounds of a number, which are whole where the number must be."""
     low, high = max(space.low, min(-REACH, space.high - REACH)), min(space.high, max(REACH, space.low + REACH))
     return (math.ceil(low), math.floor(high)) if space.integer else (low, high)
 
 
 class Search(Agent):
-    """What the searchers have in common.
+    """An agent that searches numbers and choices.
 
     Attributes:
-        chooses: Whether it takes parameters of kind choice.
-        least: The fewest parameters that it takes.
+        chooses: Whether it works on choices.
+        least: The smallest number of parameters that it works on.
     """
 
     chooses: ClassVar[bool] = True
@@ -37,20 +37,20 @@ class Search(Agent):
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: parameters must be numbers, or choices where the library takes those."""
+        """The reason if a parameter is of another kind, or there are too few parameters; else None."""
         kinds = (Number, Choice) if cls.chooses else (Number,)
         if not all(isinstance(p.space, kinds) for p in problem.parameters):
-            return f"{cls.__name__} searches numbers{' and choices' if cls.chooses else ''} alone"
+            return f"{cls.__name__} needs parameters that are numbers{' or choices' if cls.chooses else ''}"
         if len(problem.parameters) < cls.least:
             return f"{cls.__name__} needs {cls.least} parameters or more"
         return None
 
     def _seed(self) -> int:
-        """A seed for a library."""
+        """A seed for a library's generator."""
         return int(self.rng.integers(2**31 - 1))
 
     def _numbers(self) -> tuple[Any, Any, Any]:
-        """(lower bounds, upper bounds, start) as arrays, where all parameters are numbers."""
+        """The lower bounds, the upper bounds and the start values as arrays; all parameters must be numbers."""
         bounds: list[tuple[float, float]] = [reach(p.space) for p in self.problem.parameters]  # type: ignore[arg-type]
         low, high = np.array(bounds, dtype=float).T
         return low, high, np.clip([float(p.start) for p in self.problem.parameters], low, high)
@@ -60,7 +60,7 @@ class Search(Agent):
 
 
 def parameter_value(p: Parameter, x: Any) -> Any:
-    """A library's answer as a value of the parameter: the number, or the option of that number."""
+    """A library's value as a value of the parameter: a number within its bounds, or the option of that index."""
     if isinstance(p.space, Choice):
         return p.space.options[int(x)]
     assert isinstance(p.space, Number)
@@ -69,7 +69,7 @@ def parameter_value(p: Parameter, x: Any) -> Any:
 
 
 def library_value(p: Parameter, value: Any) -> Any:
-    """The inverse of `parameter_value`."""
+    """A parameter's value as the library has it: the number, or the index of the option."""
     return p.space.options.index(value) if isinstance(p.space, Choice) else value
 
 

@@ -1,4 +1,4 @@
-"""Tours for the travelling salesman: nearest neighbour, insertion, and an exact method.
+"""Baselines for the travelling salesman problem: nearest neighbour, insertion, and an exact method.
 
 They read the cities in the trace graph.
 """
@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..agents.base import Agent, Run, check_graph
+from ..agents.base import Agent, ProposalLoop, check_graph
 from ..envs.opro import tours
 from ..problems import Problem, TraceFeedback
 from ..spaces import Permutation
@@ -20,7 +20,7 @@ def inputs(agent: Agent, graph: TraceGraph, name: str) -> list[Any]:
     """The values of the graph's inputs of this name.
 
     Raises:
-        OptoGymError: If the inputs are masked, or only a score is left.
+        OptoGymError: If the inputs are masked, or only the score is left of the graph.
     """
     check_graph(type(agent).__name__, graph, "inputs")
     named = (n for k, n in enumerate(graph.nodes) if graph.kind(k) == "input")
@@ -28,20 +28,24 @@ def inputs(agent: Agent, graph: TraceGraph, name: str) -> list[Any]:
 
 
 class Tour(Agent):
-    """Proposes one tour through the cities of the trace graph, again and again."""
+    """Proposes one tour through the cities of the trace graph in each step. Subclasses implement `plan`."""
 
     def plan(self, cities: tuple[tours.City, ...]) -> Sequence[int]:
-        """The tour."""
+        """A tour through cities, as their indices in the order of the visits.
+
+        Args:
+            cities: The cities' coordinates.
+        """
         raise NotImplementedError
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Why not: only a tour will do."""
+        """The reason if the only parameter is not a tour, else None."""
         fits = [p.name for p in problem.parameters] == ["tour"] and isinstance(problem.parameters[0].space, Permutation)
-        return None if fits else f"{cls.__name__} plans a tour, and there is no parameter `tour` alone"
+        return None if fits else f"{cls.__name__} plans a tour, and expects `tour` as the only parameter"
 
-    def run(self) -> Run:
-        """Proposes the tour; the start's as long as no graph has shown the cities."""
+    def run(self) -> ProposalLoop:
+        """Proposes the tour; the start values until a graph shows the cities."""
         observation: TraceFeedback = yield
         tour = list(self.problem.start["tour"])
         while True:
@@ -52,7 +56,7 @@ class Tour(Agent):
 
 
 def nearest_neighbour(cities: Sequence[tours.City]) -> list[int]:
-    """From city 0 always on to the nearest city that is left."""
+    """A tour from city 0 that always continues to the nearest city that is left."""
     tour, left = [0], set(range(1, len(cities)))
     while left:
         tour.append(min(left, key=lambda k: (math.dist(cities[k], cities[tour[-1]]), k)))
@@ -61,7 +65,7 @@ def nearest_neighbour(cities: Sequence[tours.City]) -> list[int]:
 
 
 def nearest_insertion(cities: Sequence[tours.City]) -> list[int]:
-    """Grows a tour from city 0: takes the city nearest to one of the tour, and puts it where it costs least.
+    """A tour that grows from city 0: inserts the city that is nearest to the tour, where it adds the least length.
 
     Rosenkrantz, Stearns and Lewis, "An Analysis of Several Heuristics for the Traveling Salesman Problem", 1977.
     """
@@ -76,9 +80,10 @@ def nearest_insertion(cities: Sequence[tours.City]) -> list[int]:
 
 
 def farthest_insertion(cities: Sequence[tours.City]) -> list[int]:
-    """Grows a tour from city 0: takes the city that costs most where it costs least, and puts it there.
+    """A tour that grows from city 0: inserts the city whose cheapest insertion adds the most length, at that place.
 
-    As Yang et al. define it (OPRO, section 3.2); in 1977's paper it is the city farthest from the tour.
+    This is the definition of Yang et al. ("Large Language Models as Optimizers", section 3.2); in the paper of
+    Rosenkrantz et al. it is the city that is farthest from the tour.
     """
     tour, left = [0], list(range(1, len(cities)))
     while left:
@@ -89,7 +94,7 @@ def farthest_insertion(cities: Sequence[tours.City]) -> list[int]:
 
 
 def _cheapest(cities: Sequence[tours.City], tour: list[int], city: int) -> tuple[float, int]:
-    """What it costs to insert a city where that costs least, and the place."""
+    """The length that a city adds to a tour at its cheapest place, and that place."""
 
     def cost(place: int) -> float:
         a, b = cities[tour[place - 1]], cities[tour[place % len(tour)]]
@@ -99,26 +104,26 @@ def _cheapest(cities: Sequence[tours.City], tour: list[int], city: int) -> tuple
 
 
 class NearestNeighbour(Tour):
-    """From the first city always on to the nearest one that is left ("NN" in the OPRO paper)."""
+    """The tour of `nearest_neighbour` ("NN" in the OPRO paper)."""
 
     def plan(self, cities: tuple[tours.City, ...]) -> list[int]:
-        """The tour."""
+        """The tour, see `Tour.plan`."""
         return nearest_neighbour(cities)
 
 
 class NearestInsertion(Tour):
-    """Inserts the city nearest to the tour so far, where it costs least."""
+    """The tour of `nearest_insertion`."""
 
     def plan(self, cities: tuple[tours.City, ...]) -> list[int]:
-        """The tour."""
+        """The tour, see `Tour.plan`."""
         return nearest_insertion(cities)
 
 
 class FarthestInsertion(Tour):
-    """Inserts the city whose cheapest insertion costs most ("FI" in the OPRO paper)."""
+    """The tour of `farthest_insertion` ("FI" in the OPRO paper)."""
 
     def plan(self, cities: tuple[tours.City, ...]) -> list[int]:
-        """The tour."""
+        """The tour, see `Tour.plan`."""
         return farthest_insertion(cities)
 
 
@@ -126,5 +131,5 @@ class ExactTour(Tour):
     """A shortest tour, by integer programming (`opto_gym.envs.opro.tours.shortest`)."""
 
     def plan(self, cities: tuple[tours.City, ...]) -> tuple[int, ...]:
-        """The tour."""
+        """The tour, see `Tour.plan`."""
         return tours.shortest(cities)

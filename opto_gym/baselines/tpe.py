@@ -1,10 +1,10 @@
-"""Tree-structured Parzen estimators, by Optuna."""
+"""The tree-structured Parzen estimator, by Optuna."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..agents.base import Run
+from ..agents.base import ProposalLoop
 from ..problems import Parameter, TraceFeedback
 from ..spaces import Choice, Number
 from ..utils.extras import need
@@ -12,15 +12,16 @@ from .search import Search, library_value, reach
 
 
 class TPE(Search):
-    """The tree-structured Parzen estimator of optuna (Bergstra et al., NeurIPS 2011; Watanabe, 2023).
+    """Optuna's tree-structured Parzen estimator.
 
-    Needs `pip install 'opto-gym[search]'`.
+    Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Watanabe, "Tree-Structured Parzen
+    Estimator", 2023. Needs `pip install 'opto-gym[search]'`.
     """
 
     needs = ("optuna",)
 
-    def run(self) -> Run:
-        """Asks and tells."""
+    def run(self) -> ProposalLoop:
+        """Proposes the study's trials, and tells it minus their rewards."""
         optuna = need("optuna")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space = {p.name: self._distribution(optuna.distributions, p) for p in self.problem.parameters}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import registration
-from ..agents.human import HELP, Desk
+from ..agents.human import HELP, ParameterConsole
 from ..core import OptoEnv
 from ..problems import normalized
 from ..wrappers.observations import unwrapped
@@ -26,7 +26,7 @@ def play(name: str, arguments: Mapping[str, Any], *, seed: int = 0) -> None:
     Game(unwrapped(env), seed).run()
 
 
-class Game(Desk):
+class Game(ParameterConsole):
     """One episode.
 
     Args:

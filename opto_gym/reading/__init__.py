@@ -1,1 +1,4 @@
-"""Readers of what language models write: proposals, answers to tasks, actions. A text is read as meant or refused."""
+"""Readers of what language models write: proposals, answers to tasks, actions.
+
+A reader is tolerant of the form of a text, and either finds what was meant or refuses the text with a reason.
+"""

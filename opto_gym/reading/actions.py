@@ -1,4 +1,4 @@
-"""Actions in a game, as JSON objects in a model's answer."""
+"""A reader of actions in a game, which are JSON objects in a model's answer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from typing import Any
 
 Action = dict[str, Any]
-"""``action``, ``give``, ``get``, ``quantity``."""
+"""An action's name under ``action``, with its arguments ``give``, ``get`` and ``quantity`` where they are given."""
 
 
 def read_action(text: str) -> Action:
-    """The action in a model's answer: its first JSON object that names one, else none (an empty action)."""
+    """The first JSON object in an answer that names an action; an empty dictionary if there is none."""
     for found in re.findall(r"\{[^{}]*\}", text):
         try:
             action = json.loads(found)

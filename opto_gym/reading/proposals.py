@@ -1,4 +1,4 @@
-"""Reading a model's answer: tolerant of its form, strict about what it names."""
+"""Readers of proposals: values for the parameters of a problem, in JSON or between tags."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ _DECODER = json.JSONDecoder(strict=False)  # line breaks inside strings are comm
 
 
 class Unusable(ValueError):
-    """An answer that holds no usable values; the message says why."""
+    """An answer without usable values; the message says why."""
 
 
 def read_suggestion(text: str, problem: Problem, key: str = "suggestion") -> dict[str, Any]:
-    """The values that an answer suggests, by parameter name; names it does not mention are missing.
+    """The values that an answer suggests, by the parameters' names; parameters that it does not name are missing.
 
     The answer should be a JSON object with the values under `key`, or the values themselves. Prose and code fences
-    around it, trailing commas, single quotes and a missing end are forgiven; unknown names are ignored.
+    around it, trailing commas, single quotes and a missing end are accepted; unknown names are ignored.
+
+    Args:
+        text: The answer.
+        problem: The problem.
+        key: The name under which the values are.
 
     Raises:
         Unusable: If there is no value for any parameter, or one has another type than its parameter.
@@ -36,7 +41,7 @@ def read_suggestion(text: str, problem: Problem, key: str = "suggestion") -> dic
             found = inner
             break
     if found is None:
-        found = _scan(text, names)
+        found = _values_in_broken_json(text, names)
     if not found:
         raise Unusable(f"no value for {', '.join(names)} in the answer {_brief(text)}")
     return {p.name: cast_value(found[p.name], p.space, p.name) for p in problem.parameters if p.name in found}
@@ -47,13 +52,17 @@ _CLOSED = re.compile(r"</value>\s*(?:</variable>|(?=<variable>)|\Z)")
 
 
 def read_tags(text: str, problem: Problem) -> dict[str, Any]:
-    """The values of an answer in tags: ``<variable><name>x</name><value>5</value></variable>`` for each.
+    """The values of an answer in tags, with ``<variable><name>x</name><value>5</value></variable>`` for each.
 
-    What stands in ``<reasoning>`` does not count, nor do white space around a value, prose between the blocks and a
-    missing ``</variable>``; unknown names are ignored, and of two values for a name the later counts.
+    The text in ``<reasoning>``, white space around a value, prose between the blocks and unknown names are ignored, and
+    ``</variable>`` may be missing. Of two values for a name the later one counts.
+
+    Args:
+        text: The answer.
+        problem: The problem.
 
     Raises:
-        Unusable: As `read_suggestion`.
+        Unusable: If there is no value for any parameter, or one has another type than its parameter.
     """
     blocks = dict(_blocks(_without_reasoning(text)))
     if not any(p.name in blocks for p in problem.parameters):
@@ -62,7 +71,10 @@ def read_tags(text: str, problem: Problem) -> dict[str, Any]:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """(name, value) of each block. Two patterns, since one for the whole takes cubic time where it does not match."""
+    """The name and the value of each block.
+
+    There are two patterns, since a single one for the whole block takes cubic time where it does not match.
+    """
     at = 0
     while (opened := _OPENED.search(text, at)) and (closed := _CLOSED.search(text, opened.end())):
         yield opened[1].strip(), text[opened.end() : closed.start()]
@@ -70,19 +82,19 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _without_reasoning(text: str) -> str:
-    before, closed, after = text.rpartition("</reasoning>")  # behind the last no opening tag has a closing one
+    before, closed, after = text.rpartition("</reasoning>")  # an opening tag after the last closing one is unclosed
     return re.sub(r"<reasoning>.*?</reasoning>", "", before + closed, flags=re.DOTALL) + after
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
-    """The dictionaries that the answer may be, the most literal reading first."""
+    """The dictionaries in the whole answer, in its code fences, and between its outermost braces."""
     candidates = [text.strip()]
     candidates += re.findall(r"```(?:\w*)\n(.*?)```", text, re.DOTALL)
     if "{" in text and "}" in text:
         candidates.append(text[text.index("{") : text.rindex("}") + 1])
     found = []
     for c in (c for c in candidates if "{" in c):
-        for read in (_DECODER.decode, _without_commas, _literal):
+        for read in (_DECODER.decode, _without_trailing_commas, _python_literal):
             try:
                 data = read(c)
             except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
@@ -93,21 +105,21 @@ def _objects(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _without_commas(text: str) -> Any:
+def _without_trailing_commas(text: str) -> Any:
     return _DECODER.decode(re.sub(r",(\s*[}\]])", r"\1", text))
 
 
-def _literal(text: str) -> Any:
-    """A literal of Python's as JSON has it, which knows no sets, bytes or numbers of more than 4,300 digits."""
+def _python_literal(text: str) -> Any:
+    """A Python literal as JSON data; JSON has no sets, no bytes and no numbers of more than 4,300 digits."""
     return json.loads(json.dumps(ast.literal_eval(text)))
 
 
-def _scan(text: str, names: list[str]) -> dict[str, Any]:
-    """Values that stand after ``"name":``, where the object around them is broken."""
+def _values_in_broken_json(text: str, names: list[str]) -> dict[str, Any]:
+    """The values after ``"name":``, for an object that can't be parsed as a whole."""
     found = {}
     for name in names:
         places = re.finditer(rf"[\"']?\b{re.escape(name)}\b[\"']?\s*:\s*", text)
-        # The last one counts. All of them would take quadratic time: an error of the json module counts lines.
+        # The last value counts. Trying all places takes quadratic time, since errors of the json module count lines.
         for match in deque(places, maxlen=100):
             try:
                 found[name] = _DECODER.raw_decode(text, match.end())[0]
@@ -117,14 +129,19 @@ def _scan(text: str, names: list[str]) -> dict[str, Any]:
 
 
 def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
-    """The value in its parameter's type. Whether it is in the space is for the oracle to say.
+    """A value converted to the type of its parameter; it need not be in the space, which the oracle checks.
+
+    Args:
+        value: JSON data.
+        space: The parameter's space.
+        name: The parameter's name, for the errors.
 
     Raises:
         Unusable: If it has another type.
     """
     try:
         return _cast(recordable(value), space, name)
-    except RecursionError:  # on showing it
+    except RecursionError:  # while it is formatted for an error
         raise Unusable(f"{name}: expected {space.describe()}, got lists too deep to show") from None
 
 
@@ -137,7 +154,7 @@ def _cast(value: Any, space: ValueSpace, name: str) -> Any:
             raise Unusable(f"{name}: expected one of {space.options}, got {_brief(value)}")
         return same[0] if same else value
     if isinstance(space, Permutation):
-        return _order(value, name)
+        return _permutation(value, name)
     if isinstance(space, Prompt):
         if isinstance(value, int | float) and not isinstance(value, bool) and not isinstance(space, Code):
             return str(value)
@@ -148,7 +165,7 @@ def _cast(value: Any, space: ValueSpace, name: str) -> Any:
 
 
 def recordable(value: Any) -> Any:
-    """JSON data with the pairs of surrogates in its texts joined, and lone ones, which no record could hold, replaced.
+    """JSON data whose texts can be encoded as UTF-8: pairs of surrogates are joined, and lone ones replaced.
 
     Raises:
         RecursionError: If it is nested too deeply.
@@ -178,8 +195,8 @@ def _number(value: Any, space: Number, name: str) -> int | float:
         return value
 
 
-def _order(value: Any, name: str) -> list[Any]:
-    """A list of whole numbers, which models like to write as text: "0, 3, 1" or "0 -> 3 -> 1"."""
+def _permutation(value: Any, name: str) -> list[Any]:
+    """A list of whole numbers, which models often write as text: "0, 3, 1" or "0 -> 3 -> 1"."""
     if isinstance(value, str):
         value = [int(k) for k in re.findall(r"\d{1,9}", value)]
     numbers = isinstance(value, list) and all(isinstance(k, int | float) for k in value)
@@ -189,13 +206,19 @@ def _order(value: Any, name: str) -> list[Any]:
 
 
 def without_fences(code: str) -> str:
-    """Code without the fence that models like to put around it."""
+    """Code without the fence that models often put around it."""
     match = re.fullmatch(r"\s*```(?:\w*)\n(.*?)\n?```\s*", code, re.DOTALL)
     return match.group(1) + "\n" if match else code
 
 
 def schema(problem: Problem, key: str = "suggestion", reasoning: bool = True) -> dict[str, Any]:
-    """A JSON schema for the answer: short reasoning, then a value for every parameter."""
+    """A JSON schema for the answer: short reasoning, then a value for every parameter.
+
+    Args:
+        problem: The problem.
+        key: The name under which the values are.
+        reasoning: Whether the answer has reasoning.
+    """
     types: dict[str, Any] = {}
     for p in problem.parameters:
         if isinstance(p.space, Number):

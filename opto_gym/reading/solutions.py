@@ -1,4 +1,4 @@
-"""Solutions as OPRO asks for them: between tags, in JSON, or in brackets."""
+"""A reader of the solutions that OPRO asks for: between tags, in JSON, or in brackets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .proposals import Unusable, cast_value, read_suggestion
 
 
 def read_solution(text: str, problem: Problem) -> dict[str, Any]:
-    """The values that an answer gives: between tags, in JSON, or in the last brackets.
+    """The values in an answer, by the parameters' names: between tags, in JSON, or in the last brackets.
 
-    Numbers that must be whole are rounded, as the paper does.
+    Numbers for parameters that must be whole are rounded, as in OPRO's paper (Yang et al., ICLR 2024).
 
     Raises:
-        Unusable: If there is none, or one that its space does not hold.
+        Unusable: If there is no value, or one that is not in its parameter's space.
     """
     spaces = {p.name: p.space for p in problem.parameters}
     tag = re.compile(f"</?(?:{'|'.join(map(re.escape, spaces))})>")
@@ -33,15 +33,15 @@ def read_solution(text: str, problem: Problem) -> dict[str, Any]:
             found = _bracketed(text, problem)
             if not found:
                 raise
-    values = {name: _whole(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
+    values = {name: _rounded(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
     for name, value in values.items():
-        if (why := spaces[name].invalid_reason(value)) is not None:
-            raise Unusable(f"{name}: {why}")
+        if (reason := spaces[name].invalid_reason(value)) is not None:
+            raise Unusable(f"{name}: {reason}")
     return values
 
 
 def _bracketed(text: str, problem: Problem) -> dict[str, Any]:
-    """What the last brackets hold, where all parameters are numbers ("[w=18, b=15]") or one is an order."""
+    """The values in the last brackets: of parameters that are all numbers ("[w=18, b=15]"), or of one permutation."""
     parameters = problem.parameters
     inside = re.findall(r"\[([^\[\]]*)\]", text)
     if not inside:
@@ -54,6 +54,7 @@ def _bracketed(text: str, problem: Problem) -> dict[str, Any]:
     return {}
 
 
-def _whole(value: Any, space: Any) -> Any:
+def _rounded(value: Any, space: Any) -> Any:
+    """A number rounded, if its parameter must be whole."""
     rounds = isinstance(space, Number) and space.integer and isinstance(value, float) and math.isfinite(value)
     return round(value) if rounds else value

@@ -1,17 +1,20 @@
-"""Answers in a language model's own words: which one it is, and whether it is right.
+"""Readers of answers to tasks, in a language model's own words, and the check whether an answer is right.
 
-One reader for each kind of answer, all built alike: the part of the text that announces the answer is looked at first
-("The answer is ...", "Answer: ...", else the last line), and what stands there is brought into one form. No answer is
-an outcome of its own (None), never a number or a letter.
+There is one reader for each kind of answer. Each looks first at the part of the text that announces the answer ("The
+answer is ...", "Answer: ...", or else the last line), and normalizes the answer that it finds there. A text without an
+answer reads as None.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ..utils.moved import moved_names
 
 RULES = ("lenient", "strict")
+"""The rules by which an answer is compared with the target, see `right`."""
 
 _LEAD = re.compile(r"(?:answer|result)\s*(?:is|:|=)+(?:\s*(?:is|:|=))*", re.I)
 _MARKUP = str.maketrans(
@@ -23,19 +26,19 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _NUMBERS = {word: k for k, word in enumerate(("zero", *_ONES, *_TEENS))}
 _NUMBERS |= {word: 10 * k for k, word in enumerate(_TENS, 2)}
 _SMALL = rf"(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_ONES)})|{'|'.join(_NUMBERS)}"
-_LARGE = ("dozen", "hundred", "thousand", "million", "billion")  # not read, nor what they stand in
+_LARGE = ("dozen", "hundred", "thousand", "million", "billion")  # a number with one of these words is not read
 _WORD = rf"(?:{_SMALL}|{'|'.join(_LARGE)})"
 _AND = "|".join(f"(?<={word}) and " for word in _LARGE)
-_IN_WORDS = re.compile(rf"(?<!\w-)\b{_WORD}(?:(?:[- ]|{_AND}){_WORD})*\b(?!-\w)")  # neither five-sided nor twenty-first
-_DIGITS = 4000  # of a number; Python reads some more
+_IN_WORDS = re.compile(rf"(?<!\w-)\b{_WORD}(?:(?:[- ]|{_AND}){_WORD})*\b(?!-\w)")  # but not in "five-sided"
+_MAX_DIGITS = 4000  # of a number; a little less than Python's own limit
 
 
 def text_of(answer: Any) -> str | None:
-    """A program's answer as text: a text, a number, a truth value or a list of texts; None for anything else."""
+    """A program's answer as text, from a text, a number, a bool or a list of texts; None for any other value."""
     if isinstance(answer, str):
         return answer
     if isinstance(answer, bool | int | float):
-        return None if isinstance(answer, int) and answer.bit_length() > 3 * _DIGITS else str(answer)
+        return None if isinstance(answer, int) and answer.bit_length() > 3 * _MAX_DIGITS else str(answer)
     if isinstance(answer, list) and answer and all(isinstance(word, str) for word in answer):
         return " ".join(answer)
     return None
@@ -45,11 +48,11 @@ def right(rule: str, kind: str, answer: Any, target: str) -> bool:
     """Whether a program's answer is the target.
 
     Args:
-        rule: ``"lenient"`` reads the answer; ``"strict"`` is the Trace paper's: the last "(X)" where the target is an
-            option, otherwise the same characters.
-        kind: Of `KINDS`.
-        answer: Plain data.
-        target: As the data set has it.
+        rule: ``"lenient"`` reads the answer. ``"strict"`` is the Trace paper's rule: where the target is an option, the
+            last "(X)" of the answer must be the target; otherwise the answer must equal the target.
+        kind: The kind of answer, one of `ANSWER_KINDS`.
+        answer: The program's answer, plain data.
+        target: The right answer in the data set.
     """
     if rule == "lenient":
         text = text_of(answer)
@@ -63,7 +66,12 @@ def right(rule: str, kind: str, answer: Any, target: str) -> bool:
 
 
 def read(kind: str, text: str) -> str | None:
-    """The answer that a text gives, in one form; None where it gives none."""
+    """The answer in a text, normalized; None if there is none.
+
+    Args:
+        kind: The kind of answer, one of `ANSWER_KINDS`.
+        text: The text.
+    """
     text = text.translate(_MARKUP)
     parts = _LEAD.split(text)
     announced = len(parts) > 1 and bool(parts[-1].strip())
@@ -73,8 +81,8 @@ def read(kind: str, text: str) -> str | None:
     return _READERS[kind](lines[0] if announced else lines[-1], text, announced)
 
 
-# Each reader gets the announcing part, the whole text, and whether the part was announced: then the answer comes first
-# in it and reasons may follow; in a mere last line the answer comes last.
+# Each reader gets the part of the text with the answer, the whole text, and whether the answer was announced. After an
+# announcement the answer comes first in the part, and reasons may follow; in a last line the answer comes last.
 def _pick(found: list[str], first: bool) -> str | None:
     return found[0 if first else -1] if found else None
 
@@ -88,7 +96,7 @@ def _choice(part: str, text: str, announced: bool) -> str | None:
 
 
 def _one_of(yes: str, no: str) -> Callable[[str, str, bool], str | None]:
-    """One of two words, which "not" turns around."""
+    """A reader of one of two words; "not" before a word means the other one."""
     word = re.compile(rf"\b(not\s+)?({no}|{yes})\b", re.I)
 
     def reader(part: str, text: str, announced: bool) -> str | None:
@@ -103,13 +111,13 @@ def _one_of(yes: str, no: str) -> Callable[[str, str, bool], str | None]:
 
 
 def _integer(part: str, text: str, announced: bool) -> str | None:
-    """A number, with its sign; behind the last = where there is one. 8 and 8.0 are equal; words up to ninety-nine."""
+    """A number with its sign, after the last "=" if there is one; 8.0 reads as 8. Words are read up to ninety-nine."""
     tail = part.rpartition("=")[2]
     part = tail if re.search(r"\d", tail) else part
     numbers = re.findall(r"(?<![\w.)])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", part)
     number = _pick(numbers, announced)
     if number is not None:
-        if len(number) > _DIGITS:
+        if len(number) > _MAX_DIGITS:
             return None
         whole, _, rest = number.replace(",", "").partition(".")
         return f"{int(whole)}.{rest}" if rest.strip("0") else str(int(whole))
@@ -119,7 +127,7 @@ def _integer(part: str, text: str, announced: bool) -> str | None:
 
 
 def _words(part: str, text: str, announced: bool) -> str | None:
-    """Words in their order; commas and what comes before a colon do not count."""
+    """Words in their order, without commas and without what comes before a colon."""
     tokens = re.split(r"[\s,;]+", part.rpartition(":")[2].lower())
     return " ".join(word for token in tokens if (word := token.strip("\"'.[]"))) or None
 
@@ -139,7 +147,8 @@ _READERS: dict[str, Callable[[str, str, bool], str | None]] = {
     "words": _words,
     "brackets": _brackets,
 }
-KINDS = tuple(_READERS)
+ANSWER_KINDS = tuple(_READERS)
+"""The kinds of answers."""
 EXPECTED = {
     "choice": "an option such as (B)",
     "yes or no": "yes or no",
@@ -149,4 +158,8 @@ EXPECTED = {
     "words": "words, parted by spaces",
     "brackets": "brackets, parted by spaces",
 }
-"""What to ask for, in words."""
+"""Each kind of answer in words, for feedback and prompts."""
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"KINDS": "reading.task_answers:ANSWER_KINDS"})

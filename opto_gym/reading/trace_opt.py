@@ -1,7 +1,7 @@
-"""trace-opt's reading of an answer, with its faults: what `OptoPrime` and `OPROTrace` do with ``parser="compat"``.
+"""A reader that reads an answer as trace-opt does, for `OptoPrime` and `OPROTrace` with ``parser="compat"``.
 
-Re-made from the behaviour of trace-opt 0.1.3.8 (Cheng, Nie and Swaminathan's own program) and tested against it. Its
-faults are part of it: they cost the published optimizer answers, and a comparison with it should have them too.
+It reimplements the behaviour of trace-opt 0.1.3.8 (Cheng, Nie and Swaminathan's own program) and is tested against it.
+It includes the faults: they cost the published optimizer answers, so a comparison with it needs them too.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..problems import Problem
 from ..spaces import Code
 from ..utils.extras import need, require
+from ..utils.moved import moved_names
 from .proposals import Unusable, recordable
 
 
-def known_parser(parser: str) -> str:
-    """The argument, if it is a parser whose packages are installed.
+def check_parser(parser: str) -> str:
+    """Checks an agent's setting `parser`, and returns it.
+
+    Args:
+        parser: ``"tolerant"`` or ``"compat"``.
 
     Raises:
         ValueError: If there is no such parser.
@@ -31,41 +35,42 @@ def known_parser(parser: str) -> str:
     return parser
 
 
-LONGEST = 10_000
-"""Characters of a value that are formatted."""
+MAX_FORMATTED_LENGTH = 10_000
+"""The characters of a value that black formats; a longer value is dropped."""
 
 
 def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
     """The new values that trace-opt would take from an answer.
 
-    * "TERMINATE" anywhere in it, in the reasoning too, ends the reading: nothing changes.
-    * A value becomes whatever Python makes of it in the type of the value before: 5.9 is 5 as a whole number, "False"
-      is True as a truth value, "[1, 2]" its six characters as a list, null the text "None".
-    * A value with the letters "def" goes through the formatter black, be it code or not; what black can't parse is
-      dropped, and so is blank code. Code under another function's name is taken.
-    * Broken JSON is searched for the first text in "suggestion"; all up to the last quote before the first closing
+    * With "TERMINATE" anywhere in the answer, in the reasoning too, nothing changes.
+    * A value is converted by the type of the current value: 5.9 becomes 5 for an integer, "False" becomes True for a
+      bool, "[1, 2]" becomes its six characters for a list, and null the text "None".
+    * A value that contains the letters "def" goes through the formatter black, whether it is code or not. A value that
+      black can't parse is dropped, and so is blank code. Code that defines a function of another name is taken.
+    * Broken JSON is searched for the first text in "suggestion". All up to the last quote before the first closing
       brace counts as that text.
 
-    Three things differ: what a record can't hold (lone surrogates) is replaced; where trace-opt's step ends in an
-    exception, and with it the user's program, the answer is unusable; and a value of more than `LONGEST` characters is
-    dropped before black reads it, which takes up to a second for a thousand of them where brackets do not close.
+    Three things differ from trace-opt: lone surrogates, which a record can't hold, are replaced; where trace-opt's step
+    raises an exception, which ends the user's program, the answer is unusable; and a value of more than
+    `MAX_FORMATTED_LENGTH` characters is dropped before black reads it, since black takes up to a second for a thousand
+    characters with unclosed brackets.
 
     Args:
         text: The answer.
         problem: The problem.
-        values: The values so far, whose types count.
+        values: The current values, whose types count.
 
     Raises:
-        Unusable: If trace-opt would find no value, drop all that it finds, or raise; the message says which.
+        Unusable: If trace-opt would find no value, drop all values, or raise; the message says which.
         MissingExtra: If black is not installed.
     """
     black = need("black")
     if "TERMINATE" in text:
         return {}
     try:
-        found = _suggested(text)
-        taken = _converted(found, problem, values, black)
-    except Exception as e:  # of whatever kind: trace-opt's step() lets it through
+        found = _find_suggestion(text)
+        taken = _convert(found, problem, values, black)
+    except Exception as e:  # trace-opt's step() lets any exception through
         raise Unusable(f"trace-opt raises {type(e).__name__}: {str(e)[:200]}") from e
     if not taken:
         raise Unusable(f"trace-opt drops the values of {', '.join(map(repr, found))[:200]}" if found else
@@ -73,8 +78,8 @@ def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) ->
     return taken
 
 
-def _suggested(text: str) -> dict[str, Any]:
-    """What stands under "suggestion": by JSON, by JSON between the outermost braces, by a pattern."""
+def _find_suggestion(text: str) -> dict[str, Any]:
+    """The values under "suggestion", from JSON, from JSON between the outermost braces, or by a pattern."""
     found: Any = None
     try:
         found = json.loads(text)["suggestion"]
@@ -85,7 +90,7 @@ def _suggested(text: str) -> dict[str, Any]:
             found = json.loads(text)["suggestion"]
         except Exception:
             pass
-    except Exception:  # JSON of another shape, or too deep
+    except Exception:  # JSON of another shape, or nested too deeply
         pass
     if isinstance(found, dict) and found:
         return found
@@ -94,8 +99,8 @@ def _suggested(text: str) -> dict[str, Any]:
     return {pair[1]: pair[2]} if pair else {}
 
 
-def _converted(found: dict[str, Any], problem: Problem, values: Mapping[str, Any], black: Any) -> dict[str, Any]:
-    """The values in their parameters' types; those that do not fit are missing."""
+def _convert(found: dict[str, Any], problem: Problem, values: Mapping[str, Any], black: Any) -> dict[str, Any]:
+    """The values converted to their parameters' types; values that can't be converted are missing."""
     code = [p.name for p in problem.parameters if isinstance(p.space, Code)]
     blank = [name for name in code if name in found and found[name].strip() == ""]  # null and numbers have no strip
     taken = {}
@@ -105,7 +110,7 @@ def _converted(found: dict[str, Any], problem: Problem, values: Mapping[str, Any
         value = found[p.name]
         try:
             if isinstance(value, str) and "def" in value:
-                if len(value) > LONGEST:
+                if len(value) > MAX_FORMATTED_LENGTH:
                     continue
                 value = black.format_str(value, mode=black.Mode())
             value = type(values[p.name])(value)
@@ -113,3 +118,7 @@ def _converted(found: dict[str, Any], problem: Problem, values: Mapping[str, Any
             continue
         taken[p.name] = recordable(value)
     return taken
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"known_parser": "reading.trace_opt:check_parser"})

@@ -1,4 +1,4 @@
-"""A single new value, as TextGrad asks for it."""
+"""A reader of a single new value, which TextGrad asks for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from .proposals import cast_value, read_suggestion
 
 
 def read_value(text: str, alone: Problem) -> Any:
-    """The new value of a problem's only parameter: between the tags, or as JSON, as the other agents' answers.
+    """The new value of a problem's only parameter, between ``<new_value>`` tags or in JSON (`read_suggestion`).
 
-    Of several pairs of tags the last counts that holds something: prose before may name them. Without any closing tag
-    the rest counts.
+    The last pair of tags that is not empty counts, since the prose before may mention the tags. Without a closing tag,
+    the value is all that comes after the opening one.
+
+    Args:
+        text: The answer.
+        alone: A problem with one parameter.
 
     Raises:
         Unusable: If there is no value, or one of another type.

@@ -48,20 +48,20 @@ MODULES = {
 
 
 def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that finds names which have moved to other modules.
+    """A module's ``__getattr__`` that finds names which have moved to another module or have been renamed.
 
     Args:
         module: The module's name.
-        names: The new module of each name, inside opto_gym; ``"module:NewName"`` where the name has changed too.
+        names: The new place of each old name: a module inside opto_gym, such as ``"utils.checks"``, where the name is
+            the same; or ``"module:name"``, where the name is another one.
     """
 
-    def find(name: str) -> Any:
-        if name not in names:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        new, _, new_name = names[name].partition(":")
-        new_name = new_name or name
-        _warn(f"{module}.{name}", f"opto_gym.{new}.{new_name}")
-        return getattr(importlib.import_module(f"opto_gym.{new}"), new_name)
+    def find(old: str) -> Any:
+        if old not in names:
+            raise AttributeError(f"module {module!r} has no attribute {old!r}")
+        place, _, new = names[old].partition(":")
+        _warn(f"{module}.{old}", f"opto_gym.{place}.{new or old}")
+        return getattr(importlib.import_module(f"opto_gym.{place}"), new or old)
 
     return find
 

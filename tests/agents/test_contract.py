@@ -245,5 +245,5 @@ def test_an_agent_without_a_method_is_refused():
     class Nothing(Agent):
         pass
 
-    with pytest.raises(TypeError, match="writes none of"):
+    with pytest.raises(TypeError, match="implements none of"):
         rollout(Nothing(), Valley(), 1)

@@ -21,7 +21,7 @@ import opto_gym
 from opto_gym.agents.base import ONE_OF_EACH
 from opto_gym.agents.external import install
 from opto_gym.agents.external.base import External
-from opto_gym.agents.external.process import TAIL
+from opto_gym.agents.external.process import OUTPUT_TAIL
 from opto_gym.agents.external.program import ModelProgram, Program
 from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
@@ -103,7 +103,7 @@ def homes(tmp_path_factory, monkeypatch):
         ("crash", r"ended with status 1: (.|\n)*RuntimeError: no idea left"),
         ("exits", "ended with status 3: giving up"),
         ("killed", r"was killed by SIGKILL: what is this\?"),
-        ("kills_its_group", "was killed by SIGKILL: it said nothing"),
+        ("kills_its_group", "was killed by SIGKILL: it had no output"),
     ],
 )
 def test_a_crash_is_the_trial_s_failure_with_its_last_words(tmp_path, name, said):
@@ -118,7 +118,7 @@ def test_a_crash_is_the_trial_s_failure_with_its_last_words(tmp_path, name, said
 def test_a_hang_ends_after_the_patience(tmp_path, name):
     outcome, data = go(tmp_path, name, settings={"patience": 0.5})
     assert (outcome.status, outcome.steps) == ("failed", 1)
-    assert data["ended"] == "OptoGymError: Program asked for nothing for 0.5 seconds: thinking"
+    assert data["ended"] == "OptoGymError: Program made no request for 0.5 seconds: thinking"
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_who_left_the_group_and_the_parent_ends_too(tmp_path, name, patience, st
 def test_too_much_memory_is_the_trial_s_failure(tmp_path):
     outcome, data = go(tmp_path, "memory", settings={"memory": 0.3})
     assert (outcome.status, outcome.steps) == ("failed", 1)
-    assert "GB of memory, over the 0.3 it has" in data["ended"]
+    assert "GB of memory, more than its 0.3 GB" in data["ended"]
 
 
 def test_endless_words_fill_no_disk(tmp_path):
     _, data = go(tmp_path, "endless")
     assert data["ended"].endswith("0 bytes on the disk")
-    assert TAIL - 10 < len(data["ended"]) < TAIL + 100
+    assert OUTPUT_TAIL - 10 < len(data["ended"]) < OUTPUT_TAIL + 100
 
 
 def test_a_command_that_can_t_be_run(tmp_path):
@@ -170,7 +170,7 @@ def test_the_budget_s_end(tmp_path, name, recommended):
 
 
 def test_a_program_that_stays_after_the_budget_s_end_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("opto_gym.agents.external.base.GRACE", 0.5)
+    monkeypatch.setattr("opto_gym.agents.external.base.GRACE_SECONDS", 0.5)
     outcome, data = go(tmp_path, "persistent_slowly")
     assert (outcome.status, data["ended"], data["summary"]["recommended"]) == (
         "done",

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 import opto_gym
 from opto_gym import trace
 from opto_gym.agents.toolkit.model_agent import ModelAgent
-from opto_gym.agents.toolkit.prompt_budget import fit, listed, newest, rendered, shorten, tokens
+from opto_gym.agents.toolkit.prompt_budget import (
+    count_tokens,
+    fit_list,
+    fit_sections,
+    newest_lines,
+    render_within,
+    shorten,
+)
 from opto_gym.cli import prompt as prompts
 from opto_gym.llm import local
 from opto_gym.registration import agent_class
@@ -37,7 +44,7 @@ TOKENIZERS = [prompts.count, pytest.param(margins().embedded, marks=pytest.mark.
 def test_there_are_no_more_tokens_than_counted(kind, count):
     least = 0.8 if kind == "made-up words" else 1
     for text in TEXTS[kind]:
-        assert tokens(text) >= least * count(text), text[:100]
+        assert count_tokens(text) >= least * count(text), text[:100]
 
 
 @pytest.mark.slow
@@ -45,15 +52,15 @@ def test_nor_in_the_first_prompts_of_all_agents():
     count, some = margins().embedded, list(margins().first_prompts())
     assert len(some) == len(margins().ENVS) * len(MODELLED)
     for text in some:
-        assert tokens(text) >= max(count(text), prompts.count(text)), text[:100]
-        assert tokens(text) <= 2 * prompts.count(text), text[:100]
+        assert count_tokens(text) >= max(count(text), prompts.count(text)), text[:100]
+        assert count_tokens(text) <= 2 * prompts.count(text), text[:100]
 
 
 @given(st.text(max_size=300) | st.text(st.characters(max_codepoint=127), max_size=300))
 def test_of_any_text(text):
     sent = text.encode("utf-8", "backslashreplace").decode()
-    assert prompts.count(sent) <= 1.25 * tokens(text) + 4  # made-up syllables are several
-    assert tokens(text) <= len(sent.encode())
+    assert prompts.count(sent) <= 1.25 * count_tokens(text) + 4  # made-up syllables are several
+    assert count_tokens(text) <= len(sent.encode())
 
 
 @pytest.mark.parametrize(
@@ -71,15 +78,15 @@ def test_of_any_text(text):
     ],
 )
 def test_the_rule(text, count):
-    assert tokens(text) == count
+    assert count_tokens(text) == count
 
 
 # ---------------------------------------------------------------- what does not fit
 @given(st.text() | st.text("ab \n", min_size=100), st.integers(20, 300))
 def test_the_ends_of_a_text(text, room):
     said = shorten(text, room)
-    assert tokens(said) <= room
-    if tokens(text) <= room:
+    assert count_tokens(said) <= room
+    if count_tokens(text) <= room:
         assert said == text
     else:
         begin, left, end = re.fullmatch(r"(.*) \.\.\((\d+) more characters\)\.\. (.*)", said, re.DOTALL).groups()
@@ -90,55 +97,57 @@ def test_the_ends_of_a_text(text, room):
 
 @pytest.mark.parametrize("text", ["word " * 10_000, "12345 " * 10_000, "日本" * 10_000, "x" * 10_000])
 def test_the_room_is_used(text):
-    assert tokens(shorten(text, 400)) > 360
+    assert count_tokens(shorten(text, 400)) > 360
 
 
 def test_only_the_newest_are_formatted():
     asked = []
-    said = newest(range(10**6), lambda k: asked.append(k) or f"line {k}", 100)
-    assert tokens(said) <= 100
+    said = newest_lines(range(10**6), lambda k: asked.append(k) or f"line {k}", 100)
+    assert count_tokens(said) <= 100
     assert len(asked) < 20
     first, *lines = said.splitlines()
     assert first == f"({10**6 - len(lines)} older ones are left out)"
     assert lines == [f"line {k}" for k in range(10**6 - len(lines), 10**6)]
-    assert newest(["a", "b"], str, 100) == "a\nb"
-    assert newest([], str, 100) == ""
+    assert newest_lines(["a", "b"], str, 100) == "a\nb"
+    assert newest_lines([], str, 100) == ""
 
 
 @given(st.lists(st.text(max_size=200), min_size=1), st.integers(40, 300))
 def test_the_newest_one_is_always_shown(lines, room):
-    said = newest(lines, str, room, "worse")
-    assert tokens(said) <= room
+    said = newest_lines(lines, str, room, "worse")
+    assert count_tokens(said) <= room
     assert said.endswith(shorten(lines[-1], room - 17))
-    if said != "\n".join(lines) and tokens("\n".join(lines)) > room:
+    if said != "\n".join(lines) and count_tokens("\n".join(lines)) > room:
         assert "worse ones are left out" in said or "more characters" in said
 
 
 @given(st.dictionaries(st.text(), st.tuples(st.floats(0.1, 1), st.text()), min_size=1, max_size=5), st.integers(0, 300))
 def test_parts_have_their_shares(parts, room):
     room += 250 * len(parts)  # so that the smallest share is 20 or more
-    shown = fit(parts, room)
+    shown = fit_sections(parts, room)
     whole = sum(share for share, _ in parts.values())
     assert list(shown) == list(parts)
-    assert sum(map(tokens, shown.values())) <= room
+    assert sum(map(count_tokens, shown.values())) <= room
     for name, (share, text) in parts.items():
-        if tokens(text) <= int(room * share / whole):
+        if count_tokens(text) <= int(room * share / whole):
             assert shown[name] == text
 
 
 def test_a_part_has_what_the_others_leave():
     long = "word " * 1000
-    shown = fit({"short": (0.5, "a few words"), "long": (0.25, long), "made": (0.25, lambda room: "x" * room)}, 400)
+    shown = fit_sections(
+        {"short": (0.5, "a few words"), "long": (0.25, long), "made": (0.25, lambda room: "x" * room)}, 400
+    )
     assert shown["short"] == "a few words"
-    assert 180 < tokens(shown["long"]) <= 197
+    assert 180 < count_tokens(shown["long"]) <= 197
     assert shown["made"] == "x" * 197  # half of what "short" leaves
 
 
 def test_a_list_has_equal_shares():
-    said = listed(["few", "many " * 500, "many " * 500], 200, between="\n--\n").split("\n--\n")
+    said = fit_list(["few", "many " * 500, "many " * 500], 200, between="\n--\n").split("\n--\n")
     assert said[0] == "few"
     assert said[1] == said[2]
-    assert 150 < tokens("\n--\n".join(said)) <= 200
+    assert 150 < count_tokens("\n--\n".join(said)) <= 200
 
 
 @pytest.mark.parametrize("value", ["日本語" * 50, "words and more words " * 50, 1 / 3])
@@ -148,8 +157,8 @@ def test_a_graph_in_tokens(value, room):
     y = x + x
     for k in range(500):
         y = y * 1 if k % 7 else y + x
-    said = rendered(trace.backward(y, [x]).to_pseudocode, room)
-    assert room / 4 < tokens(said) <= room
+    said = render_within(trace.backward(y, [x]).to_pseudocode, room)
+    assert room / 4 < count_tokens(said) <= room
     assert "left out" in said or "more" in said
 
 

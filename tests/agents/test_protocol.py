@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from opto_gym import Choice, Feedback, Number, OptoEnv, Parameter
-from opto_gym.agents.external.base import GRACE, KEPT, PERSISTENT
+from opto_gym.agents.external.base import GRACE_SECONDS, KEPT_VARIABLES, MAX_REFUSED_CALLS
 from opto_gym.agents.external.messages import Evaluation
 from opto_gym.agents.external.openapi import openapi
-from opto_gym.agents.external.server import TRACE
+from opto_gym.agents.external.server import TRACE_CHARACTERS
 from opto_gym.cli import main
 from opto_gym.leaderboard import TrialFolder, replay, resume
 from opto_gym.llm import LIMITS
@@ -194,8 +194,8 @@ def test_the_docs_name_every_error_and_request():
 
 def test_the_docs_numbers_are_the_codes():
     page = " ".join((ROOT / "docs" / "protocol.md").read_text().split())
-    assert f"for {GRACE:g} seconds" in page
-    assert f"is refused {PERSISTENT} times" in page
+    assert f"for {GRACE_SECONDS:g} seconds" in page
+    assert f"is refused {MAX_REFUSED_CALLS} times" in page
     assert f"at most {LONGEST_BODY / 2**20:g} MiB" in page
-    assert f"at most {TRACE:,} characters" in page
-    assert all(f"`{name}`" in page for name in (*KEPT, *LIMITS, *Evaluation.__struct_fields__))
+    assert f"at most {TRACE_CHARACTERS:,} characters" in page
+    assert all(f"`{name}`" in page for name in (*KEPT_VARIABLES, *LIMITS, *Evaluation.__struct_fields__))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt, TraceFeedback, trace
-from opto_gym.agents.toolkit.criticism_order import between, plan
+from opto_gym.agents.toolkit.criticism_order import nodes_between, plan_criticism
 from opto_gym.cli.prompt import count
 from opto_gym.errors import BudgetSpent
 from opto_gym.leaderboard import replay, run
@@ -352,20 +352,20 @@ def test_calls_are_bounded_and_who_was_left_out_is_first_next_time(max_calls):
         assert set(values.values()) == {1.0}
 
 
-def test_the_ways_of_a_diamond():
+def test_the_plan_of_a_diamond():
     x, y = trace.parameter(1, "x"), trace.parameter(2, "y")
     a = x * 2
     output = (a + 1) * (a - 1) + y  # y's use is the output
     graph = trace.backward(output, [x, y])
-    ways = plan(graph, [graph.output], ["x", "y"], 32)
-    use = {graph.names[p]: u for p, u in ways.pairs}
+    plan = plan_criticism(graph, [graph.output], ["x", "y"], 32)
+    use = {graph.names[p]: u for p, u in plan.parameter_uses}
     assert use["y"] == graph.output
-    assert ways.examples == {use["x"]: [], use["y"]: [0]}
-    assert ways.successors == {use["x"]: [use["y"]], use["y"]: []}
-    names = [graph.names[k] for k in between(graph, use["x"], use["y"], set(use.values()))]
+    assert plan.examples == {use["x"]: [], use["y"]: [0]}
+    assert plan.successors == {use["x"]: [use["y"]], use["y"]: []}
+    names = [graph.names[k] for k in nodes_between(graph, use["x"], use["y"], set(use.values()))]
     assert names == ["add0", "sub0", "mul1", "add1"]
     wall = graph.names.index("add0")
-    names = [graph.names[k] for k in between(graph, use["x"], use["y"], {wall})]
+    names = [graph.names[k] for k in nodes_between(graph, use["x"], use["y"], {wall})]
     assert names == ["sub0", "mul1", "add1"]
 
 

@@ -104,7 +104,7 @@ def test_scipys_methods_begin_anew_and_stop_with_the_budget(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_minimizers_refuse_other_problems(name):
     for other in ("Battleship-v0", "BinaryLock-v0"):
-        with pytest.raises(OptoGymError, match="moves real numbers"):
+        with pytest.raises(OptoGymError, match="needs parameters that are all real numbers"):
             opto_gym.make_agent(name).reset(opto_gym.make(other).unwrapped.problem)
 
 

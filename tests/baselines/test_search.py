@@ -135,11 +135,11 @@ def test_the_first_swarm_has_a_particle_at_the_start_which_costs_nothing():
 
 
 def test_pyswarms_leaves_the_process_as_it_was(tmp_path, monkeypatch):
-    from opto_gym.baselines import search
+    from opto_gym.baselines import pso
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LOG_CFG", raising=False)
-    search._pyswarms.cache_clear()
+    pso._pyswarms.cache_clear()
     handlers, state = list(logging.getLogger().handlers), np.random.get_state()[1].tolist()
     drive(opto_gym.make_agent("PSO"), Bowl(), 12)
     assert logging.getLogger().handlers == handlers

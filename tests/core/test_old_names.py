@@ -49,6 +49,36 @@ def test_a_name_that_moved_is_still_found_where_it_was(module, name):
         importlib.import_module(module).nothing_like_that
 
 
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("opto_gym.agents.base", "Run", "opto_gym.agents.base.ProposalLoop"),
+        ("opto_gym.agents.external.install", "Package", "opto_gym.agents.external.install.PinnedPackage"),
+        ("opto_gym.agents.external.install", "asked", "opto_gym.agents.external.install.requested_versions"),
+        ("opto_gym.agents.external.package", "Package", "opto_gym.agents.external.package.PackageAgent"),
+        ("opto_gym.agents.human", "Desk", "opto_gym.agents.human.ParameterConsole"),
+        ("opto_gym.agents.textgrad", "Plan", "opto_gym.agents.toolkit.criticism_order.CriticismPlan"),
+        ("opto_gym.agents.textgrad", "in_turn", "opto_gym.agents.toolkit.criticism_order.round_robin"),
+        ("opto_gym.agents.toolkit.model_agent", "tried", "opto_gym.agents.toolkit.model_agent.history_line"),
+        ("opto_gym.agents.toolkit.prompt_budget", "tokens", "opto_gym.agents.toolkit.prompt_budget.count_tokens"),
+        ("opto_gym.agents.toolkit.prompt_budget", "listed", "opto_gym.agents.toolkit.prompt_budget.fit_list"),
+        ("opto_gym.reading.task_answers", "KINDS", "opto_gym.reading.task_answers.ANSWER_KINDS"),
+        ("opto_gym.reading.trace_opt", "known_parser", "opto_gym.reading.trace_opt.check_parser"),
+    ],
+)
+def test_a_renamed_name_is_still_found(module, old, new):
+    place, _, name = new.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=rf"{module}.{old} has moved to {new};"):
+        found = getattr(importlib.import_module(module), old)
+    assert found is getattr(importlib.import_module(place), name)
+
+
+def test_a_plug_in_finds_the_budget_of_its_prompt_by_the_old_name():
+    agent = make_agent("OptoPrime", model="fake")
+    with pytest.warns(DeprecationWarning, match="ModelAgent.room is now called token_budget"):
+        assert agent.room == agent.token_budget
+
+
 def test_the_readers_are_found_where_they_were():
     from opto_gym.agents.opro import read_solution
     from opto_gym.agents.textgrad import read_value

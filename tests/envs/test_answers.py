@@ -5,7 +5,7 @@ import pytest
 from opto_gym import data
 from opto_gym.envs.questions.bbh import KINDS as TASKS
 from opto_gym.envs.questions.bbh import LEFT_OUT
-from opto_gym.reading.task_answers import KINDS, read, right, text_of
+from opto_gym.reading.task_answers import ANSWER_KINDS, read, right, text_of
 
 PHRASINGS = ["{t}", "The answer is {t}.", "Let me think.\nAnswer: {t}", "So the answer is **{t}**"]
 
@@ -92,7 +92,7 @@ def test_answers_of_programs():
     assert right("lenient", "words", ["a", "b"], "a b")
     for nothing in (None, {}, [], [1], object(), 10**5000):
         assert text_of(nothing) is None
-        assert not any(right(rule, kind, nothing, "8") for rule in ("lenient", "strict") for kind in KINDS)
+        assert not any(right(rule, kind, nothing, "8") for rule in ("lenient", "strict") for kind in ANSWER_KINDS)
 
 
 def test_the_paper_s_rule():

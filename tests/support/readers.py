@@ -12,7 +12,7 @@ import opto_gym
 from opto_gym import OptoEnv
 from opto_gym.interop import as_gepa_evaluator
 from opto_gym.llm import Answer, Client
-from opto_gym.reading.task_answers import KINDS, read, right
+from opto_gym.reading.task_answers import ANSWER_KINDS, read, right
 from tests.support.malformed import VALUES, Everything, of_kind, recordable
 
 OTHER = json.dumps({"suggestion": {**VALUES, "times": 1}})
@@ -68,7 +68,7 @@ def readers() -> Iterator[tuple[str, Callable[[str], Outcome]]]:
     start = env.evaluate(env.problem.start, seed=0).observation
     for name, (agent, settings, first) in AGENTS.items():
         yield name, _of_agent(opto_gym.make_agent(agent, model="scripted", **settings), env, start, first)
-    for kind in KINDS:
+    for kind in ANSWER_KINDS:
         yield f"a task's answer, {kind}", _of_task(kind)
     evaluator = as_gepa_evaluator(env)
 

@@ -1,1 +1,1 @@
-"""Optimizers in processes of their own: the authors' packages, and programs in any language."""
+"""Optimizers that run in a process of their own: the authors' packages, and programs in any language."""

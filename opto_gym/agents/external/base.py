@@ -1,7 +1,7 @@
-"""An optimizer in a process of its own, with a HOME of its own, which asks its model and its oracle over HTTP.
+"""The base class of optimizers in a process of their own, which ask their model and their oracle over HTTP.
 
-The process gets a token for one trial and nothing else: the model's key, the record and the test examples stay here.
-What it does wrong, a crash, a hang, too much memory, is the trial's failure; what it had found by then is kept.
+The process gets a token for one trial and an empty home folder. The model's key, the record and the test examples stay
+in opto_gym's process. A crash, a hang or too much memory fails the trial; what the program found before is kept.
 """
 
 from __future__ import annotations
@@ -22,30 +22,34 @@ from .process import Process
 if TYPE_CHECKING:
     from .server import Session
 
-GRACE = 10.0
-"""Seconds that a program has for its end after the budget's, if it asks for nothing that can still be had."""
-PERSISTENT = 20
-"""Calls over the budget after which a program is taken for one that will never stop."""
-LOOK = 0.1
-"""Seconds between two looks at the process."""
-MEMORY = 5
-"""Looks for one at the memory, which takes the longer the more processes the machine has."""
-KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
-"""The environment variables that a program gets as they are."""
+GRACE_SECONDS = 10.0
+"""How long a program may go on without a request after the budget is spent, before it is ended."""
+MAX_REFUSED_CALLS = 20
+"""After so many calls over the budget a program is ended, since it does not stop by itself."""
+POLL_SECONDS = 0.1
+"""The seconds between two looks at the process."""
+POLLS_PER_MEMORY_CHECK = 5
+"""The memory is measured at every fifth look, since that takes longer the more processes the machine has."""
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
+"""The environment variables that a program gets unchanged."""
 
 
 class External(Agent):
-    """A program as an optimizer. Subclasses say which.
+    """A program as an optimizer. Subclasses implement `command`.
 
     Args:
         model: The model that the program may ask.
-        base_url: Its endpoint.
-        memory: GB that the program and its descendants may have together.
-        patience: Seconds that it may go on without asking for anything.
+        base_url: The model's endpoint.
+        memory: The GB of memory that the program and its descendants may have together.
+        patience: The seconds that it may run without a request.
 
     Attributes:
-        kinds: What the program does with each kind of parameter: ``native``, or how it is adapted. The others are
-            refused.
+        kinds: The kinds of parameters that it works on, each with ``native``, or with how the values are adapted.
+            Problems with parameters of other kinds are refused.
+        settings: Plain data that the program gets with its task.
+
+    Raises:
+        MissingExtra: If the extra ``external`` is not installed.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("starlette", "uvicorn", "psutil")
@@ -71,7 +75,7 @@ class External(Agent):
 
     @classmethod
     def supported_kinds(cls) -> Mapping[str, str]:
-        """`kinds`."""
+        """The kinds of parameters in `kinds`."""
         return cls.kinds
 
     def command(self) -> Sequence[str]:
@@ -79,16 +83,21 @@ class External(Agent):
         raise NotImplementedError
 
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem, without a recommendation of the program."""
         super().reset(problem, seed=seed)
         self._seed, self._session = seed, None
 
     def recommend(self) -> Values | None:
-        """The program's own choice, if it has said so."""
+        """The program's last recommendation, if it made one."""
         return self._session.recommended if self._session else None
 
     def optimize(self, problem: Problem, oracle: Oracle) -> None:
-        """Runs the program to its end, or the budget's."""
+        """Runs the program until it ends, or is ended after the budget is spent.
+
+        Raises:
+            OptoGymError: If the program fails, hangs, or takes too much memory.
+            BudgetSpent: If the budget is spent.
+        """
         from .server import EvaluationServer
 
         client = self.llm if self.uses_model else None
@@ -100,16 +109,16 @@ class External(Agent):
             tempfile.TemporaryDirectory(prefix="opto-gym-", ignore_cleanup_errors=True) as home,
             Process(self.command(), home, self._environment(self._session, home)) as process,
         ):
-            self._watch(process, self._session)
-        # the calls that were in flight have ended too
+            self._wait_for_end(process, self._session)
+        # here the calls that were in flight have ended too
         if self._session.failure is not None:
             raise self._session.failure
         if self._session.spent is not None:
             raise self._session.spent
 
     def _environment(self, session: Session, home: str) -> dict[str, str]:
-        """The process's whole environment. What could make two runs differ is set."""
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        """All environment variables of the process; those that could make two runs differ are fixed."""
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         return kept | {
             "HOME": home,
             "TMPDIR": home,
@@ -118,7 +127,7 @@ class External(Agent):
             "XDG_CONFIG_HOME": home,
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",  # its last words are heard, however it ends
+            "PYTHONUNBUFFERED": "1",  # so that its last output is read, however it ends
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
             "NO_PROXY": "127.0.0.1",
             "OPTO_GYM_URL": session.base_url,
@@ -127,28 +136,32 @@ class External(Agent):
             "OPENAI_API_KEY": session.token,
         }
 
-    def _watch(self, process: Process, session: Session) -> None:
-        """Waits for the program's end, or for a reason to end it; raises what was wrong with it."""
+    def _wait_for_end(self, process: Process, session: Session) -> None:
+        """Waits until the program ends or has to be ended.
+
+        Raises:
+            OptoGymError: If the program fails, hangs, or takes too much memory.
+            BudgetSpent: If the time is spent.
+        """
         begin = time.monotonic()
         for look in itertools.count():
-            status = process.wait(LOOK)
-            # what its calls met comes first: it explains the rest
-            if session.failure is not None:
+            status = process.wait(POLL_SECONDS)
+            if session.failure is not None:  # checked first, since it explains how the program ended
                 return
             over = session.oracle.over or session.spent is not None
             if status is not None:
-                if status == 0 or over:  # a package need not take a refusal well
+                if status == 0 or over:  # a package may fail on a refused call
                     return
-                raise session.refusal or self._error(f"{process.how(status)}: {process.last_words()}")
+                raise session.refusal or self._error(f"{process.describe_end(status)}: {process.output_tail()}")
             if session.oracle.budget.left("seconds") <= 0:
                 raise BudgetSpent("seconds")
             quiet = time.monotonic() - max(begin, session.last) if session.idle else 0.0
-            if over and (quiet > GRACE or session.refused >= PERSISTENT):
+            if over and (quiet > GRACE_SECONDS or session.refused >= MAX_REFUSED_CALLS):
                 return
             if quiet > self.patience:
-                raise self._error(f"asked for nothing for {self.patience:g} seconds: {process.last_words()}")
-            if look % MEMORY == 0 and (used := process.memory()) > self.memory * 1e9:
-                raise self._error(f"took {used / 1e9:.1f} GB of memory, over the {self.memory:g} it has")
+                raise self._error(f"made no request for {self.patience:g} seconds: {process.output_tail()}")
+            if look % POLLS_PER_MEMORY_CHECK == 0 and (used := process.memory()) > self.memory * 1e9:
+                raise self._error(f"used {used / 1e9:.1f} GB of memory, more than its {self.memory:g} GB")
 
-    def _error(self, what: str) -> OptoGymError:
-        return OptoGymError(f"{type(self).__name__} {what}")
+    def _error(self, reason: str) -> OptoGymError:
+        return OptoGymError(f"{type(self).__name__} {reason}")

@@ -1,4 +1,4 @@
-"""DSPy's optimizers of prompts, in DSPy's own package.
+"""DSPy's optimizers of prompts, which DSPy's own package runs.
 
 Khattab et al., "DSPy: Compiling Declarative Language Model Calls into Self-Improving Pipelines", 2023;
 https://github.com/stanfordnlp/dspy.
@@ -12,18 +12,22 @@ from typing import Any, ClassVar, Literal
 
 from ...problems import Problem
 from ...utils.checks import at_least, number_in
-from .package import PROGRAMS, Package, one_of
+from .package import PROGRAMS, PackageAgent, one_of
 
 
-class DSPy(Package):
-    """An optimizer of dspy 3.4.1. Subclasses say which.
+class DSPy(PackageAgent):
+    """An optimizer of dspy 3.4.1. Subclasses name it.
 
     Args:
-        optimizer: Its settings, by DSPy's names.
-        train_size: Examples of train, drawn by the seed; all where there are fewer.
-        val_size: Examples of val, drawn likewise; where a task has no val, the first ones of train.
-        max_tokens: Tokens of an answer; None leaves it to the model.
+        optimizer_settings: The optimizer's settings, by DSPy's names.
+        train_size: The number of examples of train, drawn by the seed; all where there are fewer.
+        val_size: The number of examples of val, drawn in the same way; where a task has no val split, the first ones of
+            the examples of train.
+        max_tokens: The tokens of an answer; None leaves it to the model.
         settings: `External`'s.
+
+    Attributes:
+        optimizer: The optimizer's name in DSPy.
     """
 
     program: ClassVar[str] = "with_dspy.py"
@@ -35,7 +39,7 @@ class DSPy(Package):
 
     def __init__(
         self,
-        optimizer: Mapping[str, Any],
+        optimizer_settings: Mapping[str, Any],
         *,
         train_size: int = 50,
         val_size: int = 50,
@@ -43,41 +47,40 @@ class DSPy(Package):
         **settings: Any,
     ) -> None:
         at_least(1, train_size=train_size, val_size=val_size)
-        if max_tokens is not None:
-            at_least(1, max_tokens=max_tokens)
-        super().__init__(**settings)
-        sizes = {"train_size": train_size, "val_size": val_size, "max_tokens": max_tokens}
-        self.settings = {"optimizer": self.optimizer, **sizes, **optimizer}
+        sizes = {"train_size": train_size, "val_size": val_size}
+        package_settings = {"optimizer": self.optimizer, **sizes, **optimizer_settings}
+        super().__init__(package_settings, max_tokens=max_tokens, **settings)
 
     @classmethod
     def files(cls, **settings: Any) -> Sequence[Path]:
-        """As `Package.files`; GEPA stops as gepa's program does."""
+        """As `PackageAgent.files`, with gepa's program, whose stopping rule GEPA uses."""
         return *super().files(**settings), PROGRAMS / "with_gepa.py"
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """As `External.unsupported_reason`; and a problem needs a prompt."""
+        """As `External.unsupported_reason`; and the problem must have a prompt."""
         if not any(type(p.space).__name__ == "Prompt" for p in problem.parameters):
             return f"{cls.__name__} changes prompts, and there is none"
         return super().unsupported_reason(problem)
 
 
 class COPRO(DSPy):
-    """COPRO as dspy 3.4.1 has it: each round the model writes `breadth` instructions from a list with their scores.
+    """COPRO of dspy 3.4.1: in each round the model writes `breadth` instructions from earlier ones with their scores.
 
-    DSPy's program is here the task with its prompts, and one run of it one oracle call on one example; the other
-    parameters stay at their start values. DSPy's scores are fractions of 1: a reward counts as its place between the
-    problem's worst and best score, and COPRO rounds a mean to the hundredth of a percent. The output prefix that it
-    writes beside an instruction has no place in a prompt of ours, and is dropped. An answer that can't be read, twice
-    asked for, ends it.
+    The DSPy program is the task with its prompts, and a run of it is one oracle call on one example; the other
+    parameters keep their start values. DSPy's scores are fractions of 1: a reward is scaled from the problem's worst
+    and best score to 0 and 1, and COPRO rounds a mean to the hundredth of a percent. COPRO also writes an output prefix
+    for each instruction; a prompt has no place for it, so it is dropped. It ends when an answer can't be read in two
+    attempts.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        breadth: Instructions a round, and how many the model is shown.
-        depth: Rounds.
-        init_temperature: The model's.
-        settings: `DSPy`'s: ``train_size``, on all of which each instruction is tried, ``max_tokens``; `External`'s.
+        breadth: The number of instructions in a round, and of those that the model is shown.
+        depth: The number of rounds.
+        init_temperature: The model's temperature.
+        settings: `DSPy`'s: ``train_size`` (each instruction is evaluated on all of these examples) and ``max_tokens``;
+            and `External`'s.
     """
 
     optimizer: ClassVar[str] = "COPRO"
@@ -90,23 +93,23 @@ class COPRO(DSPy):
 
 
 class MIPROv2(DSPy):
-    """MIPROv2 as dspy 3.4.1 has it, zero-shot: instructions grounded in the program, chosen by Bayesian search.
+    """MIPROv2 of dspy 3.4.1, zero-shot: instructions written from the program and its runs, chosen by Bayesian search.
 
     Opsahl-Ong et al., "Optimizing Instructions and Demonstrations for Multi-Stage Language Model Programs", 2024.
-    Program, parameters and scores are as in `COPRO`. A demonstration has no place in a prompt of ours, so there are
-    none (``max_bootstrapped_demos`` and ``max_labeled_demos`` are 0); runs that solve a case are still shown where
-    instructions are written. Its summary of the data is off: a case is a number here. An answer that can't be read,
-    twice asked for, ends it.
+    Program, parameters and scores are as in `COPRO`. A prompt has no place for demonstrations, so there are none
+    (``max_bootstrapped_demos`` and ``max_labeled_demos`` are 0); the prompts that ask for instructions still show runs
+    that solved a case. The summary of the data set is off, since a case is only a number here. It ends when an answer
+    can't be read in two attempts.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        auto: How much is done: "light", "medium" or "heavy"; None, and the next two say it.
-        num_candidates: Instructions a prompt.
-        num_trials: Steps of the search.
-        init_temperature: The model's.
-        minibatch_size: Examples of a step, if val has more than 50 (without `auto`: more than this).
-        minibatch_full_eval_steps: After how many such steps the best is tried on all.
+        auto: The amount of work: "light", "medium" or "heavy"; None sets it by the next two.
+        num_candidates: The number of instructions for each prompt.
+        num_trials: The number of steps of the search.
+        init_temperature: The model's temperature.
+        minibatch_size: The number of examples in a step, if val has more than 50 (without `auto`: more than this).
+        minibatch_full_eval_steps: After so many such steps the best program is evaluated on all examples.
         settings: `DSPy`'s: ``train_size``, ``val_size``, ``max_tokens``; `External`'s.
     """
 
@@ -135,22 +138,23 @@ class MIPROv2(DSPy):
 
 
 class SIMBA(DSPy):
-    """SIMBA as dspy 3.4.1 has it: the model compares a better and a worse run of a case, and adds rules to the prompts.
+    """SIMBA of dspy 3.4.1: the model compares a better and a worse run of a case, and adds rules to the prompts.
 
-    Program, parameters and scores are as in `COPRO`. SIMBA samples a case's runs with its own model's temperature,
-    which the task's model does not see: where the oracle's answer is always the same, runs differ by their prompts
-    alone, so that with rewards of 0 and 1 it has nothing to compare and changes nothing. There are no demonstrations
-    (``max_demos`` is 0), as in `MIPROv2`. An answer that can't be read loses a candidate.
+    Program, parameters and scores are as in `COPRO`. SIMBA varies the runs of a case by the temperature of its own
+    model, which does not reach the task's model. Where the oracle is deterministic, runs therefore differ by their
+    prompts alone, and with rewards of 0 and 1 SIMBA often finds nothing to compare and changes nothing. There are no
+    demonstrations (``max_demos`` is 0), as in `MIPROv2`. An answer that can't be read costs a candidate.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        bsize: Examples of a step; as many as train has where there are fewer.
-        num_candidates: Runs of an example, and candidates of a step.
-        max_steps: Steps.
-        temperature_for_sampling: Of the choice of a program for a run, by its score.
-        temperature_for_candidates: Of the choice of a program to change.
-        settings: `DSPy`'s: ``train_size``, on all of which the winners are tried, ``max_tokens``; `External`'s.
+        bsize: The number of examples in a step; all where train has fewer.
+        num_candidates: The number of runs of an example, and of candidates in a step.
+        max_steps: The number of steps.
+        temperature_for_sampling: The temperature of the choice of a program for a run, by its score.
+        temperature_for_candidates: The temperature of the choice of a program to change.
+        settings: `DSPy`'s: ``train_size`` (the winners are evaluated on all of these examples) and ``max_tokens``; and
+            `External`'s.
     """
 
     optimizer: ClassVar[str] = "SIMBA"
@@ -176,22 +180,23 @@ class SIMBA(DSPy):
 
 
 class GEPA(DSPy):
-    """GEPA as dspy 3.4.1 offers it: gepa's loop, with DSPy's way of reading traces and asking for a new instruction.
+    """GEPA of dspy 3.4.1: gepa's loop, with DSPy's way of reading traces and asking for a new instruction.
 
-    Program, parameters and scores are as in `COPRO`; the model reads a run's trace and feedback. It ends when the
-    budget does, when val is perfect or an epoch of train leaves nothing to reflect on, or as `auto` says. The package
-    by itself, `opto_gym.agents.external.gepa.GEPA`, takes other kinds of parameters, too.
+    Agrawal et al., "GEPA: Reflective Prompt Evolution Can Outperform Reinforcement Learning", 2025. Program, parameters
+    and scores are as in `COPRO`; the model reads a run's trace and feedback. It ends when the budget is spent, when val
+    is perfect, when an epoch of train had nothing to reflect on, or as `auto` says. The gepa package itself,
+    `opto_gym.agents.external.gepa.GEPA`, also works on other kinds of parameters.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        auto: "light", "medium" or "heavy" limit its evaluations; None leaves it to the budget.
-        reflection_minibatch_size: Examples of a reflection.
+        auto: "light", "medium" or "heavy" limit its evaluations; None leaves the limit to the budget.
+        reflection_minibatch_size: The number of examples in a reflection.
         candidate_selection_strategy: Which candidate is changed next.
-        component_selector: Which of its prompts: one after the other, or all at once.
-        use_merge: Whether candidates are crossed, too.
-        max_merge_invocations: How often at most.
-        settings: `DSPy`'s: ``train_size``, ``val_size``, ``max_tokens``; `External`'s.
+        component_selector: Which of its prompts are changed: one after the other, or all at once.
+        use_merge: Whether candidates are also merged.
+        max_merge_invocations: The number of merges at most.
+        settings: `DSPy`'s: ``train_size``, ``val_size``, ``max_tokens``; and `External`'s.
     """
 
     optimizer: ClassVar[str] = "GEPA"

@@ -10,31 +10,32 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from ...utils.checks import at_least
-from .package import Package, one_of
+from .package import PackageAgent, one_of
 
 
-class GEPA(Package):
-    """GEPA as gepa 0.1.4 has it: a pool of candidates, each the best on some example, changed by reflection.
+class GEPA(PackageAgent):
+    """GEPA of gepa 0.1.4: a pool of candidates, each the best on some example, which are changed by reflection.
 
-    An evaluation of gepa's, a minibatch or all of val, is one oracle call. The reflection model reads the objective,
-    the parameter's description and constraint, the trace of the minibatch, and each example's reward and feedback; for
-    a prompt in gepa's default words, for other kinds in those of its ``optimize_anything``. Where a task has no val,
-    train takes its place. Parameters go in and come out as texts; if gepa finds no fence of backticks in an answer, it
-    takes all of it. It ends when the budget does, or when val is perfect or an epoch of train leaves nothing to
+    Agrawal et al., "GEPA: Reflective Prompt Evolution Can Outperform Reinforcement Learning", 2025. An evaluation of
+    gepa, of a minibatch or of all of val, is one oracle call. The reflection model reads the objective, the parameter's
+    description and constraint, the trace of the minibatch, and each example's reward and feedback; the prompt is gepa's
+    default for prompts, and that of its ``optimize_anything`` for other kinds. Where a task has no val split, examples
+    of train take its place. Parameters are passed as texts; where gepa finds no code fence in an answer, it takes the
+    whole answer. It ends when the budget is spent, when val is perfect, or when an epoch of train had nothing to
     reflect on.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        train_size: Examples of train that minibatches are made of, drawn by the seed; all where there are fewer.
-        val_size: Examples that each candidate of the pool is tried on, drawn likewise.
-        reflection_minibatch_size: Examples of a reflection.
+        train_size: The number of examples of train for minibatches, drawn by the seed; all where there are fewer.
+        val_size: The number of examples that each candidate of the pool is evaluated on, drawn in the same way.
+        reflection_minibatch_size: The number of examples in a reflection.
         candidate_selection_strategy: Which candidate is changed next.
-        module_selector: Which of its parameters: one after the other, or all at once.
-        acceptance_criterion: Which changed ones are tried on val.
-        use_merge: Whether candidates are crossed, too.
-        max_merge_invocations: How often at most.
-        max_tokens: Tokens of an answer; None leaves it to the model.
+        module_selector: Which of its parameters are changed: one after the other, or all at once.
+        acceptance_criterion: Which changed candidates are evaluated on val.
+        use_merge: Whether candidates are also merged.
+        max_merge_invocations: The number of merges at most.
+        max_tokens: The tokens of an answer; None leaves it to the model.
         settings: `External`'s.
     """
 
@@ -69,10 +70,7 @@ class GEPA(Package):
         one_of("strict_improvement", "improvement_or_equal", acceptance_criterion=acceptance_criterion)
         at_least(1, train_size=train_size, val_size=val_size, reflection_minibatch_size=reflection_minibatch_size)
         at_least(0, max_merge_invocations=max_merge_invocations)
-        if max_tokens is not None:
-            at_least(1, max_tokens=max_tokens)
-        super().__init__(**settings)
-        self.settings = {
+        package_settings = {
             "train_size": train_size,
             "val_size": val_size,
             "reflection_minibatch_size": reflection_minibatch_size,
@@ -81,5 +79,5 @@ class GEPA(Package):
             "acceptance_criterion": acceptance_criterion,
             "use_merge": use_merge,
             "max_merge_invocations": max_merge_invocations,
-            "max_tokens": max_tokens,
         }
+        super().__init__(package_settings, max_tokens=max_tokens, **settings)

@@ -1,7 +1,8 @@
-"""The environment of the authors' packages: made by `opto-gym external install`, apart from opto_gym's own.
+"""The Python environment of the authors' packages, which `opto-gym external install` makes, apart from opto_gym's own.
 
-Its folder is the one that ``OPTO_GYM_EXTERNAL`` names, else ``external`` in the user's data folder. It holds what
-``requirements.lock`` pins, each file with its hash; pip takes it from the index that it is set up with.
+Its folder is named by the environment variable ``OPTO_GYM_EXTERNAL``; by default it is ``external`` in the user's data
+folder. It holds the packages that ``requirements.lock`` pins, each file with its hash. pip takes them from the index
+that it is configured with.
 """
 
 from __future__ import annotations
@@ -14,26 +15,30 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import MissingExtra
+from ...utils.moved import moved_names
 
 LOCK = Path(__file__).with_name("requirements.lock")
 DISK = 1_500_000_000
-"""Bytes that have to be free: the environment takes 900 MB, the downloads until they are unpacked the rest."""
+"""The bytes that must be free: the environment takes 900 MB, and the downloads the rest until they are unpacked."""
 STAMP = "opto-gym-external"
-"""A file in the environment: empty while it is made, then the lock's SHA-256. A folder without it is never touched."""
+"""A file in the environment: empty while the environment is made, then with the SHA-256 of the lock file.
+
+A folder without this file was not made by opto_gym, and is never changed.
+"""
 COMMAND = "opto-gym external install"
 
 
-class Package(NamedTuple):
-    """A package that the lock pins.
+class PinnedPackage(NamedTuple):
+    """A package that the lock file pins.
 
     Attributes:
-        name: As in the index.
-        version: The one pinned.
-        where: The machines that it is for, as an environment marker; empty for all.
-        installed: Whether this version is there.
+        name: Its name in the package index.
+        version: The pinned version.
+        where: The machines that it is for, as an environment marker (PEP 508); empty for all.
+        installed: Whether this version is installed in the environment.
     """
 
     name: str
@@ -43,7 +48,7 @@ class Package(NamedTuple):
 
 
 def folder() -> Path:
-    """The environment's folder, whether it is there or not."""
+    """The environment's folder, which need not exist."""
     import platformdirs
 
     named = os.environ.get("OPTO_GYM_EXTERNAL")
@@ -51,7 +56,12 @@ def folder() -> Path:
 
 
 def state() -> str:
-    """``ready``, ``missing``, ``half-made``, or ``older``: made from another lock than this version's."""
+    """The state of the environment.
+
+    Returns:
+        ``"ready"``; ``"missing"``; ``"half-made"``, if its installation did not finish; or ``"older"``, if it was made
+        from the lock file of another version of opto_gym.
+    """
     stamp = folder() / STAMP
     if not stamp.is_file() or not _interpreter().is_file():
         return "missing"
@@ -63,33 +73,34 @@ def python() -> Path:
     """The environment's interpreter.
 
     Raises:
-        MissingExtra: If the environment is not ready; the message is the line that makes it.
+        MissingExtra: If the environment is not ready; the message has the command that makes it.
     """
-    if (now := state()) != "ready":
-        raise MissingExtra(f"the environment of the authors' packages is {now} ({folder()}): {COMMAND}")
+    if (current := state()) != "ready":
+        raise MissingExtra(f"the environment of the authors' packages is {current} ({folder()}): {COMMAND}")
     return _interpreter()
 
 
-def packages() -> list[Package]:
-    """What the lock pins, by name."""
-    there = _installed() if state() == "ready" else set()
+def packages() -> list[PinnedPackage]:
+    """The packages that the lock file pins, in order of their names."""
+    installed = _installed() if state() == "ready" else set()
     pins = re.findall(r"^([^\s=#]+)==(\S+)(?: ; (.*?))? \\$", LOCK.read_text(), re.MULTILINE)
-    return [Package(name, version, where, (name, version) in there) for name, version, where in pins]
+    return [PinnedPackage(name, version, where, (name, version) in installed) for name, version, where in pins]
 
 
-def asked() -> dict[str, str]:
-    """The versions of the packages that the lock was made for: those by name, without what they need."""
+def requested_versions() -> dict[str, str]:
+    """The versions, by name, of the packages that the lock file was made for, without their dependencies."""
     return dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.with_suffix(".in").read_text(), re.MULTILINE))
 
 
 def install() -> Path:
-    """Makes the environment, unless it is ready; says so on standard error, and what pip does, in a terminal.
+    """Makes the environment, unless it is ready. Reports on standard error, in a terminal with pip's progress.
 
     Returns:
-        The interpreter.
+        The path of the environment's interpreter.
 
     Raises:
-        MissingExtra: If it can't be made. What was begun is never taken for ready, and made anew the next time.
+        MissingExtra: If the environment can't be made. An unfinished one never counts as ready, and the next call makes
+            it again.
     """
     from filelock import FileLock
 
@@ -105,6 +116,7 @@ def install() -> Path:
 
 
 def _make(where: Path) -> None:
+    """Makes the environment in a folder, which is emptied first."""
     stamp = where / STAMP
     if where.exists() and not stamp.exists() and any(where.iterdir()):
         raise MissingExtra(
@@ -121,35 +133,35 @@ def _make(where: Path) -> None:
         shutil.rmtree(where)
     where.mkdir()
     stamp.touch()
-    # -I: what PYTHONPATH or the user's own packages bring is neither taken for installed nor changed.
+    # -I: packages from PYTHONPATH or the user's site folder neither count as installed nor are changed
     _run([sys.executable, "-I", "-m", "venv", str(where)])
     pip = [str(_interpreter()), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
-    _run([*pip, "--no-deps", "--require-hashes", "-r", str(LOCK)])  # no dependencies: some are left out of the lock
+    _run([*pip, "--no-deps", "--require-hashes", "-r", str(LOCK)])  # without dependencies: the lock leaves some out
     stamp.write_text(_hash())
 
 
 def _run(command: list[str]) -> None:
-    """Runs a command and shows its latest line.
+    """Runs a command and shows the latest line of its output.
 
     Raises:
-        MissingExtra: If it fails, with the end of what it said.
+        MissingExtra: If it fails, with the end of its output.
     """
     from rich.console import Console
     from rich.markup import escape
 
-    said: list[str] = []
+    output: list[str] = []
     with (
         Console(stderr=True).status("making the environment") as status,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run,
     ):
         for line in run.stdout or ():
-            said.append(line.rstrip())
-            status.update(escape(said[-1][:100]))
+            output.append(line.rstrip())
+            status.update(escape(output[-1][:100]))
     if run.returncode:
-        first = next((n for n, line in enumerate(said) if line.startswith("ERROR:")), 0)
+        first = next((n for n, line in enumerate(output) if line.startswith("ERROR:")), 0)
         raise MissingExtra(
             f"the authors' packages could not be installed. `{' '.join(command)}` said:\n"
-            + "\n".join(said[first:][-12:])
+            + "\n".join(output[first:][-12:])
             + f"\nWithout a package index in reach, a folder of wheels does: PIP_FIND_LINKS=FOLDER {COMMAND}"
         )
 
@@ -163,9 +175,22 @@ def _hash() -> str:
 
 
 def _installed() -> set[tuple[str, str]]:
-    """Normalized names and versions in the environment, from its own interpreter, which may be of another Python."""
+    """The normalized names and the versions of the packages in the environment.
+
+    They are asked from the environment's own interpreter, which may be another version of Python.
+    """
     program = (
         "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
     )
     done = subprocess.run([_interpreter(), "-I", "-c", program], capture_output=True, text=True, check=True)
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in json.loads(done.stdout)}
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "Package": "agents.external.install:PinnedPackage",
+            "asked": "agents.external.install:requested_versions",
+        },
+    )

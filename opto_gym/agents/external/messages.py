@@ -1,4 +1,4 @@
-"""What the evaluation server reads and says, as structs: they check its requests, and `openapi` is made of them."""
+"""The requests and answers of the evaluation server as structs, which check requests and describe them in `openapi`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 class Proposal(msgspec.Struct, forbid_unknown_fields=True):
-    """A value for each parameter. A bad value is no error: the oracle says what is wrong with it.
+    """A value for each parameter. A bad value is not an error: the evaluation's feedback says what is wrong with it.
 
-    With `texts`, a value that is a text is read as its parameter's kind: "5.5" is 5.5 for a number.
+    With `texts`, a text is converted to its parameter's kind: "5.5" is 5.5 for a number.
     """
 
     parameters: dict[str, Any]
@@ -18,9 +18,9 @@ class Proposal(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EvaluationRequest(Proposal):
-    """A proposal, and the examples to try it on: indices into the split.
+    """A proposal, and the examples to evaluate it on, as indices into the split.
 
-    Without `examples`, a batch of train is drawn, and the whole of val is taken.
+    Without `examples`, a batch of train is drawn, or the whole of val is taken.
     """
 
     examples: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)] | None = None
@@ -43,11 +43,12 @@ class Part(msgspec.Struct):
 
 
 class Evaluation(msgspec.Struct):
-    """What the oracle says.
+    """The answer of the oracle.
 
-    `score` is the task's own metric; `reward` the same, higher is better; `rewards` the examples', in their order;
-    `text` all parts in words; `trace` the run in pseudo-code; `graph` the run as data. `left` is what the budget still
-    holds, null where it is unlimited. Once it is `over`, no evaluation is possible any more.
+    `score` is the task's own metric. `reward` is the same with higher values better, and `rewards` has that of each
+    example, in their order. `text` is the feedback of all parts in words, `trace` the run in pseudo-code, and `graph`
+    the run as data. `left` is what is left of the budget, null where it is unlimited. When it is `over`, no further
+    evaluation is possible.
     """
 
     score: float
@@ -63,7 +64,7 @@ class Evaluation(msgspec.Struct):
 
 
 class NumberSpace(msgspec.Struct, tag_field="kind", tag="Number"):
-    """A finite number; null is no bound."""
+    """A finite number; null means that there is no bound."""
 
     low: float | None
     high: float | None
@@ -96,7 +97,7 @@ class CodeSpace(msgspec.Struct, tag_field="kind", tag="Code"):
 
 
 class Parameter(msgspec.Struct):
-    """A trainable value; `constraint` is its space in words."""
+    """A trainable value; `constraint` describes its space in words."""
 
     name: str
     space: NumberSpace | ChoiceSpace | PermutationSpace | PromptSpace | CodeSpace
@@ -106,9 +107,9 @@ class Parameter(msgspec.Struct):
 
 
 class Problem(msgspec.Struct):
-    """The objective in words and the parameters.
+    """The objective in words, and the parameters.
 
-    `scores` are the worst and the best; `examples` says how many there are to ask for, by split.
+    `scores` are the worst and the best score. `examples` is the number of examples in each split that can be asked for.
     """
 
     id: str
@@ -122,8 +123,10 @@ class Problem(msgspec.Struct):
 
 
 class Task(msgspec.Struct):
-    """The problem, the evaluation of its start values, the seed for all random choices, the trial's model (null: none),
-    and the settings that the optimizer was given.
+    """A trial's task.
+
+    The problem, the evaluation of its start values, the seed of all random choices, the trial's model (null if it has
+    none), and the optimizer's settings.
     """
 
     problem: Problem

@@ -14,34 +14,35 @@ from typing import Any, ClassVar
 from ...problems import Problem
 from ...spaces import Code
 from ...utils.checks import at_least, number_in
-from .package import Package
+from .package import PackageAgent
 
 
-class OpenEvolve(Package):
-    """OpenEvolve 0.4.0: a population of programs on islands, each child a change of a parent that a model writes.
+class OpenEvolve(PackageAgent):
+    """OpenEvolve 0.4.0: populations of programs on islands, where a model writes each child as a change of its parent.
 
-    The program is one Python file that holds all parameters: code as its functions, anything else as
-    ``NAME = literal``. It is read back, and run by the oracle alone; what else stands in the file (imports, helpers)
-    goes with every code parameter. One text alone is the whole file, which is then rewritten rather than changed by
-    diffs. The fitness is our reward; feedback and trace are shown as the parent's artifacts, the objective and the
-    constraints as the system message.
+    Sharma, "OpenEvolve", 2025, after Novikov et al., "AlphaEvolve", 2025. The program is one Python file with all
+    parameters: code as functions, other values as ``NAME = literal``. The parameters are read from the file, and only
+    the oracle runs them; other statements in the file (imports, helper functions) are part of every code parameter.
+    Where the only parameter is a text, it is the whole file, and is rewritten instead of changed by diffs. The fitness
+    is the reward. The feedback and the trace are shown as the parent's artifacts, and the objective and the constraints
+    as the system message.
 
-    As in OpenEvolve, the budget counts iterations: an iteration whose answer can't be used (no diff, one that fits
-    nowhere, a file without one of the parameters) counts as invalid and is lost, with no oracle call. There are as many
-    iterations as oracle calls, 10,000 where these are unlimited. There is one worker. It draws by the trial's seed, but
-    sorts by names that are drawn anew in each run, so runs do not repeat.
+    As in OpenEvolve, the budget counts iterations: an iteration whose answer can't be used (without a diff, with one
+    that fits nowhere, or a file that lacks a parameter) counts as invalid and is lost, without an oracle call. There
+    are as many iterations as oracle calls, or 10,000 where these are unlimited, and one worker. It draws by the trial's
+    seed, but sorts by names that are random in each run, so runs do not repeat.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        num_islands: Populations beside each other.
-        diff_based_evolution: Ask for SEARCH/REPLACE blocks rather than for the whole file.
-        temperature: Of all calls.
-        max_tokens: Tokens of an answer.
-        send_seed: Send one and the same seed with each request, as it does by default. An endpoint that heeds it
-            answers equal prompts alike, and the first are equal, one for each island: where their answer can't be used,
-            nothing changes any more.
-        timeout: Seconds of a call, after which it is made again, up to four times.
+        num_islands: The number of populations.
+        diff_based_evolution: Ask for SEARCH/REPLACE blocks instead of the whole file.
+        temperature: The temperature of all calls.
+        max_tokens: The tokens of an answer.
+        send_seed: Send the same seed with each request, which is the package's default. An endpoint that uses it gives
+            equal answers to equal prompts, and the first prompts of all islands are equal: where their answer can't be
+            used, the program never changes.
+        timeout: The seconds after which a call is repeated, up to four times.
         settings: `External`'s.
     """
 
@@ -66,21 +67,20 @@ class OpenEvolve(Package):
         timeout: int = 60,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
-        at_least(1, num_islands=num_islands, max_tokens=max_tokens, timeout=timeout)
+        at_least(1, num_islands=num_islands, timeout=timeout)
         number_in("[0, inf)", temperature=temperature)
-        self.settings = {
+        package_settings = {
             "num_islands": num_islands,
             "diff_based_evolution": diff_based_evolution,
             "temperature": temperature,
-            "max_tokens": max_tokens,
             "send_seed": send_seed,
             "timeout": timeout,
         }
+        super().__init__(package_settings, max_tokens=max_tokens, **settings)
 
     @classmethod
     def unsupported_reason(cls, problem: Problem) -> str | None:
-        """Also where one file can't hold the parameters: two of a name, or one with a word of Python's."""
+        """As `External.unsupported_reason`; and names in a file must be distinct and not Python's keywords."""
         names = Counter(p.space.function if isinstance(p.space, Code) else p.name for p in problem.parameters)
         bad = [name for name, n in names.items() if n > 1 or keyword.iskeyword(name)]
         if bad:

@@ -1,4 +1,4 @@
-"""Any program as an optimizer, in any language: it speaks the protocol of docs/protocol.md."""
+"""Programs in any language as optimizers, which speak the protocol of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from .base import External
 
 
 class Program(External):
-    """A program that asks the oracle alone.
+    """A program that calls the oracle, and no model.
 
-    Its environment variables ``OPTO_GYM_URL`` and ``OPTO_GYM_TOKEN`` say where, see docs/protocol.md. Its working
-    folder is an empty one; files that the command names are found from where opto_gym was started.
+    Its environment variables ``OPTO_GYM_URL`` and ``OPTO_GYM_TOKEN`` give it access, see docs/protocol.md. It runs in
+    an empty folder; the paths of files in the command are relative to the folder in which opto_gym was started.
 
     Needs ``pip install 'opto-gym[external]'``.
 
     Args:
         command: The command line, such as ``"node climb.mjs"``.
-        deterministic: Whether it does the same again if it is answered the same; then an interrupted trial goes on.
+        deterministic: Whether it makes the same requests when it gets the same answers; then an interrupted trial
+            resumes from its record.
         settings: `External`'s: ``memory``, ``patience``.
 
     Raises:
-        OptoGymError: If there is no such command.
+        OptoGymError: If the machine does not have the command.
+        ValueError: If `deterministic` is not a bool.
     """
 
     kinds: ClassVar[Mapping[str, str]] = dict.fromkeys(("Number", "Choice", "Permutation", "Prompt", "Code"), "native")
@@ -46,7 +48,7 @@ class Program(External):
 
     @classmethod
     def resumable(cls, **settings: Any) -> bool:
-        """As the setting says."""
+        """Whether an interrupted trial resumes from its record: the setting ``deterministic``."""
         return bool(settings.get("deterministic", cls.deterministic))
 
     def command(self) -> Sequence[str]:
@@ -55,7 +57,7 @@ class Program(External):
 
 
 class ModelProgram(Program):
-    """A program that asks a model, too: ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` are set for it.
+    """A program that also asks a model: ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` are set for it.
 
     Needs ``pip install 'opto-gym[external]'``.
 

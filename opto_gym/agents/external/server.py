@@ -1,8 +1,8 @@
-"""The evaluation server: the trace oracle over HTTP beside the gateway, for optimizers in any language.
+"""The evaluation server: the trace oracle over HTTP, beside the model's gateway, for optimizers in any language.
 
-One server, one token a trial: ``/v1/chat/completions`` asks the trial's model, ``/v1/evaluations`` its oracle. What
-both spend is in the trial's budget and record. docs/protocol.md describes the protocol; ``/openapi.json``, its document
-for programs, is `openapi`'s.
+A trial has a token for the server: ``/v1/chat/completions`` asks the trial's model, and ``/v1/evaluations`` its oracle.
+Both spend the trial's budget and are recorded. docs/protocol.md describes the protocol; ``/openapi.json`` is its
+OpenAPI document, see `openapi`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from ..base import Oracle, Values
 from .messages import EvaluationRequest, InvalidAnswer, Proposal
 from .openapi import openapi
 
-TRACE = 6_000
-"""Characters of an evaluation's trace as pseudo-code."""
+TRACE_CHARACTERS = 6_000
+"""The length of an evaluation's trace as pseudo-code."""
 
 
 class Session(Access):
     """One trial's access to its model and its oracle.
 
     Attributes:
-        recommended: What the optimizer recommends, or None.
-        last: When a call last ended, on `time.monotonic`'s clock.
+        recommended: The parameters that the optimizer recommends, or None.
+        last: When the last call ended, on `time.monotonic`'s clock.
     """
 
     def __init__(
@@ -56,50 +56,50 @@ class Session(Access):
         self.last = time.monotonic()
 
     def chat(self, body: bytes) -> Response:
-        """The answer to a chat request; none is paid for a proposal that nobody would evaluate."""
-        self._still()
+        """The answer to a chat request; refused when no evaluation is possible, since a proposal would be of no use."""
+        self._check_not_over()
         try:
             return super().chat(body)
         finally:
             self.last = time.monotonic()
 
     def task(self, _: bytes) -> Response:
-        """What a program needs at its start."""
+        """The problem with the evaluation of its start values, which a program asks for first."""
         problem = json.loads(self.problem.to_json())
-        for told, p in zip(problem["parameters"], self.problem.parameters, strict=True):
-            told["constraint"] = p.space.describe()
-        data = {
+        for data, p in zip(problem["parameters"], self.problem.parameters, strict=True):
+            data["constraint"] = p.space.describe()
+        task = {
             "problem": problem,
             "seed": self.seed,
             "model": self.client.model if self.client else None,
             "settings": self.settings,
         }
-        return _answer(_spliced(data, "start", self._said(self.oracle.start)))
+        return _json_response(_json_with_member(task, "start", self._evaluation(self.oracle.start)))
 
     def evaluate(self, body: bytes) -> Response:
         """One oracle call."""
         try:
-            asked = msgspec.convert(json.loads(body), EvaluationRequest)
-            parameters = self._parameters(asked)
-            size = self.problem.examples.get(asked.split)
+            request = msgspec.convert(json.loads(body), EvaluationRequest)
+            parameters = self._parameters(request)
+            size = self.problem.examples.get(request.split)
             if size is None:
-                raise ValueError(f"expected a split of {list(self.problem.examples)}, got {asked.split!r}")
-            if asked.examples and max(asked.examples) >= size:
-                raise ValueError(f"expected examples from 0 to {size - 1}, got {str(max(asked.examples))[:100]}")
+                raise ValueError(f"expected a split of {list(self.problem.examples)}, got {request.split!r}")
+            if request.examples and max(request.examples) >= size:
+                raise ValueError(f"expected examples from 0 to {size - 1}, got {str(max(request.examples))[:100]}")
         except (ValueError, RecursionError) as e:
             return invalid("an evaluation request", e)
-        self._still()
+        self._check_not_over()
         try:
-            said = self._said(self.oracle(parameters, asked.examples, asked.split))
+            evaluation = self._evaluation(self.oracle(parameters, request.examples, request.split))
         except (Exception, SystemExit) as e:
-            self.failure = self.failure or e  # the author's, the record's or the task model's
+            self.failure = self.failure or e  # of the environment's author, the record or the task's model
             return error(424, "trial_failed", f"{type(e).__name__}: {e}")
         finally:
             self.last = time.monotonic()
-        return _answer(said)
+        return _json_response(evaluation)
 
     def recommend(self, body: bytes) -> Response:
-        """Notes what the optimizer recommends."""
+        """Stores the parameters that the optimizer recommends."""
         try:
             self.recommended = self._parameters(msgspec.convert(json.loads(body), Proposal))
         except (ValueError, RecursionError) as e:
@@ -107,62 +107,65 @@ class Session(Access):
         return Response(status_code=204)
 
     def note(self, body: bytes) -> Response:
-        """Notes that an answer of the model could not be used."""
+        """Records that an answer of the model could not be used."""
         try:
             self._invalid(recordable(msgspec.convert(json.loads(body), InvalidAnswer).reason)[:1000])
         except (ValueError, RecursionError) as e:
             return invalid("a reason", e)
         return Response(status_code=204)
 
-    def _still(self) -> None:
+    def _check_not_over(self) -> None:
+        """Raises `BudgetSpent` if no further evaluation is possible."""
         if self.oracle.over:
             spent = "evaluations" if self.oracle.budget.left("evaluations") < 1 else "oracle_calls"
             raise BudgetSpent(spent, "no evaluation is possible any more: end, recommend before if you like")
 
-    def _parameters(self, asked: Proposal) -> Values:
+    def _parameters(self, proposal: Proposal) -> Values:
+        """The values of a proposal, with those that are given as texts converted where that is possible."""
         wanted = [p.name for p in self.problem.parameters]
-        if set(wanted) != set(asked.parameters):
-            raise ValueError(f"expected exactly the parameters {wanted}, got {str(list(asked.parameters))[:200]}")
+        if set(wanted) != set(proposal.parameters):
+            raise ValueError(f"expected exactly the parameters {wanted}, got {str(list(proposal.parameters))[:200]}")
         values: Values = {}
         for p in self.problem.parameters:
-            value = recordable(asked.parameters[p.name])
-            if asked.texts and isinstance(value, str):
+            value = recordable(proposal.parameters[p.name])
+            if proposal.texts and isinstance(value, str):
                 try:
                     value = cast_value(value, p.space, p.name)
                 except Unusable:
-                    pass  # the text as it is: the oracle says what is wrong with it
+                    pass  # the text stays: the oracle's feedback says what is wrong with it
             values[p.name] = value
         return values
 
-    def _said(self, observation: TraceFeedback) -> bytes:
+    def _evaluation(self, observation: TraceFeedback) -> bytes:
+        """An observation as JSON, in the form of `messages.Evaluation`."""
         graph, feedback = observation
         budget = self.oracle.budget
         left = {name: x if math.isfinite(x := budget.left(name)) else None for name in LIMITS}
-        said: dict[str, Any] = {
+        data: dict[str, Any] = {
             "score": feedback.score,
             "reward": feedback.reward,
             "rewards": feedback.rewards or [feedback.reward],
             "success": feedback.success,
             "text": str(feedback),
             "parts": [part._asdict() for part in feedback.parts],
-            "trace": graph.to_pseudocode(TRACE),
+            "trace": graph.to_pseudocode(TRACE_CHARACTERS),
             "left": left,
             "over": self.oracle.over,
         }
-        return _spliced(said, "graph", graph.to_json().encode())
+        return _json_with_member(data, "graph", graph.to_json().encode())
 
 
-def _spliced(data: dict[str, Any], name: str, inner: bytes) -> bytes:
-    """Data as JSON with one more member, which is JSON already: a graph may be large."""
-    return json.dumps(data)[:-1].encode() + f', "{name}": '.encode() + inner + b"}"
+def _json_with_member(data: dict[str, Any], name: str, value: bytes) -> bytes:
+    """Data as JSON with one more member whose value is JSON already: a large graph is not parsed again."""
+    return json.dumps(data)[:-1].encode() + f', "{name}": '.encode() + value + b"}"
 
 
-def _answer(content: bytes) -> Response:
+def _json_response(content: bytes) -> Response:
     return Response(content, 200, media_type="application/json")
 
 
 class EvaluationServer(Gateway):
-    """The gateway with the oracle beside it. A context manager; see `Gateway`.
+    """A `Gateway` that also serves the oracle. A context manager.
 
     Raises:
         MissingExtra: On import, if starlette and uvicorn are not installed.
@@ -178,22 +181,22 @@ class EvaluationServer(Gateway):
         settings: Mapping[str, Any] | None = None,
         invalid: Callable[[str], None] = lambda reason: None,
     ) -> Session:
-        """Lets a program work on a problem, by a token of its own.
+        """Gives a program access to a problem by a new token.
 
         Args:
-            client: Its model's; None for none.
+            client: The client of the program's model; None if it has no model.
             problem: The problem.
-            oracle: Its oracle, which calls in several threads at once must not harm.
-            seed: For the program's random choices.
-            settings: Plain data that the program is given.
-            invalid: Is told why an answer of the model could not be used.
+            oracle: Its oracle, which must be thread-safe.
+            seed: The seed of the program's random choices.
+            settings: Plain data that the program gets with its task.
+            invalid: Called with the reason when the program reports an unusable answer of the model.
         """
         session = Session(self, client, problem, oracle, seed, settings or {}, invalid)
         self._accesses[session.token] = session
         return session
 
     def routes(self) -> list[Route]:
-        """What is served."""
+        """The routes of the gateway and of the oracle."""
         return [
             *super().routes(),
             Route("/v1/task", self._task, methods=["GET"]),

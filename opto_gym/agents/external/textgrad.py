@@ -10,29 +10,32 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ...utils.checks import at_least, number_in
-from .package import Package
+from .package import PackageAgent
 
 
-class TextGradPackage(Package):
-    """TextGrad as textgrad 0.1.8 has it: a model criticises each parameter, another call writes its new value.
+class TextGradPackage(PackageAgent):
+    """TextGrad of textgrad 0.1.8: one call of the model criticises a parameter, another one writes its new value.
 
-    The oracle is a function of the parameters, as its ``StringBasedFunction`` is; what that gives is our trace and
-    feedback in words, so a step takes two calls of the model for each parameter. Each parameter has an optimizer
-    (``TextualGradientDescent``) of its own, which is told its constraint. The package shows the first and the last ten
-    words of a value; the trace has it whole, as far as it goes.
+    Yuksekgonul et al., "TextGrad: Automatic 'Differentiation' via Text", 2024, section 2. The oracle is a
+    ``StringBasedFunction`` of the parameters, whose value is the trace and the feedback in words, so a step makes two
+    calls of the model for each parameter. Each parameter has an optimizer (``TextualGradientDescent``) of its own,
+    which gets its constraint. The package shows the first and the last ten words of a value; the trace shows all of it,
+    as far as its length allows.
 
-    The model is asked through an engine of ours, which sends what the package's own for OpenAI does, but keeps no
-    answers on disk. An answer without the tag that the package asks for, at which it raises ``IndexError``, leaves its
-    parameter as it was and counts as invalid, and so does a prompt that is longer than the model can take.
+    The model is asked through an engine of opto_gym, which sends the same requests as the package's own engine for
+    OpenAI, but keeps no answers on disk. The package raises ``IndexError`` at an answer without the tag that it asks
+    for; here the parameter keeps its value and the answer counts as invalid. So it does where a prompt is longer than
+    the model's context.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        batch_size: Examples of a step, drawn anew without replacement, as the paper's 3; None takes the task's own.
-        validate: Take a step back that lowers the score on val, where there is one; an oracle call on all of val for
-            the start and for each step.
-        temperature: Of all calls.
-        max_tokens: Tokens of an answer.
+        batch_size: The number of examples in a step, drawn without replacement for each step, as the paper's 3; None
+            takes the task's own.
+        validate: Undo a step that lowers the score on val, where there is a val split; costs an oracle call on all of
+            val for the start values and for each step.
+        temperature: The temperature of all calls.
+        max_tokens: The tokens of an answer.
         settings: `External`'s.
     """
 
@@ -54,12 +57,11 @@ class TextGradPackage(Package):
         max_tokens: int = 2000,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
-        at_least(1, max_tokens=max_tokens, **({} if batch_size is None else {"batch_size": batch_size}))
+        if batch_size is not None:
+            at_least(1, batch_size=batch_size)
         number_in("[0, inf)", temperature=temperature)
-        self.settings = {
-            "batch_size": batch_size,
-            "validate": validate,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-        }
+        super().__init__(
+            {"batch_size": batch_size, "validate": validate, "temperature": temperature},
+            max_tokens=max_tokens,
+            **settings,
+        )

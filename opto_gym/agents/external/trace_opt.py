@@ -1,4 +1,4 @@
-"""trace-opt, the Trace paper's own package: OptoPrime and its OPRO.
+"""trace-opt, the Trace paper's own package: OptoPrime, and OPRO as the paper ran it.
 
 Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024; https://github.com/microsoft/Trace.
 """
@@ -9,20 +9,21 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ...utils.checks import at_least
-from .package import Package
+from .package import PackageAgent
 
 
-class TraceOptOptoPrime(Package):
-    """OptoPrime as trace-opt 0.1.3.8 has it: one proposal an update, from the trace and the feedback.
+class TraceOptOptoPrime(PackageAgent):
+    """OptoPrime of trace-opt 0.1.3.8: one proposal an update, from the trace and the feedback.
 
-    Our trace is rebuilt in trace-opt's nodes, so its optimizer reads the graph of our task. The time of its backward
-    pass grows with the square of the trace.
+    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 4. The oracle's trace is rebuilt in
+    trace-opt's nodes, so that its optimizer reads the graph of the task. The time of its backward pass is quadratic in
+    the size of the trace.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        memory_size: Past updates that the prompt shows.
-        max_tokens: Tokens of the answer.
+        memory_size: The number of past updates that the prompt shows.
+        max_tokens: The tokens of an answer.
         settings: `External`'s.
     """
 
@@ -37,20 +38,20 @@ class TraceOptOptoPrime(Package):
     }
 
     def __init__(self, *, memory_size: int = 0, max_tokens: int = 4096, **settings: Any) -> None:
-        super().__init__(**settings)
         at_least(0, memory_size=memory_size)
-        at_least(1, max_tokens=max_tokens)
-        self.settings = {"optimizer": self.optimizer, "memory_size": memory_size, "max_tokens": max_tokens}
+        super().__init__({"optimizer": self.optimizer, "memory_size": memory_size}, max_tokens=max_tokens, **settings)
 
 
 class TraceOptOPRO(TraceOptOptoPrime):
-    """OPRO as the Trace paper ran it and trace-opt 0.1.3.8 has it: parameters and feedback of all updates, no trace.
+    """OPRO of trace-opt 0.1.3.8, as the Trace paper ran it: the prompt has the parameters and feedback of all updates.
+
+    Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5. It does not see the trace.
 
     Needs ``pip install 'opto-gym[external]'`` and ``opto-gym external install``.
 
     Args:
-        memory_size: Has no effect: its prompt shows all past updates.
-        max_tokens: Tokens of the answer.
+        memory_size: Has no effect, since its prompt shows all past updates.
+        max_tokens: The tokens of an answer.
         settings: `External`'s.
     """
 

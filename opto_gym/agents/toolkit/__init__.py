@@ -1,1 +1,1 @@
-"""What several agents use: asking a model, the prompt's budget, gradients, repairs of code, random moves."""
+"""Parts that agents share: asking a model, prompts within a budget, gradients, repairs of code, random moves."""

@@ -10,7 +10,6 @@ from ...problems import Feedback
 from ...trace import TraceGraph
 from ..base import check_graph
 
-# d(output)/d(input) of each operator, from the inputs and the output
 DERIVATIVES: dict[str, Callable[..., tuple[float, ...]]] = {
     "add": lambda a, b, y: (1.0, 1.0),
     "sub": lambda a, b, y: (1.0, -1.0),
@@ -21,23 +20,27 @@ DERIVATIVES: dict[str, Callable[..., tuple[float, ...]]] = {
     "pos": lambda a, y: (1.0,),
     "abs": lambda a, y: (math.copysign(1.0, a),),
 }
+"""For each operator, its derivatives by its inputs, as a function of the inputs and the output."""
 
-
-STEEPEST = 1e100  # a larger slope counts as this, so that its square stays finite
+STEEPEST = 1e100
+"""Slopes are limited to this, so that their squares stay finite."""
 
 
 def gradient(graph: TraceGraph, reader: str) -> dict[str, float]:
-    """d(output)/d(parameter) for every parameter, by reverse accumulation over the graph.
+    """The derivative of the output by each parameter, by reverse accumulation over the graph.
 
-    At a pole, and where the run broke off in an error, the slope is 0.
+    The slope is 0 at a pole, and where the run ended in an error.
 
     Args:
         graph: The graph of a run.
         reader: The agent's name, for the errors.
 
+    Returns:
+        The derivatives by the parameters' names.
+
     Raises:
-        OptoGymError: If the graph is masked or only a score, or has operators other than `DERIVATIVES`, or values that
-            are no numbers.
+        OptoGymError: If the graph is masked, if only the score is left of it, or if it has an operator that is not in
+            `DERIVATIVES` or a value that is not a number.
     """
     check_graph(reader, graph, "code")
     slope = {graph.output: 1.0}
@@ -47,11 +50,11 @@ def gradient(graph: TraceGraph, reader: str) -> dict[str, float]:
             continue
         name = graph.operators[node.operator].name
         if kind != "operator" or name not in DERIVATIVES:
-            raise OptoGymError(f"{reader} knows the derivatives of {sorted(DERIVATIVES)}, and this graph has {name!r}")
+            raise OptoGymError(f"{reader} knows the derivatives of {sorted(DERIVATIVES)}, but the graph has {name!r}")
         values = [graph.nodes[i].value if isinstance(i, int) else i.value for i in node.inputs]
-        strange = [v for v in (*values, node.value) if not isinstance(v, int | float)]
-        if strange:
-            raise OptoGymError(f"{reader} expected numbers in the trace graph, got {strange[0]!r} at {name!r}")
+        not_numbers = [v for v in (*values, node.value) if not isinstance(v, int | float)]
+        if not_numbers:
+            raise OptoGymError(f"{reader} expected numbers in the trace graph, got {not_numbers[0]!r} at {name!r}")
         try:
             partial = DERIVATIVES[name](*values, node.value)
         except ArithmeticError:
@@ -63,7 +66,7 @@ def gradient(graph: TraceGraph, reader: str) -> dict[str, float]:
 
 
 def bounded(slope: float) -> float:
-    """The slope within `STEEPEST`, 0 for NaN."""
+    """The slope, limited to `STEEPEST` in absolute value; 0 for NaN."""
     return 0.0 if math.isnan(slope) else min(max(slope, -STEEPEST), STEEPEST)
 
 

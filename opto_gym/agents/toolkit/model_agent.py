@@ -1,12 +1,14 @@
-"""What the optimizers that ask a language model share: settings, one way to ask, one to remember."""
+"""The base class of the optimizers that ask a language model: its settings, and how it asks."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...problems import Problem
 from ...utils.checks import at_least, number_in
+from ...utils.moved import moved_names
 from ..base import Agent, Values
 from .prompt_budget import FRAME
 
@@ -19,16 +21,16 @@ class ModelAgent(Agent):
     Args:
         model: The optimizer's model.
         base_url: Its endpoint.
-        prompt_budget: Tokens of the prompt, 1,000 or more, as `prompting.tokens` counts them. The default and the
-            answer's leave room in the embedded model's context, of 8,192.
-        max_tokens: Tokens of the answer.
+        prompt_budget: The tokens of the prompt, 1,000 or more, as `prompt_budget.count_tokens` counts them. The
+            defaults of prompt and answer together are less than the embedded model's context of 8,192 tokens.
+        max_tokens: The tokens of the answer.
         temperature: As the endpoint takes it; None is the endpoint's default.
         constrained: Constrain the answer by a JSON schema, where the agent has one; None does so for the embedded
-            model, which rarely finds the form by itself.
+            model, which rarely answers in the right form otherwise.
 
     Attributes:
-        values: The parameters proposed last, to which an unusable answer falls back.
-        room: Tokens of the messages' texts.
+        values: The parameters proposed last, which an unusable answer leaves as they are.
+        token_budget: The tokens of the messages' texts: `prompt_budget` without what a chat template adds.
     """
 
     uses_model: ClassVar[bool] = True
@@ -49,11 +51,17 @@ class ModelAgent(Agent):
         if temperature is not None:
             number_in("[0, inf)", temperature=temperature)
         self.prompt_budget, self.max_tokens = prompt_budget, max_tokens
-        self.room = prompt_budget - FRAME
+        self.token_budget = prompt_budget - FRAME
         self.temperature, self.constrained = temperature, constrained
 
+    @property
+    def room(self) -> int:
+        """The old name of `token_budget`; it goes with the next release."""
+        warnings.warn("ModelAgent.room is now called token_budget", DeprecationWarning, stacklevel=2)
+        return self.token_budget
+
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
-        """Begins a new problem."""
+        """Begins a new problem, at its start values."""
         super().reset(problem, seed=seed)
         self.values: Values = problem.start
 
@@ -64,22 +72,22 @@ class ModelAgent(Agent):
 
         Args:
             messages: The prompt.
-            schema: The form of a constrained answer.
-            temperature: For this call; None is the agent's own.
-            n: Answers wanted.
+            schema: The JSON schema of a constrained answer.
+            temperature: The temperature of this call; None is the agent's own.
+            n: The number of answers wanted.
 
         Returns:
-            The answers, up to `n`; none where there is no usable one, which is noted as invalid.
+            The usable answers, `n` at most. Each other one is recorded as an invalid answer.
         """
         local = self.llm.endpoint == "local"
         constrained = self.constrained if self.constrained is not None else local
         texts: list[str] = []
-        for _ in range(n if local else 1):  # the embedded model gives one answer a call
+        for _ in range(n if local else 1):  # the embedded model gives one answer per call
             answer = self.llm.chat(
                 messages,
                 max_tokens=self.max_tokens,
                 temperature=self.temperature if temperature is None else temperature,
-                # the embedded model repeats a text for a seed, so trials on it repeat too
+                # equal seeds give equal texts on the embedded model, which makes trials on it repeatable
                 seed=int(self.rng.integers(2**31)) if local else None,
                 json_schema=schema if constrained else None,
                 n=1 if local else n,
@@ -94,6 +102,10 @@ class ModelAgent(Agent):
         return texts
 
 
-def tried(values: Values, feedback: str) -> str:
-    """Parameters and what was said of them, as a line."""
+def history_line(values: Values, feedback: str) -> str:
+    """Parameters and the feedback on them, as one line of a prompt."""
     return json.dumps({"variables": values, "feedback": feedback}, ensure_ascii=False, default=str)
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"tried": "agents.toolkit.model_agent:history_line"})

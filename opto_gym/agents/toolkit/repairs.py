@@ -1,4 +1,4 @@
-"""A small grammar of repairs: Python functions that differ from a given one by one likely slip."""
+"""A small grammar of repairs: Python functions that differ from a given one by one likely mistake."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
 OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 Edit = tuple[int, ast.AST, dict[str, Any]]
-"""A repair: how unlikely it is (0 is tried first), and the node with the fields that it is to have."""
+"""A repair: its rank (0 is the likeliest), a node of the syntax tree, and the new values of the node's fields."""
 
 
 def repairs(source: str, line: int | None = None) -> list[str]:
     """All sources that differ from this one by one repair, the likeliest first; none if it does not parse.
 
-    The repairs: a missing return; a swapped comparison; a number off by one, two or three; an index or a bound of
-    `range` off by one; a wrong operator, of `and` and `or`, of `min` and `max` too; swapped operands; a sign; a name
-    that nothing binds.
+    The repairs: a missing return; another comparison; a number off by one, two or three; an index or a bound of `range`
+    off by one; another operator, `and` for `or` and `min` for `max` included; swapped operands; a sign; a name that is
+    not defined.
 
     Args:
-        source: Python source of a function.
-        line: The line on which it failed, from 1 on: repairs come in order of their distance from it.
+        source: The Python source of a function.
+        line: The line on which it failed, counted from 1: repairs that are closer to it come first.
     """
     try:
         tree = ast.parse(source)
@@ -55,11 +55,11 @@ def repairs(source: str, line: int | None = None) -> list[str]:
 
 
 def _edits(tree: ast.Module) -> Iterator[Edit]:
-    names = _bound(tree)
+    names = _defined_names(tree)
     for n in ast.walk(tree):
         match n:
             case ast.FunctionDef(body=[*before, last]):
-                yield from ((0, n, {"body": [*before, *end]}) for end in _returning(last))
+                yield from ((0, n, {"body": [*before, *end]}) for end in _with_return(last))
             case ast.Compare(ops=[op, *others]):
                 group = next((g for g in COMPARISONS if type(op) in g), ())
                 yield from ((1, n, {"ops": [other(), *others]}) for other in group if not isinstance(op, other))
@@ -79,16 +79,16 @@ def _edits(tree: ast.Module) -> Iterator[Edit]:
             case ast.BoolOp(op=op):
                 yield 3, n, {"op": ast.And() if isinstance(op, ast.Or) else ast.Or()}
             case ast.Subscript(slice=ast.Name() as place):
-                yield from ((2, n, {"slice": moved}) for moved in _by_one(place))
+                yield from ((2, n, {"slice": moved}) for moved in _off_by_one(place))
             case ast.Call(func=ast.Name(id="range"), args=[*arguments]):
                 for k, bound in enumerate(arguments):
                     if not isinstance(bound, ast.Constant):
-                        for moved in _by_one(bound):
+                        for moved in _off_by_one(bound):
                             yield 2, n, {"args": [*arguments[:k], moved, *arguments[k + 1 :]]}
 
 
-def _returning(last: ast.stmt) -> Iterator[list[ast.stmt]]:
-    """What may stand for a function's last statement, so that the function returns what it computed."""
+def _with_return(last: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """Replacements of a function's last statement with which the function returns what it computed."""
     match last:
         case ast.Expr(value=ast.Constant(value=str())):  # a docstring
             return
@@ -97,23 +97,23 @@ def _returning(last: ast.stmt) -> Iterator[list[ast.stmt]]:
         case ast.Assign(targets=[ast.Name(id=name), *_]) | ast.AugAssign(target=ast.Name(id=name)):
             yield [last, ast.Return(ast.Name(name, ast.Load()))]
         case ast.For() | ast.While() | ast.If():
-            set_here = [n.id for n in ast.walk(last) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-            filled = [  # out.append(x)
+            assigned = [n.id for n in ast.walk(last) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+            called_on = [  # as out in out.append(x)
                 n.func.value.id
                 for n in ast.walk(last)
                 if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and isinstance(n.func.value, ast.Name)
             ]
-            for name in dict.fromkeys((*reversed(filled), *reversed(set_here))):
+            for name in dict.fromkeys((*reversed(called_on), *reversed(assigned))):
                 yield [last, ast.Return(ast.Name(name, ast.Load()))]
 
 
-def _by_one(place: ast.expr) -> Iterator[ast.expr]:
+def _off_by_one(place: ast.expr) -> Iterator[ast.expr]:
     yield ast.BinOp(place, ast.Sub(), ast.Constant(1))
     yield ast.BinOp(place, ast.Add(), ast.Constant(1))
 
 
-def _bound(tree: ast.Module) -> set[str]:
-    """All names that something binds, anywhere in the source, and Python's own."""
+def _defined_names(tree: ast.Module) -> set[str]:
+    """All names that are defined anywhere in the source, and Python's built-in names."""
     names = set(dir(builtins))
     for n in ast.walk(tree):
         match n:

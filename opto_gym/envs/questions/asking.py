@@ -27,7 +27,7 @@ class Asking(OptoEnv):
     An example is ``{"input": question, "target": right answer}``.
 
     Attributes:
-        kind: The kind of answer, of `answers.KINDS`.
+        kind: The kind of answer, of `answers.ANSWER_KINDS`.
         rule: How answers are compared with their targets, of `answers.RULES`.
     """
 

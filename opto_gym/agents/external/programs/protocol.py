@@ -1,7 +1,7 @@
-"""The program's side of the protocol, for Python without opto_gym: the standard library alone.
+"""The program's side of the protocol in Python. It needs the standard library alone, and not opto_gym.
 
-A program that opto_gym starts finds its trial in the environment (``OPTO_GYM_URL``, ``OPTO_GYM_TOKEN``), asks its model
-with any OpenAI-compatible client (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``), and its oracle as `Trial` does.
+A program that opto_gym starts finds its trial in environment variables (``OPTO_GYM_URL``, ``OPTO_GYM_TOKEN``). It asks
+its model with any OpenAI-compatible client (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``), and its oracle through `Trial`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 
 
 class Spent(Exception):
-    """The budget holds no further evaluation: end."""
+    """The budget does not hold the evaluation; the program should end."""
 
 
 class Trial:
     """The trial that this process works on.
 
     Attributes:
-        url: The server's, which is OpenAI's base URL too.
-        token: OpenAI's key and the oracle's.
+        url: The server's address, which is also OpenAI's base URL.
+        token: The key for the oracle and for OpenAI's client.
         model: The model's name, or None.
-        seed: For all random choices.
-        settings: What the agent was given.
-        problem: Objective, parameters and their spaces, as plain data.
-        parameters: The problem's, by name.
+        seed: The seed of all random choices.
+        settings: The agent's settings.
+        problem: The objective, the parameters and their spaces, as plain data.
+        parameters: The problem's parameters, by name.
         start: The evaluation of the start values.
     """
 
@@ -35,7 +35,7 @@ class Trial:
         self.url, self.token = os.environ["OPTO_GYM_URL"], os.environ["OPTO_GYM_TOKEN"]
         # no proxy: the server is on this machine
         self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        task = self._ask("/task")
+        task = self._request("/task")
         self.model, self.seed, self.settings = task["model"], task["seed"], task["settings"]
         self.problem, self.start = task["problem"], task["start"]
         self.parameters = {p["name"]: p for p in self.problem["parameters"]}
@@ -57,29 +57,32 @@ class Trial:
         *,
         texts: bool = False,
     ) -> dict[str, Any]:
-        """One oracle call: ``score``, ``reward``, ``rewards``, ``text``, ``trace``, ``graph``, ...
+        """One oracle call.
 
         Args:
-            parameters: A value for each; bad ones are feedback.
-            examples: Indices into the split; None draws a batch.
+            parameters: A value for each parameter; the feedback says what is wrong with a bad value.
+            examples: Indices into the split; None draws a batch of train, or takes the whole of val.
             split: ``train`` or ``val``.
-            texts: The values are texts, which the server reads.
+            texts: The values are texts, which the server converts to the parameters' kinds.
+
+        Returns:
+            ``score``, ``reward``, ``rewards``, ``text``, ``trace``, ``graph``, ...: see docs/protocol.md.
 
         Raises:
-            Spent: If the budget does not hold it.
+            Spent: If the budget does not hold the call.
         """
-        asked = {"parameters": parameters, "examples": examples, "split": split, "texts": texts}
-        return self._ask("/evaluations", asked)  # type: ignore[no-any-return]
+        request = {"parameters": parameters, "examples": examples, "split": split, "texts": texts}
+        return self._request("/evaluations", request)  # type: ignore[no-any-return]
 
     def recommend(self, parameters: dict[str, Any], *, texts: bool = False) -> None:
-        """Names the best parameters; without it, the best reward seen counts."""
-        self._ask("/recommendation", {"parameters": parameters, "texts": texts})
+        """Recommends parameters; without a recommendation, those with the best reward count."""
+        self._request("/recommendation", {"parameters": parameters, "texts": texts})
 
     def invalid(self, reason: str) -> None:
-        """Notes that an answer of the model could not be used."""
-        self._ask("/invalid-answers", {"reason": reason})
+        """Reports that an answer of the model could not be used."""
+        self._request("/invalid-answers", {"reason": reason})
 
-    def _ask(self, path: str, data: Any = None) -> Any:
+    def _request(self, path: str, data: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         body = None if data is None else json.dumps(data).encode()
         try:
@@ -94,7 +97,7 @@ class Trial:
 
 
 def run(program: Any) -> None:
-    """Runs ``program(trial)``; the end of the budget ends it well."""
+    """Runs ``program(trial)``, and returns when it ends or when the budget is spent."""
     try:
         program(Trial())
     except Spent:

@@ -1,4 +1,4 @@
-"""DSPy's optimizers on our oracle: a program with a predictor for each prompt, which the oracle runs on an example."""
+"""Runs DSPy's optimizers: the program has a predictor for each prompt, and the oracle runs it on an example."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from dspy.utils.exceptions import AdapterParseError
 from with_gepa import Done
 
 Ask = Callable[[dict[str, str], str], dict[str, Any]]
+"""Evaluates prompts, by parameter, on a case."""
+
+# MIPROv2 shows the source of these two classes to the model, so they stay as they are: recorded trials must replay.
 
 
 class Prompt(dspy.Predict):  # type: ignore[misc]
@@ -53,20 +56,20 @@ class Program(dspy.Module):  # type: ignore[misc]
 
 
 class Oracle:
-    """The trial's oracle for prompts alone, with rewards on DSPy's scale.
+    """The trial's oracle as a function of the prompts, with rewards on DSPy's scale from 0 to 1.
 
     Attributes:
-        program: The start.
-        split: Whose rewards tell which candidate is best.
-        enough: How many of its examples a candidate must have been tried on for that.
+        program: The program with the start values.
+        split: The split whose rewards decide which candidate is recommended.
+        min_examples: The number of its examples that a candidate must have been evaluated on for that.
     """
 
-    def __init__(self, trial: protocol.Trial, split: str, enough: int) -> None:
-        self.trial, self.split, self.enough = trial, split, enough
+    def __init__(self, trial: protocol.Trial, split: str, min_examples: int) -> None:
+        self.trial, self.split, self.min_examples = trial, split, min_examples
         worst, best = trial.problem["scores"]
-        self._zero, self._one = (worst, best) if best > worst else (-worst, -best)
+        self._worst, self._best_reward = (worst, best) if best > worst else (-worst, -best)
         self._values = {name: p["start"] for name, p in trial.parameters.items()}
-        self._tried: dict[tuple[str, ...], dict[str, float]] = {}
+        self._rewards: dict[tuple[str, ...], dict[str, float]] = {}
         names = [name for name in trial.parameters if trial.kind(name) == "Prompt"]
         self.program = Program({name: Prompt(self._signature(name)) for name in names}, self.ask_function())
         self._start = self._best = self.program.texts()
@@ -82,77 +85,87 @@ class Oracle:
         return dspy.Signature(fields, p["start"])
 
     def ask_function(self) -> Ask:
-        """Asks; a function, so that copies of a program share it."""
+        """The function that calls the oracle. It is not a method, so that copies of a program share it."""
 
         def ask(texts: dict[str, str], case: str) -> dict[str, Any]:
             split, _, k = case.partition("/")
             try:
-                said = self.trial.evaluate(self._full(texts), [int(k)], split)
+                evaluation = self.trial.evaluate(self._all_parameters(texts), [int(k)], split)
             except protocol.Spent:
-                sys.exit()  # DSPy takes any Exception for the example's failure, and goes on
+                sys.exit()  # DSPy would take an Exception for a failure of the example, and continue
             except RuntimeError as e:
                 sys.exit(str(e))
-            said["reward"] = (said["reward"] - self._zero) / (self._one - self._zero)
+            evaluation["reward"] = (evaluation["reward"] - self._worst) / (self._best_reward - self._worst)
             if split == self.split:
-                self._note(tuple(texts.values()), case, said["reward"])
-            return said
+                self._record_reward(tuple(texts.values()), case, evaluation["reward"])
+            return evaluation
 
         return ask
 
-    def _full(self, texts: dict[str, str]) -> dict[str, Any]:
-        """All parameters; DSPy shows the start's text with other margins, and a default for an empty one."""
+    def _all_parameters(self, texts: dict[str, str]) -> dict[str, Any]:
+        """All parameters: prompts that DSPy did not change as they started, since it changes their white space."""
         changed = {name: text for name, text in texts.items() if text != self._start[name]}
         return self._values | changed
 
-    def _note(self, texts: tuple[str, ...], case: str, reward: float) -> None:
-        """Recommends the best so far, since the budget may end any moment."""
-        self._tried.setdefault(texts, {})[case] = reward
-        means = [(fmean(seen.values()), t) for t, seen in self._tried.items() if len(seen) >= self.enough]
+    def _record_reward(self, texts: tuple[str, ...], case: str, reward: float) -> None:
+        """Stores a reward and recommends the best prompts so far, since the budget may end at any moment."""
+        self._rewards.setdefault(texts, {})[case] = reward
+        means = [(fmean(seen.values()), t) for t, seen in self._rewards.items() if len(seen) >= self.min_examples]
         if means:
             self.recommend(dict(zip(self._start, max(means, key=lambda one: one[0])[1], strict=True)))
 
     def recommend(self, texts: dict[str, str]) -> None:
-        """Names the best prompts, if they are others than before."""
+        """Recommends prompts, unless they are those recommended last."""
         if texts != self._best:
             self._best = texts
-            self.trial.recommend(self._full(texts))
+            self.trial.recommend(self._all_parameters(texts))
 
 
 class Watch(BaseCallback):  # type: ignore[misc]
-    """Sees what DSPy makes of the model's answers."""
+    """A callback that counts the model's calls, and reports answers that DSPy can't read."""
 
     def __init__(self, trial: protocol.Trial) -> None:
         self.trial, self.asked = trial, 0
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: Any) -> None:
-        """Counts."""
+        """Counts the call."""
         self.asked += 1
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """Ends with the budget: DSPy may take that for a failure of one call, and go on."""
+        """Exits when the budget is spent, since DSPy may take that for a failure of one call, and continue."""
         if "budget_exhausted" in str(exception):
             sys.exit()
 
     def on_adapter_parse_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """Notes what can't be read; DSPy asks once more for JSON."""
+        """Reports an answer that can't be read; DSPy then asks once more for JSON."""
         if exception is not None:
             self.trial.invalid(str(exception))
 
 
 def metric(example: Any, prediction: Any, trace: Any = None) -> float:
-    """The reward; in MIPROv2's search for good runs, where there is a trace, whether the case is solved."""
+    """The reward; with a trace, which MIPROv2 gives when it looks for good runs, whether the case is solved."""
     return prediction.reward if trace is None else prediction.success  # type: ignore[no-any-return]
 
 
-def told(example: Any, prediction: Any, trace: Any = None, name: Any = None, part: Any = None) -> Any:
-    """The metric for GEPA, which reads feedback."""
+def metric_with_feedback(example: Any, prediction: Any, trace: Any = None, name: Any = None, part: Any = None) -> Any:
+    """The reward and the feedback, for GEPA."""
     return dspy.Prediction(score=prediction.reward, feedback=prediction.feedback)
 
 
-def compiled(
+def compile_program(
     name: str, options: dict[str, Any], seed: int, program: Any, train: list[Any], val: list[Any], watch: Watch
 ) -> Any:
-    """What an optimizer makes of a program."""
+    """The program that an optimizer returns.
+
+    Args:
+        name: The optimizer's name in DSPy.
+        options: The optimizer's settings.
+        seed: The seed of its random choices.
+        program: The program with the start values.
+        train: The examples of train.
+        val: The examples of val.
+        watch: The callback that counts the model's calls.
+    """
     if name == "COPRO":
         return dspy.COPRO(metric=metric, **options).compile(program, trainset=train)
     if name == "MIPROv2":
@@ -170,23 +183,23 @@ def compiled(
         )
     if name == "SIMBA":
         return dspy.SIMBA(metric=metric, max_demos=0, **options).compile(program, trainset=train, seed=seed)
-    minibatch = min(options.pop("reflection_minibatch_size"), len(train))  # else an example would come in it twice
-    endless = {} if options["auto"] else {"max_metric_calls": sys.maxsize}
+    minibatch = min(options.pop("reflection_minibatch_size"), len(train))  # else it would have an example twice
+    unlimited = {} if options["auto"] else {"max_metric_calls": sys.maxsize}
     optimizer = dspy.GEPA(
-        told,
+        metric_with_feedback,
         reflection_lm=dspy.settings.lm,
         reflection_minibatch_size=minibatch,
         seed=seed,
         gepa_kwargs={"stop_callbacks": Done(1.0, math.ceil(len(train) / minibatch), watch)},
-        **endless,
+        **unlimited,
         **options,
     )
     return optimizer.compile(program, trainset=train, valset=val)
 
 
 def main(trial: protocol.Trial) -> None:
-    """Compiles until the optimizer ends, or the budget is spent."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm's import asks the net for a list of prices
+    """Runs the optimizer until it ends or the budget is spent."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm's import downloads a list of prices
     random.seed(trial.seed)
     options = dict(trial.settings)
     name, max_tokens = options.pop("optimizer"), options.pop("max_tokens")
@@ -195,13 +208,13 @@ def main(trial: protocol.Trial) -> None:
     dspy.configure(lm=lm, callbacks=[watch], num_threads=1)
     size, rng = trial.problem["examples"], random.Random(trial.seed)
 
-    def drawn(split: str, most: int) -> list[Any]:
-        cases = [f"{split}/{k}" for k in rng.sample(range(size[split]), min(size[split], most))]
+    def sampled(split: str, limit: int) -> list[Any]:
+        cases = [f"{split}/{k}" for k in rng.sample(range(size[split]), min(size[split], limit))]
         task = trial.problem["objective"]
         return [dspy.Example(task=task, case=case).with_inputs("task", "case") for case in cases]
 
-    train, val_size = drawn("train", options.pop("train_size")), options.pop("val_size")
-    val = drawn("val", val_size) if "val" in size else train[:val_size]
+    train, val_size = sampled("train", options.pop("train_size")), options.pop("val_size")
+    val = sampled("val", val_size) if "val" in size else train[:val_size]
     if name == "SIMBA":
         options["bsize"] = min(options["bsize"], len(train))
         oracle = Oracle(trial, "train", options["bsize"])
@@ -211,9 +224,9 @@ def main(trial: protocol.Trial) -> None:
         most = AUTO_RUN_SETTINGS[options["auto"]]["val_size"] if name == "MIPROv2" and options["auto"] else len(val)
         oracle = Oracle(trial, "val" if "val" in size else "train", min(len(val), most))
     try:
-        best = compiled(name, options, trial.seed, oracle.program, train, val, watch)
+        best = compile_program(name, options, trial.seed, oracle.program, train, val, watch)
     except AdapterParseError:
-        return  # so COPRO and MIPROv2 end where no answer can be read; the best so far is recommended
+        return  # COPRO and MIPROv2 end at an answer that can't be read; the best prompts so far are recommended
     oracle.recommend(best.texts())
 
 

@@ -1,7 +1,7 @@
-"""openevolve on our oracle: a file that holds the parameters, and `evaluate`, which reads it and asks the oracle.
+"""Runs openevolve on a file that holds the parameters; its evaluator, `evaluate`, reads the file and calls the oracle.
 
-openevolve imports this file once more as its evaluator, in its worker's process. The file that it evolves is never run:
-it is read by `ast`.
+openevolve imports this module a second time, as the evaluator in its worker process. The file that it evolves is never
+run, only parsed by `ast`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ the_trial = functools.cache(protocol.Trial)
 
 
 def main(trial: protocol.Trial) -> None:
-    """Evolves until the iterations or the budget are spent."""
+    """Evolves the file until the iterations or the budget are spent."""
     text, settings = text_alone(trial), trial.settings
     path = Path("program.txt" if text else "program.py").absolute()
     path.write_text(program(trial), encoding="utf-8")
@@ -51,56 +51,57 @@ def main(trial: protocol.Trial) -> None:
         llm=llm,
         prompt=PromptConfig(system_message=task(trial)),
         database=DatabaseConfig(num_islands=settings["num_islands"], random_seed=trial.seed),
-        evaluator=EvaluatorConfig(timeout=NEVER, cascade_evaluation=False),  # the oracle has limits of its own
+        evaluator=EvaluatorConfig(timeout=NEVER, cascade_evaluation=False),  # the oracle has its own limits
     )
     if left is not None:
         config.max_iterations = int(left)
-    logging.getLogger("openevolve.process_parallel").addHandler(Lost(trial))
+    logging.getLogger("openevolve.process_parallel").addHandler(LostIterations(trial))
     asyncio.run(OpenEvolve(str(path), __file__, config).run())
 
 
 def evaluate(path: str) -> EvaluationResult:
-    """The evaluator: a file's parameters to the oracle. The first file is the start, whose evaluation is there."""
+    """The evaluator: evaluates the parameters in a file. The first file has the start values, which are evaluated."""
     trial, controller = the_trial(), multiprocessing.parent_process()
     if controller is None or controller.pid is None:
-        return told(trial.start)
+        return result_of(trial.start)
     try:
-        said = trial.evaluate(read(trial, Path(path).read_text(encoding="utf-8")))
+        evaluation = trial.evaluate(read(trial, Path(path).read_text(encoding="utf-8")))
     except ValueError as e:
         trial.invalid(str(e))
-        return EvaluationResult({"combined_score": worst(trial)}, {"error": str(e)})
+        return EvaluationResult({"combined_score": worst_reward(trial)}, {"error": str(e)})
     except protocol.Spent:
         end(controller.pid)
         raise
-    if said["over"]:
+    if evaluation["over"]:
         end(controller.pid)
-    return told(said)
+    return result_of(evaluation)
 
 
-def told(said: dict[str, Any]) -> EvaluationResult:
-    """What openevolve learns of an evaluation."""
-    return EvaluationResult({"combined_score": said["reward"]}, {"feedback": said["text"], "trace": said["trace"]})
+def result_of(evaluation: dict[str, Any]) -> EvaluationResult:
+    """An evaluation as openevolve's result: the reward as the fitness, feedback and trace as artifacts."""
+    artifacts = {"feedback": evaluation["text"], "trace": evaluation["trace"]}
+    return EvaluationResult({"combined_score": evaluation["reward"]}, artifacts)
 
 
 def end(pid: int) -> None:
-    """Ends the evolution, in openevolve's own way."""
+    """Ends the evolution by the signal at which openevolve shuts down."""
     os.kill(pid, signal.SIGTERM)
 
 
-class Lost(logging.Handler):
-    """Notes the answers that openevolve could not use, of which its log alone tells."""
+class LostIterations(logging.Handler):
+    """Reports the answers that openevolve could not use, which it only logs."""
 
     def __init__(self, trial: protocol.Trial) -> None:
         super().__init__()
         self.trial = trial
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Notes an iteration's error, unless it is the budget's end."""
-        said = re.match(r"Iteration \d+ error: (.*?)(?: \| tokens: .*)?$", record.getMessage(), re.DOTALL)
-        if said and "budget_exhausted" in said[1]:
+        """Reports an iteration's error, or ends the evolution if the budget is spent."""
+        match = re.match(r"Iteration \d+ error: (.*?)(?: \| tokens: .*)?$", record.getMessage(), re.DOTALL)
+        if match and "budget_exhausted" in match[1]:
             end(os.getpid())
-        elif said:
-            self.trial.invalid(said[1])
+        elif match:
+            self.trial.invalid(match[1])
 
 
 def text_alone(trial: protocol.Trial) -> bool:
@@ -109,7 +110,7 @@ def text_alone(trial: protocol.Trial) -> bool:
 
 
 def task(trial: protocol.Trial) -> str:
-    """The system message."""
+    """The task in words, which is the system message."""
     if text_alone(trial):
         (p,) = trial.parameters.values()
         return f"You improve a text. {trial.problem['objective']}\nThe text: {p['description']} ({p['constraint']})."
@@ -122,7 +123,7 @@ def task(trial: protocol.Trial) -> str:
 
 
 def program(trial: protocol.Trial) -> str:
-    """The start values as a file."""
+    """The text of the file with the start values."""
     if text_alone(trial):
         return trial.texts().popitem()[1]
     parts = [
@@ -133,10 +134,10 @@ def program(trial: protocol.Trial) -> str:
 
 
 def read(trial: protocol.Trial, text: str) -> dict[str, Any]:
-    """The parameters that a file holds.
+    """The parameters in a file, by name.
 
     Raises:
-        ValueError: If it does not hold them all.
+        ValueError: If the file does not parse, lacks a parameter, or has a value that is not a literal.
     """
     if text_alone(trial):
         return dict.fromkeys(trial.parameters, text)
@@ -145,13 +146,13 @@ def read(trial: protocol.Trial, text: str) -> dict[str, Any]:
     except (SyntaxError, RecursionError, MemoryError) as e:
         raise ValueError(f"the program can't be read: {e}") from None
     lines = text.split("\n")
-    named = {names(trial, name): name for name in trial.parameters}
+    named = {name_in_file(trial, name): name for name in trial.parameters}
     own: dict[str, ast.stmt] = {}
     shared: list[str] = []
     for statement in statements:
-        name = named.get(defined(statement))
+        name = named.get(defined_name(statement))
         if name is not None:
-            own[name] = statement  # the last one counts, as it does in Python
+            own[name] = statement  # the last definition counts, as in Python
         else:
             shared.append(source(lines, statement))
     missing = [name for key, name in named.items() if name not in own]
@@ -165,14 +166,14 @@ def read(trial: protocol.Trial, text: str) -> dict[str, Any]:
     }
 
 
-def names(trial: protocol.Trial, name: str) -> str:
-    """What a parameter is called in the file: code by its function's name."""
+def name_in_file(trial: protocol.Trial, name: str) -> str:
+    """A parameter's name in the file, which for code is the name of its function."""
     signature: str = trial.parameters[name]["space"].get("signature", name)
     return signature.split("(")[0].strip()
 
 
-def defined(statement: ast.stmt) -> str:
-    """The one name that a statement defines, or nothing."""
+def defined_name(statement: ast.stmt) -> str:
+    """The name that a statement defines, or an empty text."""
     match statement:
         case ast.FunctionDef(name=name):
             return name
@@ -182,7 +183,7 @@ def defined(statement: ast.stmt) -> str:
 
 
 def source(lines: list[str], statement: ast.stmt) -> str:
-    """A statement's lines, with its decorators'."""
+    """The lines of a statement and of its decorators."""
     decorators = getattr(statement, "decorator_list", [])
     first = min(part.lineno for part in (statement, *decorators))
     return "\n".join(lines[first - 1 : statement.end_lineno])
@@ -192,7 +193,7 @@ def literal(name: str, statement: ast.stmt) -> Any:
     """The value that a statement assigns.
 
     Raises:
-        ValueError: If it is no literal that JSON has, too.
+        ValueError: If it is not a literal, or one that JSON does not have.
     """
     try:
         value = ast.literal_eval(getattr(statement, "value", None) or "")
@@ -202,10 +203,10 @@ def literal(name: str, statement: ast.stmt) -> Any:
     return value
 
 
-def worst(trial: protocol.Trial) -> float:
-    """The reward of a failure."""
-    bad, good = trial.problem["scores"]
-    return float(bad if good > bad else -bad)
+def worst_reward(trial: protocol.Trial) -> float:
+    """The reward of the problem's worst score."""
+    worst, best = trial.problem["scores"]
+    return float(worst if best > worst else -worst)
 
 
 if __name__ == "__main__":

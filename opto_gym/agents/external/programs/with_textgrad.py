@@ -1,4 +1,4 @@
-"""textgrad's optimizer on our oracle: forward is one oracle call, then its backward pass and a step."""
+"""Runs textgrad's optimizer: a step is an oracle call as the forward pass, the backward pass, and an update."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ ROLES = {
 
 
 def main(trial: protocol.Trial) -> None:
-    """Steps until the budget is spent."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import asks the net for a list of prices
+    """Makes steps until no further evaluation is possible."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import downloads a list of prices
     import openai
     import textgrad
-    from textgrad.autograd.string_based_ops import StringBasedFunction
 
     engine = engine_of(trial, openai.OpenAI(), textgrad.EngineLM)
     variables = {
@@ -33,25 +32,17 @@ def main(trial: protocol.Trial) -> None:
         textgrad.TextualGradientDescent([variable], engine=engine, constraints=[trial.parameters[name]["constraint"]])
         for name, variable in variables.items()
     ]
-    rng, size, sizes = random.Random(trial.seed), trial.settings["batch_size"], trial.problem["examples"]
+    rng, batch_size, sizes = random.Random(trial.seed), trial.settings["batch_size"], trial.problem["examples"]
     validates = trial.settings["validate"] and "val" in sizes
-    said, kept = trial.start, values(variables)
+    evaluation, kept = trial.start, values(variables)
     best = trial.evaluate(kept, split="val", texts=True)["reward"] if validates else None
-    while not said["over"]:
-        output = StringBasedFunction(gives(said), trial.problem["objective"])(variables)
-        # the package makes it a set, whose order would be that of memory addresses
-        output.predecessors = list(variables.values())
+    while not evaluation["over"]:
         try:
-            output.backward(engine)
-            for optimizer in optimizers:
-                try:
-                    optimizer.step()
-                except IndexError as e:  # no tag in the answer
-                    trial.invalid(str(e))
+            step(trial, evaluation, variables, optimizers, engine)
         except openai.APIStatusError as e:
             if e.status_code != 502 and e.code != "context_length_exceeded":
                 raise
-            trial.invalid(str(e))  # an answer that was no JSON, or a prompt that was too long
+            trial.invalid(str(e))  # an answer that was not JSON, or a prompt that was too long
         for optimizer in optimizers:
             optimizer.zero_grad()
         if validates:
@@ -62,28 +53,46 @@ def main(trial: protocol.Trial) -> None:
             else:
                 kept, best = values(variables), reward
         n = sizes["train"]
-        said = trial.evaluate(values(variables), size and rng.sample(range(n), min(size, n)), texts=True)
+        examples = rng.sample(range(n), min(batch_size, n)) if batch_size else None
+        evaluation = trial.evaluate(values(variables), examples, texts=True)
 
 
-def gives(said: dict[str, Any]) -> Callable[..., str]:
-    """The evaluation as a function of the parameters that gives text: how the run went, and the feedback."""
-    text = f"{said['trace']}\n\n{said['text'] or 'Score: {score}'.format_map(said)}"
+def step(
+    trial: protocol.Trial, evaluation: dict[str, Any], variables: dict[str, Any], optimizers: list[Any], engine: Any
+) -> None:
+    """One step of textgrad: the backward pass from an evaluation, and the update of each variable."""
+    from textgrad.autograd.string_based_ops import StringBasedFunction
+
+    output = StringBasedFunction(function_of(evaluation), trial.problem["objective"])(variables)
+    # the package makes a set of it, whose order would be that of memory addresses
+    output.predecessors = list(variables.values())
+    output.backward(engine)
+    for optimizer in optimizers:
+        try:
+            optimizer.step()
+        except IndexError as e:  # the answer has no tag
+            trial.invalid(str(e))
+
+
+def function_of(evaluation: dict[str, Any]) -> Callable[..., str]:
+    """An evaluation as a function of the parameters, whose value is the trace and the feedback as text."""
+    text = f"{evaluation['trace']}\n\n{evaluation['text'] or 'Score: {score}'.format_map(evaluation)}"
     return lambda **_: text
 
 
 def role(trial: protocol.Trial, name: str) -> str:
     """What a parameter is, for the prompts."""
-    said = trial.parameters[name]["description"]
-    return f"{name} ({ROLES[trial.kind(name)]})" + (f": {said}" if said else "")
+    description = trial.parameters[name]["description"]
+    return f"{name} ({ROLES[trial.kind(name)]})" + (f": {description}" if description else "")
 
 
 def values(variables: dict[str, Any]) -> dict[str, str]:
-    """The variables' texts."""
+    """The variables' values, which are texts, by name."""
     return {name: variable.get_value() for name, variable in variables.items()}
 
 
 def engine_of(trial: protocol.Trial, client: Any, base: Any) -> Any:
-    """A textgrad engine that sends what the package's ``ChatOpenAI`` does, without that one's cache on disk."""
+    """A textgrad engine that sends the same requests as the package's ``ChatOpenAI``, but has no cache on disk."""
 
     class Engine(base):  # type: ignore[misc]
         model_string = trial.model
