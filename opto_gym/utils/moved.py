@@ -52,14 +52,16 @@ def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         module: The module's name.
-        names: The new module of each name, inside opto_gym.
+        names: The new module of each name, inside opto_gym; ``module:name`` where the name has changed, too.
     """
 
     def find(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(f"{module}.{name}", f"opto_gym.{names[name]}.{name}")
-        return getattr(importlib.import_module(f"opto_gym.{names[name]}"), name)
+        target, _, new_name = names[name].partition(":")
+        new_name = new_name or name
+        _warn(f"{module}.{name}", f"opto_gym.{target}.{new_name}")
+        return getattr(importlib.import_module(f"opto_gym.{target}"), new_name)
 
     return find
 

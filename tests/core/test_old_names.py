@@ -49,6 +49,13 @@ def test_a_name_that_moved_is_still_found_where_it_was(module, name):
         importlib.import_module(module).nothing_like_that
 
 
+def test_a_name_that_changed_is_found_by_its_old_one():
+    from opto_gym import sandbox
+
+    with pytest.warns(DeprecationWarning, match=r"sandbox.Program has moved to opto_gym\.sandbox\.process\.Candidate"):
+        assert sandbox.Program is sandbox.CandidateProcess
+
+
 def test_the_readers_are_found_where_they_were():
     from opto_gym.agents.opro import read_solution
     from opto_gym.agents.textgrad import read_value
