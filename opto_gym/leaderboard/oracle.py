@@ -158,7 +158,7 @@ class RecordedOracle:
             if number:
                 self._notes()
             if self._inner.uses_model:
-                self._inner.llm.repeat(line.get("calls", ()))
+                self._inner.llm.book_recorded(line.get("calls", ()))
             self._after(line)
             return self._wrapped(observation, number)
         if line is None and self.replay:

@@ -157,7 +157,7 @@ class Trial:
         if inner.uses_model:
             self.test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
             if not self.replay:  # where all is scored again
-                self.test_env.llm.repeat(key for line in self.tests.values() for key in line.get("calls", ()))
+                self.test_env.llm.book_recorded(key for line in self.tests.values() for key in line.get("calls", ()))
         agent = registration.make_agent(self.spec.agent, **self.spec.settings)
         problem = inner.problem
         reason = agent.unsupported_reason(problem)
@@ -194,7 +194,7 @@ class Trial:
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
         """A client on the trial's books, with the calls of lost tries in them."""
         client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
-        client.lose(line for line in self.folder.lost(record.path.name) if line["role"] == role)
+        client.book_lost(line for line in self.folder.lost(record.path.name) if line["role"] == role)
         return client
 
     def _repeat(self) -> None:
