@@ -20,7 +20,7 @@ def dial(*digits: int) -> list[int]:
 
 
 class BinaryLock(OptoEnv):
-    """Open a lock of binary digits, told at each call the label of one check that failed.
+    """Open a lock of binary digits, given in each call the label of one check that failed.
 
     ## Description
     The lock has a hidden combination of k binary digits, and a check for each digit. In each call the checks run in a

@@ -82,9 +82,10 @@ class Sandbox:
     ) -> CandidateProcess:
         """Starts a process for one example.
 
-        Args: sources: Python source by the name of the function that it defines; each has a namespace of its own. A
-            source that does not compile gives errors as the `Result` of its calls. host: Functions for this process
-            alone, in addition to the sandbox's own.
+        Args:
+            sources: Python source by the name of the function that it defines. Each has a separate namespace. A source
+                that does not compile gives errors as the `Result` of its calls.
+            host: Functions for this process alone, in addition to the sandbox's own.
 
         Raises:
             SandboxError: If this machine does not grant the level asked for.

@@ -39,9 +39,10 @@ def protocol_violation() -> ProcessEnded:
 class Deadline:
     """The time by which the other side must have answered.
 
-    Args: seconds: From now on. queued_seconds: Returns how long the process has waited for a processor since its start,
-        in seconds. Up to `MAX_QUEUED` of that time is added to the deadline, so that other load on the machine does not
-        change scores.
+    Args:
+        seconds: From now on.
+        queued_seconds: Returns how long the process has waited for a processor since its start, in seconds. Up to
+            `MAX_QUEUED` of that time is added to the deadline, so that a machine under load does not change scores.
     """
 
     MAX_QUEUED = 1.5
