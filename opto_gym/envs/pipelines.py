@@ -190,8 +190,8 @@ def faults(source: str) -> list[tuple[str, str]]:
     return found
 
 
-def mends(source: str) -> list[str]:
-    """All possible repairs of a source with one fault: the sources that this fault may have changed to it."""
+def possible_repairs(source: str) -> list[str]:
+    """All possible repairs of a source with one fault: the sources that a fault may have changed to this one."""
     tree = ast.parse(source)
     function = tree.body[-1]
     if isinstance(function, ast.FunctionDef) and isinstance(function.body[-1], ast.Expr):

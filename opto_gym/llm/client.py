@@ -84,7 +84,7 @@ class Client:
         if self.price is None and self.budget.limited("usd"):
             raise OptoGymError(
                 f"money is limited but the price of {model!r} is unknown: give it as Client(price=(in, out)), in USD "
-                "a million tokens, or limit tokens instead"
+                "per million tokens, or limit tokens instead"
             )
         timeout = timeout or (600.0 if model == "local" else 120.0)
         self._endpoint = Endpoint(model, base_url, api_key, timeout)

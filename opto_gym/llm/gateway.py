@@ -275,9 +275,7 @@ class Gateway:
         try:
             async for chunk in request.stream():
                 size += len(chunk)
-                if (
-                    size <= LONGEST_BODY
-                ):  # the rest is read and dropped, since a client reads no response while it sends
+                if size <= LONGEST_BODY:  # the rest is dropped; it is read, since a client first sends all of it
                     body += chunk
         except ClientDisconnect:
             return Response(status_code=400)  # the client is gone

@@ -188,11 +188,8 @@ class Server:
         p.cpuparams_batch.n_threads = os.cpu_count() or 1
         p.cpuparams.n_threads = max(1, p.cpuparams_batch.n_threads - 1)
         p.hostnames, p.port = ["127.0.0.1"], 0
-        p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = (
-            False,
-            0,
-            False,
-        )  # so that the same request gives the same text
+        # Without a cache the same request gives the same text.
+        p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = False, 0, False
         p.warmup, p.verbosity, p.ui = False, -1, False
         self._server: Any = xllamacpp.Server(p)
         self._root = str(self._server.listening_address)

@@ -142,7 +142,9 @@ class CandidateProcess:
         if self._final_error is not None:
             return Result(None, self._final_error, 0.0)
         if self._zygote.owner != os.getpid():
-            raise SandboxError("a program belongs to the process that loaded it; load one after the fork")
+            raise SandboxError(
+                "a candidate's process can be used only by the process that loaded it: load one after the fork"
+            )
         args = plain(list(args), f"the arguments of {name}")
         if not self._pid:
             self.wait_until_ready()

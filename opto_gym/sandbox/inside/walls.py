@@ -225,10 +225,7 @@ class Walls:
         linux = sys.platform == "linux"
         if not kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL):
             missing.append("parent-death signal")
-        if os.getppid() not in (
-            parent,
-            0,
-        ):  # the zygote died before the signal was set; 0 is a parent in another namespace
+        if os.getppid() not in (parent, 0):  # the zygote died before that; 0 is a parent in another namespace
             os._exit(1)
         if linux:
             kernel.drop_capabilities()
