@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import opto_gym
-from opto_gym.sandbox import Program, Sandbox
+from opto_gym.sandbox import CandidateProcess, Sandbox
 from opto_gym.sandbox.inside.protocol import LEVELS
 
 MAP = [["."] * 8 for _ in range(8)]
@@ -156,7 +156,7 @@ def test_share_of_an_oracle_call(benchmark, env, monkeypatch):
         return run
 
     for name in ("call", "close", "__init__"):
-        monkeypatch.setattr(Program, name, timed(getattr(Program, name)))
+        monkeypatch.setattr(CandidateProcess, name, timed(getattr(CandidateProcess, name)))
 
     def call():
         return env.unwrapped.evaluate(start)

@@ -433,6 +433,40 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         assert self.last is not None
         return {"score": self.last.score, "success": self.last.success, "call": self._calls, "error": self.last.error}
 
+    def render(self) -> Any:
+        """Shows the last oracle call in the form that `render_mode` asks for.
+
+        An environment that lists ``"ansi"`` or ``"rgb_array"`` in its ``metadata["render_modes"]`` overrides
+        `render_text` or `render_image`. They show the last example where the call has a batch.
+
+        Returns:
+            A text for ``"ansi"``; an array of uint8, of shape (height, width, 3), for ``"rgb_array"``. None, with a
+            warning, where the environment was made without a render mode.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before `reset`.
+        """
+        if self.render_mode is None:
+            name = self.spec.id if self.spec else type(self).__name__
+            gym.logger.warn(f"render() shows nothing: {name} was made without a render_mode")
+            return None
+        if self.last is None:
+            raise gym.error.ResetNeeded(f"call {type(self).__name__}.reset() before render()")
+        return self.render_text() if self.render_mode == "ansi" else self.render_image()
+
+    def render_text(self) -> str:
+        """The last oracle call as text, which ends with a line break; called after `reset` only, like `render_image`.
+
+        `last` holds the evaluation.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has the render mode 'ansi' but defines no render_text()")
+
+    def render_image(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The last oracle call as a picture: uint8, of shape (height, width, 3)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has the render mode 'rgb_array' but defines no render_image()"
+        )
+
 
 if not TYPE_CHECKING:  # for one release
     __getattr__ = moved_names(

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ..agents.base import Agent, ProposalLoop, Values, check_graph
-from ..envs.pipelines import mends
+from ..envs.pipelines import possible_repairs
 from ..problems import Parameter, Problem, TraceFeedback
 from ..spaces import Code, Number
 from ..trace import Data, TraceGraph
@@ -41,7 +41,7 @@ def candidates(p: Parameter) -> list[Any]:
     if isinstance(p.space, Number):
         numbers = range(int(p.space.low), int(p.space.high) + 1)
         return sorted((n for n in numbers if n != p.start), key=lambda n: (abs(n - p.start), n))
-    return [source for source in mends(p.start) if source != p.start]
+    return [source for source in possible_repairs(p.start) if source != p.start]
 
 
 class BlameBlind(Agent):

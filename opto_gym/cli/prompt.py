@@ -34,7 +34,7 @@ class _Shown(Client):
 
     request: dict[str, Any] | None = None
 
-    def _call(self, request: dict[str, Any], *, whole: bool) -> NoReturn:
+    def _call(self, request: dict[str, Any], *, record_body: bool) -> NoReturn:
         self.request = self.request or request
         raise BudgetSpent("llm_calls")
 

@@ -1,4 +1,4 @@
-"""The tasks: one module or package a family. This table is what `opto_gym.make` knows."""
+"""The environments, one module or package per family. This module registers them for `opto_gym.make`."""
 
 from ..registration import register
 
@@ -41,7 +41,7 @@ register("BatchRegression-v0", "opto_gym.envs.tutorials.batch_regression:BatchRe
 register("Negotiation-v0", "opto_gym.envs.tutorials.negotiation:Negotiation")
 
 for _task in (
-    *("reach", "push", "pick-place"),  # the paper's
+    *("reach", "push", "pick-place"),  # the Trace paper's
     *("assembly", "box-close", "button-press", "button-press-topdown", "button-press-topdown-wall", "coffee-button"),
     *("coffee-push", "dial-turn", "door-close", "door-lock", "door-open", "door-unlock", "drawer-close"),
     *("drawer-open", "faucet-close", "faucet-open", "hand-insert", "handle-press-side", "handle-press"),

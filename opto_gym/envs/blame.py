@@ -1,4 +1,4 @@
-"""A pipeline with one broken part, which is to be blamed and mended."""
+"""Credit assignment: find and repair the one broken stage of a pipeline."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..core import OptoEnv, Parameters
 from ..problems import Anchors, Feedback, Parameter, Part
 from ..spaces import Code, Number
 from ..trace import node, operator
+from .drawing import scenes
 from .pipelines import HIGH, LOW, NUMBER_STAGES, Stage, pipeline, right_function
 
 
@@ -17,56 +18,57 @@ class BlameAssign(OptoEnv):
     """Mend the one broken part of a pipeline.
 
     ## Description
-    A list of whole numbers runs through a pipeline of stages. A stage is a code parameter, or a number parameter of an
-    operation on the list. All stages do what they should but one, in which a fault was put: off by one, a swapped
-    comparison, a wrong constant or a missing return. The feedback tells the pipeline's right result; the graph shows
-    what went into each stage and came out, and after each stage a check, whose documentation says what the stage
-    should do and whose value whether it did. The names of the stages tell nothing, nor does their code, which is
-    plausible everywhere: only the graph says where the fault is.
+    A list of whole numbers runs through a pipeline of stages. A stage is a code parameter, or an operation on the list
+    with a number parameter. All stages are right but one, which has a fault: off by one, a swapped comparison, a wrong
+    constant or a missing return. The feedback gives the right result of the pipeline. The graph shows the input and
+    the output of each stage, and after each stage a check: its documentation says what the stage should do, and its
+    value says whether the stage did it. The names of the stages do not tell where the fault is, nor does their code,
+    which is plausible everywhere. Only the graph tells.
 
     ## Parameters (action space)
     | name | space | start |
     | --- | --- | --- |
-    | `stage_a`, `stage_b`, ... (two of three, on average) | `Code("stage_a(xs)")` | code, perhaps with the fault |
-    | the others | `Number(1, 20, integer)` | a number, perhaps the wrong one |
+    | `stage_a`, `stage_b`, ... (two of three, on average) | `Code("stage_a(xs)")` | code, which may have the fault |
+    | the others | `Number(1, 20, integer)` | a number, which may be the wrong one |
 
     A code stage gets a list of whole numbers and returns one.
 
     ## Observation
-    The graph of the pipeline's runs on three lists, stage by stage, and the feedback. The paper's mask (code,
-    documentation, inputs and others hidden) leaves the parameters and the results.
+    The graph of the pipeline's runs on three lists, stage by stage, and the feedback. The Trace paper's mask (which
+    hides code, documentation, inputs and others) leaves the parameters and the results.
 
     ## Reward
-    The score: the share of the lists for which the pipeline's result is right, 0 to 1; higher is better.
+    The score, which is the share of the lists for which the pipeline's result is right: 0 to 1, higher is better.
 
     ## Feedback
     * reward: "Wrong.", "Right."
-    * hindsight_negative: "Expected [3, 8, 24], got [3, 8]."; for code that raises, its error: "(IndexError) list index
+    * hindsight_negative: "Expected [3, 8, 24], got [3, 8]."; for code that raises, the error: "(IndexError) list index
       out of range [line 2: return [][1]]".
 
     ## Start
-    The broken pipeline, whose results are wrong for every list.
+    The broken pipeline. Its results are wrong for every list.
 
     ## End
-    When all three lists of train come out right, or after `oracle_calls` steps.
+    When the results for all three lists of the train split are right, or after `oracle_calls` steps.
 
     ## Score and anchors
-    Train is 3 lists, all of them in each call; test is 20 other lists. On all of them the fault shows, so the start's
-    score is 0; the reference is the pipeline before it was broken, and scores 1. Linear scale, anchors of 2026-11. The
-    measure is the number of calls until it is mended: on the pipelines 0 to 99 of six stages 2.8 on average with the
-    graph (`BlameGraph`, at most 20) and 32.3 without (`BlameBlind`, at most 78), where both try mends from one list. Of
-    the mends that were right for train, two of the latter's were wrong on test. The faults: 38 missing returns, 21 off
-    by one, 21 wrong constants, 20 swapped comparisons.
+    The train split has 3 lists, and each call uses all of them; the test split has 20 others. The fault shows on all
+    lists, so the start values score 0. The reference solution is the pipeline before it was broken, which scores 1.
+    Linear scale, anchors of 2026-11. The measure is the number of calls until the pipeline is repaired: on the
+    pipelines 0 to 99 of six stages 2.8 on average with the graph (`BlameGraph`, at most 20) and 32.3 without it
+    (`BlameBlind`, at most 78); both try repairs from the same list. Of the repairs that were right on train, two of
+    `BlameBlind` were wrong on test. The faults: 38 missing returns, 21 off by one, 21 wrong constants, 20 swapped
+    comparisons.
 
     ## Arguments
-    * `problem`: 0 or more, which pipeline.
-    * `stages`: 3 to 10; 6 by default.
+    * `problem`: the number of the pipeline, 0 or more; 0.
+    * `stages`: the number of stages, 3 to 10; 6.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (lists). An example is a list of 12 numbers from 0 to 20. An oracle call takes 30 to 50 ms, the test
-    split 0.3 to 0.6 s; no language model, no data set. Source: our own; that blame is what a trace assigns is the
-    thesis of the Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024).
+    A distribution of lists. An example is a list of 12 numbers from 0 to 20. An oracle call takes 30 to 50 ms, the test
+    split 0.3 to 0.6 s. The task uses no language model and no data set. Source: our own. It tests the thesis of the
+    Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024) that an execution trace assigns credit and blame.
 
     ## Version history
     * v0: first version.
@@ -103,7 +105,7 @@ class BlameAssign(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: list[int]) -> Any:
-        """One list through the pipeline."""
+        """Runs the pipeline on one list, and compares its result with that of the pipeline before it was broken."""
         result = node(example, "numbers")
         expected = example
         for stage in self.stages:
@@ -120,35 +122,39 @@ class BlameAssign(OptoEnv):
         """The pipeline before it was broken."""
         return {s.name: s.value for s in self.stages}
 
-    def render(self) -> Any:
-        """The stages of the last call: red where a check says wrong, grey where the run did not come."""
-        if self.last is None or self.render_mode is None:
-            return None
+    def render_text(self) -> str:
+        """Each stage of the last call with its check: right, wrong or not run."""
+        states, title = self._checked()
+        words = {None: "not run", True: "right", False: "wrong"}
+        return "".join(f"{name}: {words[state]}\n" for name, state in states.items()) + f"{title}\n"
+
+    def render_image(self) -> scenes.Picture:
+        """The stages of the last call: green where all checks are right, red where one is wrong, grey if not run."""
+        states, title = self._checked()
+        return scenes.lights([name.removeprefix("stage_") for name in states], list(states.values()), title)
+
+    def _checked(self) -> tuple[dict[str, bool | None], str]:
+        """What the checks of the last call say of each stage (None: it did not run), and a title."""
+        assert self.last is not None
         states: dict[str, bool | None] = {s.name: None for s in self.stages}
         graph = self.last.graph
         for k, n in enumerate(graph.nodes):
             name = graph.operators[n.operator].name.removeprefix("check_")
             if graph.kind(k) == "operator" and name in states:
                 states[name] = n.value["right"] and states[name] is not False
-        title = f"{self.last.score:.0%} of the results are right"
-        if self.render_mode == "ansi":
-            words = {None: "not run", True: "right", False: "wrong"}
-            return "".join(f"{name}: {words[state]}\n" for name, state in states.items()) + f"{title}\n"
-        from .drawing.scenes import lights
-
-        return lights([name.removeprefix("stage_") for name in states], list(states.values()), title)
+        return states, f"{self.last.score:.0%} of the results are right"
 
 
 @functools.cache
 def _step(operation: str) -> Callable[..., Any]:
-    """The operation of a number stage, traced."""
+    """The operation of a number stage as a traced operator."""
     traced: Callable[..., Any] = operator(name=operation)(NUMBER_STAGES[operation].run)
     return traced
 
 
 @functools.lru_cache(4096)
 def _check(stage: Stage) -> Callable[..., Any]:
-    """Holds a stage's answer against what it should do, and hands it on."""
+    """The operator that checks the output of a stage and passes it on."""
     right = right_function(stage)
 
     @operator(
@@ -164,5 +170,5 @@ def _check(stage: Stage) -> Callable[..., Any]:
 
 
 def _whole_numbers(x: Any) -> bool:
-    """A list that the next stage can work on, small enough for this process."""
+    """Whether the next stage can work on the value: a list of whole numbers that is small enough for this process."""
     return isinstance(x, list) and len(x) <= 1000 and all(type(i) is int and abs(i) < 10**15 for i in x)

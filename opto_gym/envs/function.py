@@ -1,4 +1,4 @@
-"""A program of one's own as an environment."""
+"""`from_function`: an environment made of a user's traced program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ..trace.parameters import Executor
 Judge = Callable[[Any, Any], Feedback | float | tuple[float, str]]
 """``judge(output's value, example)`` -> `Feedback`, a score, or (score, text)."""
 
-_RUNNING = threading.RLock()  # while a program runs, its own parameters hold the proposed values
+# Held while a program runs, since its own parameters hold the proposed values then.
+_RUNNING = threading.RLock()
 
 
 class FunctionEnv(OptoEnv):
@@ -61,38 +62,46 @@ class FunctionEnv(OptoEnv):
         return self._sandbox and super().runs_code
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """The program on one example, with the proposed values in its own parameters."""
+        """Runs the program on one example, while its own parameters hold the proposed values."""
         with _RUNNING:
-            kept: list[tuple[Traced, Any, Any]] = [
+            own_values: list[tuple[Traced, Any, Any]] = [
                 (q, q._current, getattr(q, "_executor", None)) for q in self._traced_parameters
             ]
             try:
                 for q in self._traced_parameters:
                     q._current = p[q.name].node
                     if self._sandbox and isinstance(q, CodeParameter):
-                        q._executor = _outside(p[q.name]._executor, q._executor)
+                        q._executor = _without_self(p[q.name]._executor, q._executor)
                 return self._program() if example is None else self._program(example)
             finally:
-                for q, current, executor in kept:
+                for q, current, executor in own_values:
                     q._current = current
                     if isinstance(q, CodeParameter):
                         q._executor = executor
 
     def judge(self, output: Any, example: Any) -> Feedback:
-        """The caller's judgement."""
-        said = self._judge(output, example)
-        if isinstance(said, Feedback):
-            return said
-        score, text = said if isinstance(said, tuple) else (said, f"The score is {said}.")
+        """What the caller's `judge` returns, as feedback."""
+        result = self._judge(output, example)
+        if isinstance(result, Feedback):
+            return result
+        score, text = result if isinstance(result, tuple) else (result, f"The score is {result}.")
         solved = self.reward(score) >= self.reward(self.scores[1])
         return Feedback(float(score), (Part("reward", text),), solved)
 
 
-def _outside(sandboxed: Executor, own: Any) -> Executor:
-    """In the sandbox a method's ``self`` is None: the object stays on this side."""
+def _without_self(sandboxed: Executor, own: Any) -> Executor:
+    """The executor of a method in the sandbox, where its ``self`` is None since the object stays in this process."""
     if getattr(own, "self_argument", None) is None:
         return sandboxed
     return lambda source, args: sandboxed(source, (None, *args))
+
+
+def _parameters_of(program: Any) -> list[Traced]:
+    """The program itself if it is a parameter, else the parameters of the model that it is or is a method of."""
+    if isinstance(program, Traced):
+        return [program]
+    own = getattr(getattr(program, "__self__", program), "parameters", None)
+    return list(own()) if callable(own) else []
 
 
 def from_function(
@@ -112,37 +121,31 @@ def from_function(
 ) -> OptoEnv:
     """An environment from a traced program.
 
-    The program is not copied: one evaluation at a time puts the proposed values into its parameters, and their own
-    values back. So the environment can't be pickled; in worker processes, build it anew.
+    The program is not copied: an evaluation puts the proposed values into its parameters, and restores their own values
+    at its end. Evaluations run one at a time. The environment can't be pickled; build one in each worker process.
 
     Args:
-        program: Called with an example (with nothing where that is None), returns the output node. An object of a
-            `trace.model` class, a method of one, or any function.
+        program: An object of a `trace.model` class, a method of one, or any function. It is called with an example
+            (without arguments where the example is None) and returns the output node.
         judge: ``judge(output's value, example)`` -> `Feedback`, a score, or (score, text). A score as good as the best
             of `scores` solves the example.
         parameters: The program's parameters; by default the model's ``.parameters()``.
-        spaces: By parameter name, where the space that follows from the value's type (any number, any text, code of the
-            same signature) is too wide.
+        spaces: Spaces by parameter name. The others follow from the type of the value: any number, any text, code of
+            the same signature.
         examples: Training examples, plain data.
         test: Held-out examples; by default the training examples.
         objective: What to achieve, in words.
         scores: (worst, best).
-        batch: Examples an oracle call.
-        name: The problem's id; by default the program's own name.
-        oracle_calls: After how many steps an episode is truncated; None for never.
-        sandbox: Run code parameters in the sandbox, where they see nothing but their own source: no globals of this
-            module, and None for ``self``. False runs them in this very process without limits.
+        batch: Examples per oracle call.
+        name: The id of the problem; by default the name of the program.
+        oracle_calls: The number of steps after which an episode is truncated; None for no limit.
+        sandbox: Whether code parameters run in the sandbox, where they have nothing but their own source: no globals
+            of the program's module, and None for ``self``. False runs them in this process, without limits.
 
     Raises:
-        TypeError: If there are no parameters, or `spaces` names others.
+        TypeError: If there are no parameters, or `spaces` names a parameter that does not exist.
     """
-    model: Any = getattr(program, "__self__", program)
-    if parameters is None:
-        if isinstance(program, Traced):
-            parameters = [program]
-        elif callable(own := getattr(model, "parameters", None)):
-            parameters = own()
-    traced = list(parameters or ())
+    traced = _parameters_of(program) if parameters is None else list(parameters)
     if not traced:
         raise TypeError("from_function() expected parameters: give parameters=[...], or a program with .parameters()")
     unknown = sorted(set(spaces or ()) - {q.name for q in traced})

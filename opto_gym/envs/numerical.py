@@ -13,14 +13,21 @@ from ..core import OptoEnv, Parameters
 from ..problems import Anchors, Feedback, Parameter, Part
 from ..spaces import Number
 from ..trace import Node
+from .drawing import scenes
 
-WORST = 1e5  # the error of a program that fails, and the largest error
+WORST = 1e5  # the largest error, which is also that of a program that fails
 CONSTANTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
 SAMPLERS = ("opto", "paper")
 
 
 class Step(NamedTuple):
-    """One operation of a program: `operator` on two earlier values (by place), or on one and a constant."""
+    """One operation of a program: `operator` on two earlier values, or on one and a constant.
+
+    Attributes:
+        operator: ``add``, ``sub``, ``mul`` or ``truediv``.
+        first: The index of the first operand among the inputs and the results so far.
+        second: An index (int) or a constant (float).
+    """
 
     operator: str
     first: int
@@ -31,9 +38,9 @@ class NumericalOptimization(OptoEnv):
     """Find the input of an arithmetic program that gives a hidden goal.
 
     ## Description
-    h is a random program of +, -, * and / on numbers; y* = h(x*) for hidden x* in ±1, ±2, ±3. Find x with h(x) = y*.
-    The graph shows the program as it ran; the feedback says whether the output needs to be larger or smaller. After the
-    Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024, section 5.1).
+    h is a random program of +, -, * and / on numbers, and y* = h(x*) for a hidden x* in ±1, ±2, ±3. Find x with
+    h(x) = y*. The graph shows the program as it ran; the feedback says whether the output needs to be larger or
+    smaller. The task follows the Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024, section 5.1).
 
     ## Parameters (action space)
     | name | space | start |
@@ -44,7 +51,7 @@ class NumericalOptimization(OptoEnv):
     The graph of the program's run, operation by operation, and the feedback.
 
     ## Reward
-    Minus the score; the score is the error |h(x) - y*|, at most 100,000.
+    Minus the score. The score is the error |h(x) - y*|, at most 100,000.
 
     ## Feedback
     * reward: "The output 3.5 is wrong."
@@ -53,30 +60,32 @@ class NumericalOptimization(OptoEnv):
     * future_positive: "The output needs to be larger."
 
     ## Start
-    All parameters at -1.0, which does not solve the problem; of the "paper" sampler's first 30 it solves 7.
+    All parameters are -1.0, which does not solve the problem. With `sampler="paper"`, it solves 7 of the first 30
+    problems.
 
     ## End
-    When solved (the error is at most 1e-6; exactly 0 for `sampler="paper"`), or after `oracle_calls` steps.
+    When solved (the error is at most 1e-6, or exactly 0 for `sampler="paper"`), or after `oracle_calls` steps.
 
     ## Score and anchors
-    One case: test is train. Log scale, anchors of 2026-11: 0 is the start's own error, 1 is error 0.
+    One case: test is train. Log scale, anchors of 2026-11: 0 is the error of the start values, 1 is error 0.
 
     ## Arguments
-    * `problem`: 0 to 99, which program.
-    * `sampler`: `"opto"` draws `steps` operations: the operator uniform over + - * /, the first operand a value so far
-      with weight e^(place / 4) towards the newest (the newest itself where there are several parameters), the second
-      with equal chance a constant (±1, ±2, ±3) or a value drawn likewise, until every parameter has joined. Kept are
-      problems whose output needs half of the operations or more and depends on each parameter, with 0.1 <= |y*| <= 1000
-      and a start's error in [0.1, 1000].
-      `"paper"` re-makes the published sampler and its "hard" filter (one parameter, its own problem seeds).
-    * `n_parameters`: 1 to 20, for `"opto"`.
-    * `steps`: operations, for `"opto"`, at most 60; by default 7 + 2 for each further parameter.
+    * `problem`: the number of the program, 0 to 99; 0.
+    * `sampler`: `"opto"` draws `steps` operations. The operator is uniform over + - * /. The first operand is a value
+      so far, drawn with weight e^(index / 4), which favours the newest (with several parameters, it is the newest). The
+      second is with equal probability a constant (±1, ±2, ±3) or a value drawn likewise, until every parameter is used.
+      A problem is accepted if its output needs at least half of the operations and depends on each parameter, if
+      0.1 <= |y*| <= 1000, and if the error of the start values is in [0.1, 1000].
+      `"paper"` reimplements the published sampler and its "hard" filter (one parameter, its own problem seeds).
+    * `n_parameters`: the number of parameters for `"opto"`, 1 to 20; 1.
+    * `steps`: the number of operations for `"opto"`, at most 60; by default 7, and 2 more for each further parameter.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance; an example is None, since nothing is left to draw. An oracle call takes up to 0.2 ms; no language
-    model, no data set. Re-made from the paper's description and its public experiment script's settings. The published
-    curves can't be derived from those settings: Adam at rate 0.1 can move x by at most about 1 in ten steps.
+    An instance; an example is None, since a run has no randomness. An oracle call takes up to 0.2 ms. The task uses no
+    language model and no data set. It is reimplemented from the paper's description and the settings of its public
+    experiment script. The published curves can't be derived from those settings: Adam with a learning rate of 0.1 moves
+    x by at most about 1 in ten steps.
 
     ## Version history
     * v0: first version.
@@ -114,9 +123,9 @@ class NumericalOptimization(OptoEnv):
             self.tolerance = 0.0
         else:
             n_steps = steps if steps is not None else 7 + 2 * (n_parameters - 1)
-            fewest = max(1, n_parameters - 1)  # to join all parameters
-            if type(n_steps) is not int or not fewest <= n_steps <= 60:
-                raise ValueError(f"NumericalOptimization: expected {fewest} to 60 steps, got {n_steps!r}")
+            min_steps = max(1, n_parameters - 1)  # to use all parameters
+            if type(n_steps) is not int or not min_steps <= n_steps <= 60:
+                raise ValueError(f"NumericalOptimization: expected {min_steps} to 60 steps, got {n_steps!r}")
             self.program, self._solution, self.goal = opto_problem(problem, n_parameters, n_steps)
             self.tolerance = 1e-6
         self.sampler = sampler
@@ -124,13 +133,13 @@ class NumericalOptimization(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Node:
-        """The program."""
+        """Runs the program on the proposed values, as floats."""
         for x in p.values():
-            x.data = float(x.data)  # whole numbers would grow without bounds
+            x.data = float(x.data)  # Python's integers would grow without bound
         return run(self.program, [x.node for x in p.values()], guard=self.sampler == "paper")  # type: ignore[no-any-return]
 
     def judge(self, output: Any, example: Any) -> Feedback:
-        """The error and its direction."""
+        """The error of the output, and the direction in which it has to change."""
         error = abs(output - self.goal)
         if math.isnan(error):
             return Feedback(error, (Part("hindsight_negative", "The output is not a number."),))
@@ -147,29 +156,44 @@ class NumericalOptimization(OptoEnv):
         """The hidden x*."""
         return dict(zip((p.name for p in self.parameters), self._solution, strict=True))
 
-    def render(self) -> Any:
-        """The last call: h around the proposal as a picture, or a line of text."""
-        if self.last is None or self.render_mode is None:
-            return None
+    def render_text(self) -> str:
+        """The proposed values of the last call and their error."""
+        values, title = self._last_values()
+        return f"{', '.join(f'x{i} = {v:g}' for i, v in enumerate(values))}: {title}\n"
+
+    def render_image(self) -> scenes.Picture:
+        """The curve of h with the last proposal on it; with several parameters, the proposed values as bars."""
+        values, title = self._last_values()
+        if len(values) > 1:
+            return scenes.bars([p.name for p in self.parameters], values, title)
+        reach = max(4.0, 1.2 * abs(values[0]))
+        xs = [float(x) for x in np.linspace(-reach, reach, 401)]
+        *ys, y = (_output_or_nan(self.program, x, self.sampler == "paper") for x in (*xs, values[0]))
+        return scenes.curve(xs, ys, self.goal, (values[0], y), title)
+
+    def _last_values(self) -> tuple[list[float], str]:
+        """The proposed values of the last call (NaN for values outside their space), and a title."""
+        assert self.last is not None
         graph = self.last.graph
         proposed = [graph.nodes[k].value for k in graph.parameters]
         values = [float(v) if p.space.contains(v) else math.nan for p, v in zip(self.parameters, proposed, strict=True)]
-        title = f"error {self.last.score:.4g}"
-        if self.render_mode == "ansi":
-            said = ", ".join(f"x{i} = {v:g}" for i, v in enumerate(values))
-            return f"{said}: {title}\n"
-        from .drawing.scenes import bars, curve
-
-        if len(values) > 1:
-            return bars([p.name for p in self.parameters], values, title)
-        reach = max(4.0, 1.2 * abs(values[0]))
-        xs = [float(x) for x in np.linspace(-reach, reach, 401)]
-        ys = [_or_nan(self.program, x, self.sampler == "paper") for x in xs]
-        return curve(xs, ys, self.goal, (values[0], _or_nan(self.program, values[0], self.sampler == "paper")), title)
+        return values, f"error {self.last.score:.4g}"
 
 
 def run(program: list[Step], values: list[Any], guard: bool = False) -> Any:
-    """The program's output on numbers or nodes. With `guard`, x / 0 is x, as in the paper's programs."""
+    """Runs a program.
+
+    Args:
+        program: Its operations.
+        values: The inputs, numbers or nodes.
+        guard: Whether x / 0 is x, as in the paper's programs.
+
+    Returns:
+        The result of the last operation.
+
+    Raises:
+        ZeroDivisionError: For a division by zero without `guard`.
+    """
     values = list(values)
     for name, first, second in program:
         a, b = values[first], values[second] if isinstance(second, int) else second
@@ -185,7 +209,7 @@ def run(program: list[Step], values: list[Any], guard: bool = False) -> Any:
     return values[-1]
 
 
-def _or_nan(program: list[Step], x: float, guard: bool) -> float:
+def _output_or_nan(program: list[Step], x: float, guard: bool) -> float:
     try:
         return float(run(program, [x], guard))
     except ZeroDivisionError:
@@ -194,7 +218,7 @@ def _or_nan(program: list[Step], x: float, guard: bool) -> float:
 
 @functools.lru_cache(256)
 def opto_problem(problem: int, n: int, n_steps: int) -> tuple[list[Step], list[float], float]:
-    """(program, x*, y*) of our own distribution; see the class's docstring."""
+    """(program, x*, y*) of the "opto" sampler, which the docstring of `NumericalOptimization` describes."""
     rng = np.random.default_rng([20240622, problem, n, n_steps])
     while True:
         program = _opto_program(rng, n, n_steps)
@@ -212,7 +236,7 @@ def opto_problem(problem: int, n: int, n_steps: int) -> tuple[list[Step], list[f
 
 
 def operations_needed(program: list[Step], n: int) -> int:
-    """How many of the operations the output depends on; n is the number of inputs."""
+    """The number of operations that the output of a program with n inputs depends on."""
     needed = {n + len(program) - 1}
     for k, step in reversed(list(enumerate(program, n))):
         if k in needed:
@@ -222,7 +246,7 @@ def operations_needed(program: list[Step], n: int) -> int:
 
 def _opto_program(rng: np.random.Generator, n: int, n_steps: int) -> list[Step]:
     program: list[Step] = []
-    waiting = list(range(1, n))  # parameters that must still join the newest value
+    waiting = list(range(1, n))  # parameters that no operation uses yet
     for k in range(n_steps):
         size = n + k
         name = ("add", "sub", "mul", "truediv")[int(rng.integers(4))]
@@ -230,53 +254,53 @@ def _opto_program(rng: np.random.Generator, n: int, n_steps: int) -> list[Step]:
         if waiting and (n_steps - k <= len(waiting) or rng.random() < 0.5):
             program.append(Step(name, newest, waiting.pop(0)))
             continue
-        places = [0] if k == 0 else [0, *range(n, size)]
-        weights = np.exp(np.arange(len(places)) / 4)
-        first = newest if n > 1 else int(rng.choice(places, p=weights / weights.sum()))
+        candidates = [0] if k == 0 else [0, *range(n, size)]
+        weights = np.exp(np.arange(len(candidates)) / 4)
+        first = newest if n > 1 else int(rng.choice(candidates, p=weights / weights.sum()))
         if rng.random() < 0.5:
             program.append(Step(name, first, float(rng.choice(CONSTANTS))))
         else:
-            program.append(Step(name, first, int(rng.choice(places, p=weights / weights.sum()))))
+            program.append(Step(name, first, int(rng.choice(candidates, p=weights / weights.sum()))))
     return program
 
 
 # ------------------------------------------------------------------ the paper's sampler
-# Re-made from the published experiment's settings so that its seeds give its programs: the same draws, in the same
-# order, from the same two generators, but as objects of our own, where the original re-seeds those of the process.
+# Reimplemented so that the seeds of the published experiment give its programs: the same draws, in the same order, from
+# the same two generators. Here they are objects of this module; the original re-seeds the generators of the process.
 PAPER_STEPS, PAPER_CONSTANTS = 7, 5
 
 
 @functools.lru_cache(256)
 def paper_problem(seed: int) -> tuple[list[Step], list[float], float]:
     """(program, x*, y*) of the published sampler for one of its seeds."""
-    named = random.Random(seed)
-    for _ in range(5):  # the original names its input at random first
-        named.random()
-    solution = float(named.choice(CONSTANTS))
+    rng = random.Random(seed)
+    for _ in range(5):  # the original first draws a name for its input
+        rng.random()
+    solution = float(rng.choice(CONSTANTS))
     program = paper_program(seed)[0]
     return program, [solution], float(run(program, [solution], guard=True))
 
 
 def paper_program(seed: int) -> tuple[list[Step], random.Random]:
-    """The program, and the state in which sampling leaves Python's generator, which the seeds' chain goes on with."""
+    """(program, Python's generator in its state after sampling), of which `paper_seeds` draws the next seed."""
     rng, numpy_rng = random.Random(seed), np.random.RandomState(seed)
     constants: list[float] = []
     program: list[Step] = []
-    for size in range(1, PAPER_STEPS + 1):  # values so far: the input and the steps' results
+    for size in range(1, PAPER_STEPS + 1):  # the number of values so far: the input and the results of the steps
         both_computed = numpy_rng.choice(2, p=[0.5, 0.5]) == 1 and size > 1
         weights = np.exp(np.arange(size))
-        places = numpy_rng.choice(size, 1 + both_computed, p=weights / weights.sum(), replace=False)
+        operands = numpy_rng.choice(size, 1 + both_computed, p=weights / weights.sum(), replace=False)
         second: int | float
         operators = ["add", "sub", "mul", "truediv"]
         if both_computed:
-            second = int(places[1])
+            second = int(operands[1])
         else:
             if numpy_rng.rand() < 1 - len(constants) / PAPER_CONSTANTS:
                 constants.append(CONSTANTS[rng.randint(0, len(CONSTANTS) - 1)])
             second = constants[int(numpy_rng.choice(len(constants), 1, replace=False)[0])]
             if second <= 0:
                 operators.remove("truediv")
-        program.append(Step(str(numpy_rng.choice(operators)), int(places[0]), second))
+        program.append(Step(str(numpy_rng.choice(operators)), int(operands[0]), second))
     return program, rng
 
 
@@ -286,7 +310,7 @@ def paper_seeds(n: int) -> list[int]:
     seeds: list[int] = []
     while len(seeds) < n:
         seed = rng.randint(0, 99999)
-        program, rng = paper_program(seed)  # the original's generator goes on from where the program's sampling ended
+        program, rng = paper_program(seed)  # the original draws the next seed from the same generator
         y = [run(program, [x], guard=True) for x in (0.5 - 0.1, 0.5, 0.5 + 0.1)]
         if paper_problem(seed)[2] <= WORST and (y[2] < y[1] or y[1] < y[0]):
             seeds.append(seed)

@@ -1,4 +1,4 @@
-"""Generated pipelines with one fault each, for `blame.BlameAssign`: stages, faults, and inputs that show them."""
+"""Generated pipelines with one fault each, for `blame.BlameAssign`: stages, faults, and inputs that show the fault."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LOW, HIGH = 1, 20  # of number parameters
-LENGTH = 12  # numbers in an input
-TRAIN, TEST = 3, 20  # inputs
+LOW, HIGH = 1, 20  # the range of number parameters
+LENGTH = 12  # numbers per input
+TRAIN, TEST = 3, 20  # inputs per split
 FAULTS = ("missing return", "off by one", "swapped comparison", "wrong constant")
 
 
 class NumberStage(NamedTuple):
-    """An operation on a list with one number: what it should do, how, and which numbers are drawn for it."""
+    """An operation on a list with one number parameter.
+
+    Attributes:
+        rule: What the stage should do; ``{c}`` is the number.
+        run: Performs the operation.
+        numbers: The range from which the right number is drawn, both ends included.
+    """
 
     rule: str
     run: Callable[[list[int], int], list[int]]
@@ -55,7 +61,7 @@ NUMBER_STAGES = {
     "rotate": NumberStage("move {c} of the numbers from the beginning to the end", _rotate, (1, 4)),
     "limit": NumberStage("replace numbers above {c} by {c}", _limit, (5, 19)),
 }
-# What a code stage should do -> the body that does it, and which {c} are drawn for it
+# By what a code stage should do: the body of its function, and the range from which {c} is drawn
 CODE_STAGES: dict[str, tuple[str, tuple[int, int]]] = {
     "replace each number by the sum of it and all numbers before it": (
         "total = 0\nout = []\nfor x in xs:\n    total = total + x\n    out.append(total)\nreturn out",
@@ -99,13 +105,13 @@ CODE_STAGES: dict[str, tuple[str, tuple[int, int]]] = {
 
 
 class Stage(NamedTuple):
-    """A stage as it should be.
+    """A stage without a fault.
 
     Attributes:
-        name: The parameter's.
-        rule: What it should do: "name should ...".
-        value: The right source, or the right number.
-        operation: Of a number stage, its key in `NUMBER_STAGES`; else "".
+        name: The name of its parameter.
+        rule: What it should do, as the continuation of "name should".
+        value: The right source or the right number.
+        operation: The key of a number stage in `NUMBER_STAGES`, "" for a code stage.
     """
 
     name: str
@@ -115,12 +121,21 @@ class Stage(NamedTuple):
 
     @property
     def is_code(self) -> bool:
-        """Whether its parameter is code."""
+        """Whether the parameter of the stage is code; else it is a number."""
         return not self.operation
 
 
 class Pipeline(NamedTuple):
-    """Stages, one of which is broken, and inputs on all of which that shows."""
+    """A pipeline with one broken stage.
+
+    Attributes:
+        stages: The stages, without the fault.
+        broken: The name of the broken stage.
+        fault: The kind of fault, of `FAULTS`.
+        broken_value: The broken stage's source or number.
+        train: Inputs for training; the fault changes the result of each.
+        test: Held-out inputs, likewise.
+    """
 
     stages: tuple[Stage, ...]
     broken: str
@@ -131,8 +146,8 @@ class Pipeline(NamedTuple):
 
 
 # ------------------------------------------------------------------ faults
-def _in_places(tree: ast.AST) -> set[int]:
-    """The constants that count places: in brackets and in range()."""
+def _index_constants(tree: ast.AST) -> set[int]:
+    """The ids of the constants that are indices or bounds: in brackets and in ``range()``."""
     found = set()
     for n in ast.walk(tree):
         inside: list[ast.AST] = []
@@ -148,11 +163,11 @@ _COMPARISONS = ((ast.Lt, ast.LtE, ast.Gt, ast.GtE), (ast.Eq, ast.NotEq))
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple[str, ast.AST, str, Any]]:
-    """Each single change of a syntax tree that is a fault: (kind, node, field, new value)."""
-    places = _in_places(tree)
+    """All single changes of a syntax tree that are faults, as (kind, node, field, new value)."""
+    indices = _index_constants(tree)
     for n in ast.walk(tree):
         if isinstance(n, ast.Constant) and type(n.value) is int:
-            kind, steps = ("off by one", (-1, 1)) if id(n) in places else ("wrong constant", (-1, 1, -2, 2, -3, 3))
+            kind, steps = ("off by one", (-1, 1)) if id(n) in indices else ("wrong constant", (-1, 1, -2, 2, -3, 3))
             yield from ((kind, n, "value", n.value + step) for step in steps)
         elif isinstance(n, ast.Compare):
             group = next((g for g in _COMPARISONS if type(n.ops[0]) in g), ())
@@ -164,47 +179,52 @@ def _changes(tree: ast.AST) -> Iterator[tuple[str, ast.AST, str, Any]]:
 
 
 def faults(source: str) -> list[tuple[str, str]]:
-    """All sources that differ from this one by one fault, with its kind (of `FAULTS`)."""
+    """All sources that differ from this one by one fault, as (kind of `FAULTS`, source)."""
     tree = ast.parse(source)
     found = []
     for kind, n, field, value in list(_changes(tree)):
         before = getattr(n, field)
         setattr(n, field, value)
-        found.append((kind, _written(tree)))
+        found.append((kind, _unparse(tree)))
         setattr(n, field, before)
     return found
 
 
-def mends(source: str) -> list[str]:
-    """All sources from which one fault may have led to this one."""
+def possible_repairs(source: str) -> list[str]:
+    """All possible repairs of a source with one fault: the sources that a fault may have changed to this one."""
     tree = ast.parse(source)
     function = tree.body[-1]
     if isinstance(function, ast.FunctionDef) and isinstance(function.body[-1], ast.Expr):
         function.body[-1] = ast.Return(function.body[-1].value)
-        return [_written(tree)]
+        return [_unparse(tree)]
     return [changed for kind, changed in faults(source) if kind != "missing return"]
 
 
-def _written(tree: ast.AST) -> str:
+def _unparse(tree: ast.AST) -> str:
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
 def number_faults(value: int) -> list[int]:
-    """The wrong constants that may stand for a number."""
+    """The wrong constants that may take the place of a right number."""
     return [value + step for step in (-1, 1, -2, 2, -3, 3) if LOW <= value + step <= HIGH]
 
 
 # ------------------------------------------------------------------ pipelines
 @functools.lru_cache(4096)
 def _function(source: str) -> Callable[[list[int]], list[int]]:
-    """Runs a source of this module, right or broken; proposals run in the sandbox alone."""
+    """The function of a source that this module made, right or broken; it never gets a proposal."""
     space: dict[str, Any] = {}
     exec(source, space)
     return next(f for name, f in space.items() if name.startswith("stage"))  # type: ignore[no-any-return]
 
 
 def right_function(stage: Stage, value: Any = None) -> Callable[[list[int]], list[int]]:
-    """The stage as it should be, or with another value of its parameter, in plain Python."""
+    """A stage as a Python function.
+
+    Args:
+        stage: The stage.
+        value: Another value of its parameter; None for the right one.
+    """
     value = stage.value if value is None else value
     if stage.is_code:
         return _function(value)
@@ -213,7 +233,7 @@ def right_function(stage: Stage, value: Any = None) -> Callable[[list[int]], lis
 
 @functools.lru_cache(256)
 def pipeline(problem: int, n: int) -> Pipeline:
-    """The pipeline number `problem` of n stages: the same one in any process."""
+    """The pipeline number `problem` of n stages, which is the same in every process."""
     rng = np.random.default_rng([20240622, problem, n])
     while True:
         stages = tuple(_stages(rng, n))
@@ -234,12 +254,12 @@ def pipeline(problem: int, n: int) -> Pipeline:
 
 
 def stage_name(k: int) -> str:
-    """Letters, since the names of a trace's values end in numbers."""
+    """The name of stage k. It ends in a letter, since the names of values in a trace end in numbers."""
     return f"stage_{chr(ord('a') + k)}"
 
 
 def _stages(rng: np.random.Generator, n: int) -> Iterator[Stage]:
-    """So many stages, no two alike; the first and the last are code."""
+    """Draws n stages, no two alike; the first and the last are code."""
     code = [list(CODE_STAGES.items())[int(i)] for i in rng.permutation(len(CODE_STAGES))]
     number = [list(NUMBER_STAGES.items())[int(i)] for i in rng.permutation(len(NUMBER_STAGES))]
     for k in range(n):
@@ -252,11 +272,18 @@ def _stages(rng: np.random.Generator, n: int) -> Iterator[Stage]:
             rule, (body, constants) = code.pop()
             c = int(rng.integers(constants[0], constants[1] + 1))
             source = f"def {name}(xs):\n" + "".join(f"    {line}\n" for line in body.format(c=c).splitlines())
-            yield Stage(name, rule.format(c=c), _written(ast.parse(source)))  # written as the broken ones are
+            yield Stage(name, rule.format(c=c), _unparse(ast.parse(source)))  # formatted as the broken sources are
 
 
 def _inputs(rng: np.random.Generator, stages: tuple[Stage, ...], k: int, value: Any) -> list[list[int]]:
-    """Inputs on which the fault shows in the result and raises nothing; fewer than asked for where it hides."""
+    """Inputs whose result the fault changes; fewer than needed where these are rare, none where the fault raises.
+
+    Args:
+        rng: Draws the inputs.
+        stages: The stages, without the fault.
+        k: The index of the broken stage.
+        value: The broken stage's source or number.
+    """
     found: list[list[int]] = []
     for _ in range(3 * (TRAIN + TEST)):
         xs = [int(x) for x in rng.integers(0, 21, size=LENGTH)]

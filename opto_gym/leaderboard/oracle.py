@@ -178,7 +178,7 @@ class RecordedOracle:
         if step.call:
             self._invalid_answers()  # those on record count
         if self._inner.uses_model:
-            self._inner.llm.repeat(step.task_calls)
+            self._inner.llm.book_recorded(step.task_calls)
         self._after(step)
         return self._wrapped(TraceFeedback(graph, Feedback.from_dict(step.feedback)), step.call)
 

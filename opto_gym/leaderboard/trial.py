@@ -185,7 +185,7 @@ class TrialRunner:
     def _make_scorer(self, env: OptoEnv) -> Scorer:
         scorer = Scorer(env, self.spec, self.folder, self._shared_scores)
         if env.uses_model:  # the recorded scorings are not made again, but they were paid for
-            env.llm.repeat(key for scored in scorer.recorded.values() for key in scored.task_calls)
+            env.llm.book_recorded(key for scored in scorer.recorded.values() for key in scored.task_calls)
         return scorer
 
     def _run_agent(self) -> None:
@@ -239,7 +239,7 @@ class TrialRunner:
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
         """A client in the trial's ledger, with the calls of lost attempts in it."""
         client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
-        client.lose(line for line in self.folder.lost_calls() if line["role"] == role)
+        client.book_lost(line for line in self.folder.lost_calls() if line["role"] == role)
         return client
 
     def _take_invalid_answers(self) -> list[str]:

@@ -1,7 +1,8 @@
-"""The only code that talks to a language model: client, ledger, budget, record and replay, the embedded model."""
+"""The only code that talks to a language model: client, budget, ledger, record and replay, gateway, embedded model."""
 
+from .answer import Answer
 from .budget import LIMITS, Budget, Reservation
-from .client import Answer, Client
+from .client import Client
 from .endpoint import REFUSALS
 from .ledger import ROLES, Attempt, Ledger
 from .prices import Price, price_of

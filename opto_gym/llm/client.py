@@ -1,62 +1,31 @@
-"""The client: one chat call with its attempts, its budget, its record. All model calls of opto_gym go through here."""
+"""The client: one logical call to a language model, with its attempts, its budget and its record.
+
+All model calls of opto_gym go through here. A call is answered from the record where that has it. Else it is reserved
+in the budget, tried until an attempt succeeds or another would fail too, settled, and written to the record.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
 import random
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import BudgetSpent, EndpointError, OptoGymError
 from . import local
-from .budget import Budget, Reservation
-from .endpoint import Endpoint, Failure
-from .ledger import ROLES, Attempt, Ledger
+from .accounting import Account
+from .answer import Answer, read_answer, record_fields
+from .budget import Budget
+from .endpoint import AttemptFailed, Endpoint
+from .ledger import ROLES, Ledger
 from .prices import Price, price_of
 from .record import CallRecord
+from .request import MAX_TOKENS, Message, chat_request, completion_request, token_bound
 
-Message = Mapping[str, str]
-"""``{"role": ..., "content": ...}``."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_TOKENS_A_MESSAGE = 8  # what a chat template adds: role, separators
-_MAX_TOKENS = 1024
-_NOT_PASSED = ("stream", "stream_options", "user", "max_completion_tokens")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model answered.
-
-    Attributes:
-        text: The completion, "" if there is none.
-        texts: All of them, where several were asked for.
-        finish_reason: ``stop``, ``length``, ...
-        tokens_in: Tokens of the prompt, as counted by the endpoint (estimated if it says nothing).
-        tokens_out: Tokens of the answer, likewise.
-        seconds: Latency of the successful attempt.
-        usd: Price, or None where it is unknown.
-        counted: Who counted the tokens: ``usage`` (the endpoint), ``estimate``, ``none`` (nothing was computed).
-        problem: Why a well-received answer holds no usable completion, or None.
-        replayed: Whether it came from the record.
-        body: What the endpoint sent, as it is: JSON. Only of `Client.complete`, and where it holds completions.
-    """
-
-    text: str
-    texts: tuple[str, ...]
-    finish_reason: str | None
-    tokens_in: int
-    tokens_out: int
-    seconds: float
-    usd: float | None
-    counted: str
-    problem: str | None = None
-    replayed: bool = False
-    body: str | None = None
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
 
 
 class Client:
@@ -66,16 +35,20 @@ class Client:
         model: A name, or ``"local"`` for the embedded model. None takes ``OPTO_GYM_MODEL``, else ``"local"``.
         base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
-        role: Of ``ledger.ROLES``: what the calls are for.
+        role: What the calls are for, of ``ledger.ROLES``.
         budget: Where calls are reserved before they are made.
         ledger: Where every attempt is entered.
-        record: Where calls are recorded, and found again.
-        price: (USD a million tokens in, out), for a model that the price list does not know.
+        record: Where calls are recorded, and looked up.
+        price: (USD per million tokens in, out), for a model that the price list does not have.
         attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses.
-        timeout: Seconds an attempt may take; None is 120, and 600 for the embedded model, whose callers queue.
+        timeout: Seconds that an attempt may take; None is 120, and 600 for the embedded model, whose callers queue.
+
+    Attributes:
+        price: The price of the model's tokens, or None where it is unknown.
 
     Raises:
-        OptoGymError: If an endpoint is given but no model, or money is limited and the price unknown.
+        ValueError: For an unknown role, or fewer than 1 attempt.
+        OptoGymError: If there is an endpoint but no model, or money is limited and the price is unknown.
     """
 
     def __init__(
@@ -108,13 +81,14 @@ class Client:
         self.model, self.role, self.attempts = model, role, attempts
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
         self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
-        timeout = timeout or (600.0 if model == "local" else 120.0)
-        self._endpoint = Endpoint(model, base_url, api_key, timeout)
         if self.price is None and self.budget.limited("usd"):
             raise OptoGymError(
                 f"money is limited but the price of {model!r} is unknown: give it as Client(price=(in, out)), in USD "
-                "a million tokens, or limit tokens instead"
+                "per million tokens, or limit tokens instead"
             )
+        timeout = timeout or (600.0 if model == "local" else 120.0)
+        self._endpoint = Endpoint(model, base_url, api_key, timeout)
+        self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
 
     @property
     def endpoint(self) -> str:
@@ -125,18 +99,18 @@ class Client:
         return f"Client({self.model!r}, endpoint={self.endpoint!r}, role={self.role!r})"
 
     def describe(self) -> dict[str, Any]:
-        """What a record says of the model: plain data without keys."""
+        """The model, its endpoint and its price as plain data for a trial's record, without keys."""
         price = None if self.price is None else self.price._asdict()
-        said: dict[str, Any] = {"model": self.model, "endpoint": self.endpoint, "usd_per_token": price}
+        description: dict[str, Any] = {"model": self.model, "endpoint": self.endpoint, "usd_per_token": price}
         if self.model == "local":
-            said["file"] = local.MODELS[local.DEFAULT].describe()
-        return said
+            description["file"] = local.MODELS[local.DEFAULT].describe()
+        return description
 
     def chat(
         self,
         messages: Sequence[Message],
         *,
-        max_tokens: int = _MAX_TOKENS,
+        max_tokens: int = MAX_TOKENS,
         temperature: float | None = None,
         top_p: float | None = None,
         seed: int | None = None,
@@ -145,285 +119,202 @@ class Client:
         json_object: bool = False,
         n: int = 1,
     ) -> Answer:
-        """One logical call. What is None is not sent.
+        """Makes one logical call. Arguments that are None are not sent.
 
         Args:
             messages: ``{"role": ..., "content": ...}``.
-            max_tokens: Tokens of the answer; always sent, so that a token budget can refuse beforehand.
+            max_tokens: The most tokens of the answer; always sent, so that a token budget can refuse the call.
             temperature: As the endpoint takes it.
             top_p: As the endpoint takes it.
             seed: As the endpoint takes it.
             stop: Texts that end the answer.
-            json_schema: Constrains the answer, where the endpoint can.
+            json_schema: A schema for the answer, where the endpoint supports it.
             json_object: Asks for a JSON object.
-            n: Number of completions.
+            n: The number of completions.
 
         Raises:
-            EndpointError: If the endpoint refuses, or all attempts failed.
-            BudgetSpent: If the call would be over the budget; nothing was sent.
+            EndpointError: If the endpoint refuses the request, or all attempts failed.
+            BudgetSpent: If the budget can't hold the call; nothing was sent.
             ReplayMismatch: In replay, if the call is not recorded.
         """
-        request: dict[str, Any] = {
-            "model": self.model,
-            "messages": _sendable(messages),
-            "max_tokens": max_tokens,
-        }
         optional = {"temperature": temperature, "top_p": top_p, "seed": seed, "stop": list(stop) if stop else None}
-        request.update({k: v for k, v in optional.items() if v is not None})
-        if n != 1:
-            request["n"] = n
-        if json_schema is not None:
-            form = {"name": "answer", "schema": dict(json_schema), "strict": True}
-            request["response_format"] = {"type": "json_schema", "json_schema": form}
-        elif json_object:
-            request["response_format"] = {"type": "json_object"}
-        return dataclasses.replace(self._call(request, whole=False), body=None)
+        request = chat_request(
+            self.model,
+            messages,
+            max_tokens=max_tokens,
+            optional=optional,
+            json_schema=json_schema,
+            json_object=json_object,
+            n=n,
+        )
+        return dataclasses.replace(self._call(request, record_body=False), body=None)
 
     def complete(self, body: Mapping[str, Any]) -> Answer:
-        """One logical call with a whole body of OpenAI's chat completions: tools, JSON mode and what else it holds.
+        """Makes one logical call with a complete body of OpenAI's chat completions, such as one with tools.
 
         Args:
-            body: JSON data with ``messages``. The model becomes this client's; an answer without a limit gets 1,024
-                tokens, so that a token budget can refuse beforehand. What is None is not sent, nor ``user``, which
-                would keep the call from being found in the record, nor what asks for a stream.
+            body: JSON data with ``messages``. The model becomes this client's; without a limit on the answer it gets
+                1,024 tokens, so that a token budget can refuse the call. Fields that are None are not sent, nor
+                ``user``, by which the call could not be found in the record, nor those that ask for a stream.
 
         Returns:
-            The answer, with the endpoint's in `Answer.body`.
+            The answer, with the endpoint's body in `Answer.body`.
 
         Raises:
             ValueError: If a number is infinite or NaN, which JSON can't hold.
             EndpointError: As in `chat`, and so `BudgetSpent` and `ReplayMismatch`.
         """
-        request = {k: _sendable(v) for k, v in body.items() if v is not None and k not in _NOT_PASSED}
-        request["max_tokens"] = body.get("max_completion_tokens") or body.get("max_tokens") or _MAX_TOKENS
-        request["model"] = self.model
-        return self._call(request, whole=True)
+        return self._call(completion_request(self.model, body), record_body=True)
 
-    def lose(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Books recorded calls that are lost as they were booked when they were made, whatever the limits are now."""
+    def book_lost(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Books recorded calls of abandoned tries of a trial, whatever the limits are now.
+
+        Args:
+            lines: Lines of ``llm.jsonl``.
+        """
         for line in lines:
-            number = self.ledger.next_call()
-            bound, failed = line["bound"], line["failed_attempts"]
-            for fact in failed:
-                self._enter_failure(number, fact, bound, replayed=True, lost=True)
-            unseen = sum(fact["lost"] for fact in failed)
-            spent = {"llm_calls": 0.0, "tokens": sum(bound) * unseen, "usd": self._usd(bound) * unseen}
-            if line["error"] is None:
-                answer = self._recorded(line)
-                spent["llm_calls"] = 1.0
-                spent["tokens"] += answer.tokens_in + answer.tokens_out
-                spent["usd"] += answer.usd or 0.0
-                if answer.counted != "none":
-                    self._enter(number, answer, lost=True)
-            Reservation(self.budget, spent).settle()
+            self._account.book_lost(line)
 
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Books recorded calls, whose answers nobody needs any more, as if they were asked again."""
+    def book_recorded(self, keys: Iterable[str]) -> None:
+        """Books recorded calls as if they were made again, for a caller that does not need their answers.
+
+        Args:
+            keys: The keys of the calls, as `record.collect_call_keys` gives them.
+        """
         for key in keys:
-            line = self.record.find(key, self.record.times(key)) if self.record else None
+            line = self.record.find(key, self.record.next_occurrence(key)) if self.record else None
             if line is not None:
                 number = self.ledger.next_call()
-                self._repeat_failures(line, number)
+                self._account.book_recorded_failures(number, line)
                 if line["error"] is None:
-                    self._repeat(line, number)
+                    self._account.book_recorded_answer(number, line)
 
-    def _call(self, request: dict[str, Any], *, whole: bool) -> Answer:
-        """From the record, or else from the endpoint and into the record; there with the body if it is `whole`."""
+    def lose(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Deprecated name of `book_lost`."""
+        warnings.warn("Client.lose is now called book_lost", DeprecationWarning, stacklevel=2)
+        self.book_lost(lines)
+
+    def repeat(self, keys: Iterable[str]) -> None:
+        """Deprecated name of `book_recorded`."""
+        warnings.warn("Client.repeat is now called book_recorded", DeprecationWarning, stacklevel=2)
+        self.book_recorded(keys)
+
+    def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
+        """The answer from the record, else from the endpoint, which is then recorded."""
         number = self.ledger.next_call()
         if self.record is None:
             return self._ask(request, number, self._bound(request), [])
-        key, times = self.record.key(request, self.endpoint, self.role)
-        line = self.record.find(key, times)
-        replay = self.record.mode == "replay"
+        key, n = self.record.key(request, self.endpoint, self.role)
+        line = self.record.find(key, n)
         if line is not None:
-            self._repeat_failures(line, number)
+            self._account.book_recorded_failures(number, line)
             if line["error"] is None:
-                return self._repeat(line, number)
-            if replay:
+                return self._account.book_recorded_answer(number, line)
+            if self.record.mode == "replay":
                 raise EndpointError(line["error"], line["failed_attempts"][-1]["status"])
-        if replay:
-            # where the original's budget ended, so does the replay's: a call that was refused is not recorded
-            self._reserve(_bytes_bound(request)).cancel()
-            raise self.record.mismatch(request, times)
-        if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + self.record.unasked(self.role):
-            # it does something else than before it was interrupted: what is on record was paid from the same budget
-            raise BudgetSpent("llm_calls", "what is on record, and is not asked again, leaves nothing")
+        self._check_new_call(self.record, request, n)
         bound = self._bound(request)
         failures: list[dict[str, Any]] = []
-        line = {"key": key, "n": times, "call": number, "role": self.role, "model": self.model}
+        line = {"key": key, "n": n, "call": number, "role": self.role, "model": self.model}
         line |= {"endpoint": self.endpoint, "request": request, "bound": bound, "failed_attempts": failures}
         try:
             answer = self._ask(request, number, bound, failures)
         except EndpointError as e:
             self.record.write({**line, "error": str(e), "time": round(time.time(), 3)})
             raise
-        said = dataclasses.asdict(answer)
-        del said["text"], said["replayed"]
-        if not whole:
-            del said["body"]
-        self.record.write({**line, **said, "error": None, "time": round(time.time(), 3)})
+        fields = record_fields(answer, with_body=record_body)
+        self.record.write({**line, **fields, "error": None, "time": round(time.time(), 3)})
         return answer
+
+    def _check_new_call(self, record: CallRecord, request: dict[str, Any], n: int) -> None:
+        """Refuses a call that the record does not have, in replay or where the recorded calls use up the budget.
+
+        Raises:
+            ReplayMismatch: In replay.
+            BudgetSpent: If the original call would have been refused; or if an optimizer that does something else than
+                before its interruption has no call left besides the recorded ones, which the same budget has paid.
+        """
+        if record.mode == "replay":
+            # A call that the original's budget refused is not recorded: the replay has to end by its budget, too.
+            self._account.reserve(token_bound(request)).cancel()
+            raise record.mismatch(request, n)
+        if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + record.unused_answers(self.role):
+            raise BudgetSpent("llm_calls", "the recorded calls, whose answers were not asked for again, take the rest")
 
     def _ask(
         self, request: dict[str, Any], number: int, bound: Sequence[int], failures: list[dict[str, Any]]
     ) -> Answer:
-        """From the endpoint, in several attempts; what failed is appended to `failures`."""
-        held = self._reserve(bound)
+        """The endpoint's answer, after one or more attempts.
+
+        Args:
+            request: The body.
+            number: The number of the call in the ledger.
+            bound: The most tokens (in, out) that the call can cost.
+            failures: Gets the failed attempts, as a line of ``llm.jsonl`` holds them.
+        """
+        reservation = self._account.reserve(bound)
         try:
             for attempt in range(1, self.attempts + 1):
                 begin = time.monotonic()
                 try:
-                    answer = self._read(self._endpoint.post(request), request, begin)
-                except Failure as f:
-                    failed = f
+                    answer = self._attempt(request, begin)
+                except AttemptFailed as e:
+                    failed = e
                 else:
-                    self._enter(number, answer)
-                    held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=answer.usd or 0.0)
+                    self._account.settle(reservation, number, answer)
                     return answer
                 seconds = round(time.monotonic() - begin, 4)
-                fact = {"status": failed.status, "error": failed.error, "seconds": seconds, "lost": failed.lost}
-                failures.append(fact)
-                self._enter_failure(number, fact, bound)
-                if failed.too_long:
-                    held.settle(tokens=0, usd=0.0)
+                failures.append(failed.record_fields(seconds))
+                self._account.enter_failure(number, failures[-1], bound)
+                if failed.context_exceeded:
+                    reservation.settle(tokens=0, usd=0.0)
                     problem = f"the prompt is longer than the model's context ({failed.error})"
                     return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
                 if failed.final:
-                    said = f"{self.endpoint} refused {self.model!r}: {failed.error}{self._mend(failed)}"
-                    raise EndpointError(said, failed.status)
-                if failed.lost:
-                    held.settle(llm_calls=0)  # nobody can say what it cost: all that it may have
+                    hint = _hint(self.model, failed.status)
+                    raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{hint}", failed.status)
+                if failed.may_be_billed:
+                    reservation.settle(llm_calls=0)  # at the bound: what it really cost is unknown
                 if attempt < self.attempts:
-                    time.sleep(_pause(attempt) if failed.pause is None else failed.pause)
-                    held = self._reserve(bound) if failed.lost else held
+                    time.sleep(_pause(attempt) if failed.retry_after is None else failed.retry_after)
+                    reservation = self._account.reserve(bound) if failed.may_be_billed else reservation
             raise EndpointError(
                 f"{self.endpoint} gave no answer in {self.attempts} attempts; the last: {failed.error}. What is "
                 "recorded is safe: resume when it is up again",
                 failed.status,
             )
         finally:
-            held.cancel()  # no effect on what is settled
+            reservation.cancel()  # no effect if it is settled
 
-    def _repeat(self, line: dict[str, Any], number: int) -> Answer:
-        """From the record: books what the original booked, but nothing is paid."""
-        answer = self._recorded(line)
-        held = self._reserve(line["bound"])
-        held.settle(tokens=answer.tokens_in + answer.tokens_out, usd=answer.usd or 0.0)
-        if answer.counted != "none":
-            self._enter(number, answer)
-        return answer
+    def _attempt(self, request: dict[str, Any], begin: float) -> Answer:
+        """The answer to one HTTP request, begun at the monotonic time `begin`.
 
-    def _recorded(self, line: Mapping[str, Any]) -> Answer:
-        fields = {f.name: line[f.name] for f in dataclasses.fields(Answer) if f.name in line}
-        texts = tuple(fields.pop("texts"))
-        if fields["usd"] is None and self.price:  # the price was not known then
-            fields["usd"] = self.price.of(fields["tokens_in"], fields["tokens_out"])
-        return Answer(text=texts[0] if texts else "", texts=texts, replayed=True, **fields)
-
-    def _repeat_failures(self, line: dict[str, Any], number: int) -> None:
-        for fact in line["failed_attempts"]:
-            self._enter_failure(number, fact, line["bound"], replayed=True)
-            if fact["lost"]:
-                self._reserve(line["bound"]).settle(llm_calls=0)
-
-    def _reserve(self, bound: Sequence[int]) -> Reservation:
-        return self.budget.reserve(llm_calls=1, tokens=sum(bound), usd=self._usd(bound))
-
-    def _usd(self, tokens: Sequence[int]) -> float:
-        return self.price.of(*tokens) if self.price else 0.0
+        Raises:
+            AttemptFailed: If there is none.
+        """
+        body = self._endpoint.post(request)
+        answer = read_answer(body, request, self.price, round(time.monotonic() - begin, 4))
+        if answer.problem is None:
+            return answer
+        return dataclasses.replace(answer, problem=self._endpoint.scrub(answer.problem))
 
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
-        """Tokens in and out at most: counted for the embedded model, else one a byte and a few a message."""
-        tokens_in, tokens_out = _bytes_bound(request)
+        """The most tokens (in, out) of a call; those of the prompt are counted for the embedded model."""
+        tokens_in, tokens_out = token_bound(request)
         if self.model == "local":
             tokens_in = local.server().count(request["messages"], request.get("tools"))
         return tokens_in, tokens_out
 
-    def _enter(self, number: int, answer: Answer, *, lost: bool = False) -> None:
-        a = answer
-        tokens = (a.tokens_in, a.tokens_out, a.counted)
-        where = (self.role, self.model, self.endpoint, number)
-        self.ledger.add(Attempt(*where, *tokens, a.seconds, a.usd, time.time(), None, a.replayed, lost))
 
-    def _enter_failure(
-        self, number: int, fact: dict[str, Any], bound: Sequence[int], *, replayed: bool = False, lost: bool = False
-    ) -> None:
-        tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if fact["lost"] else (0, 0, "none")
-        usd = self.price.of(*tokens[:2]) if self.price else None if fact["lost"] else 0.0
-        where = (self.role, self.model, self.endpoint, number)
-        self.ledger.add(Attempt(*where, *tokens, fact["seconds"], usd, time.time(), fact["error"], replayed, lost))
-
-    def _read(self, body: bytes, request: dict[str, Any], begin: float) -> Answer:
-        """A 200's answer. One that holds no completion is unusable, not an error."""
-        data, contents, finish = _completions(body)
-        texts = [text for text in contents or () if isinstance(text, str)]
-        problem = None
-        if contents is None:
-            problem = f"the answer holds no completion: {body[:200].decode('utf-8', 'replace')}"
-        elif len(texts) < len(contents):
-            problem = f"the answer has no text (it ended by {finish!r})"
-        usage = data.get("usage") if isinstance(data, dict) else None
-        usage = usage if isinstance(usage, dict) else {}
-        tokens_in, tokens_out, counted = usage.get("prompt_tokens"), usage.get("completion_tokens"), "usage"
-        if not (isinstance(tokens_in, int) and isinstance(tokens_out, int) and min(tokens_in, tokens_out) >= 0):
-            # four bytes a token is the rule of thumb for English and code
-            tokens_in = _bytes(request) // 4
-            tokens_out = sum(len(t.encode("utf-8", "replace")) for t in texts) // 4
-            counted = "estimate"
-        usd = self.price.of(tokens_in, tokens_out) if self.price else None
-        seconds = round(time.monotonic() - begin, 4)
-        text = texts[0] if texts else ""
-        said = self._endpoint.scrub(problem) if problem else None
-        sent = None if contents is None else body.decode(json.detect_encoding(body), "surrogatepass")
-        return Answer(text, tuple(texts), finish, tokens_in, tokens_out, seconds, usd, counted, said, body=sent)
-
-    def _mend(self, failed: Failure) -> str:
-        if failed.status in (401, 403):
-            return ". Set OPENAI_API_KEY to a key that is valid there"
-        if failed.status == 404:
-            return f". Is {self.model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
-        return ""
-
-
-def _completions(body: bytes) -> tuple[Any, list[Any] | None, str | None]:
-    """(JSON, contents, finish reason) of a body, whatever it is; no contents where it holds no completion."""
-    data: Any = None
-    try:
-        data = json.loads(body)
-        choices = data["choices"]
-        contents = [c["message"].get("content") for c in choices]
-        finish = choices[0].get("finish_reason")
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return data, None, None
-    return data, contents, str(finish) if finish is not None else None
-
-
-def _bytes_bound(request: dict[str, Any]) -> tuple[int, int]:
-    """Tokens in and out at most, for any tokenizer over bytes."""
-    tokens_in = _bytes(request) + _TOKENS_A_MESSAGE * len(request["messages"])
-    return tokens_in, request["max_tokens"] * request.get("n", 1)
-
-
-def _bytes(request: dict[str, Any]) -> int:
-    """Bytes of what the model reads: the texts, and as JSON what is more than a text."""
-    texts = [m["content"] for m in request["messages"] if isinstance(m.get("content"), str) and len(m) == 2]
-    rest = [m for m in request["messages"] if not isinstance(m.get("content"), str) or len(m) != 2]
-    rest += [request[field] for field in ("tools", "functions", "response_format") if field in request]
-    return sum(len(text.encode()) for text in texts) + sum(len(json.dumps(part)) for part in rest)
-
-
-def _sendable(value: Any) -> Any:
-    """JSON data with lone surrogates written out: JSON over HTTP can't hold them."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, Mapping):
-        return {_sendable(name): _sendable(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sendable(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"expected finite numbers, got {value!r}")
-    return value
+def _hint(model: str, status: int | None) -> str:
+    """What to check where an endpoint refuses a request with this status."""
+    if status in (401, 403):
+        return ". Set OPENAI_API_KEY to a key that is valid there"
+    if status == 404:
+        return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
+    return ""
 
 
 def _pause(attempt: int) -> float:
+    """Seconds to wait after a failed attempt: exponential backoff with jitter."""
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)

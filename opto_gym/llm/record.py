@@ -1,7 +1,7 @@
 """The record of a trial's model calls, and their replay.
 
-A call is found again by its key and by how often that key came before in the trial, so that two samples of one prompt
-at temperature 1 stay two samples, in whatever order threads ask.
+A recorded call is found by its key, a hash of what was asked, and by the number of earlier calls with the same key in
+the trial. So two samples of one prompt at temperature 1 stay two samples, in whatever order threads ask for them.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ from ..errors import ReplayMismatch
 from ..utils.journal import Journal, read_lines
 
 MODES = ("resume", "replay")
-_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+_collected_keys: ContextVar[list[str] | None] = ContextVar("collected_keys", default=None)
 
 
 @contextlib.contextmanager
 def collect_call_keys() -> Iterator[list[str]]:
-    """Collects the keys of the recorded calls that the block makes, in its own thread."""
+    """Gives a list that gets the keys of the recorded calls which the block makes in its own thread."""
     keys: list[str] = []
-    token = _noted.set(keys)
+    token = _collected_keys.set(keys)
     try:
         yield keys
     finally:
-        _noted.reset(token)
+        _collected_keys.reset(token)
 
 
 class CallRecord:
-    """``llm.jsonl`` of a trial: one line a logical call.
+    """``llm.jsonl`` of a trial, with one line per logical call. Thread-safe.
 
     Args:
         path: The file.
-        trial: The trial's id, part of each key.
-        mode: ``resume`` serves what is recorded and records what is new; ``replay`` serves only what is recorded.
+        trial: The trial's id, which is part of each key.
+        mode: ``resume`` answers recorded calls and records new ones; ``replay`` answers recorded calls only.
 
     Raises:
+        ValueError: For an unknown mode.
         RecordError: If the file is damaged elsewhere than at its end.
     """
 
@@ -52,58 +53,77 @@ class CallRecord:
         self.path, self.trial, self.mode = path, trial, mode
         self._journal = Journal(path, sync=True)
         self._lock = threading.Lock()
-        self._seen: dict[str, int] = {}
+        self._occurrences: dict[str, int] = {}
         self._lines: dict[tuple[str, int], dict[str, Any]] = {}
         for line in read_lines(path):
-            before = self._lines.get((line["key"], line["n"]), {"failed_attempts": []})
-            line["failed_attempts"] = before["failed_attempts"] + line["failed_attempts"]
+            earlier = self._lines.get((line["key"], line["n"]), {"failed_attempts": []})
+            line["failed_attempts"] = earlier["failed_attempts"] + line["failed_attempts"]
             self._lines[line["key"], line["n"]] = line
-        self._unasked = {place for place, line in self._lines.items() if line["error"] is None}
+        self._unused = {place for place, line in self._lines.items() if line["error"] is None}
 
     def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
-        """(key, n): the hash of the body as sent, endpoint, role and trial, and its n-th time here."""
+        """The key of a call, and the number of earlier calls with it.
+
+        Args:
+            request: The body as it is sent.
+            endpoint: The endpoint's name.
+            role: The client's role.
+
+        Returns:
+            (SHA-256 of the request, the endpoint, the role and the trial's id; number of earlier calls)
+        """
         text = json.dumps([request, endpoint, role, self.trial], sort_keys=True, separators=(",", ":"))
         key = hashlib.sha256(text.encode()).hexdigest()
-        noted = _noted.get()
-        if noted is not None:
-            noted.append(key)
-        return key, self.times(key)
+        collected = _collected_keys.get()
+        if collected is not None:
+            collected.append(key)
+        return key, self.next_occurrence(key)
 
-    def times(self, key: str) -> int:
-        """How often a key came here before; it comes now."""
+    def next_occurrence(self, key: str) -> int:
+        """Counts a call with this key; returns the number of earlier calls with it."""
         with self._lock:
-            self._seen[key] = self._seen.get(key, -1) + 1
-            return self._seen[key]
+            self._occurrences[key] = self._occurrences.get(key, -1) + 1
+            return self._occurrences[key]
 
     def find(self, key: str, n: int) -> dict[str, Any] | None:
-        """The recorded call, or None. One that ended in an error holds it in ``error``."""
+        """The line of a recorded call, or None; for a call that failed it holds the ``error``.
+
+        Args:
+            key: The call's key.
+            n: The number of earlier calls with the key.
+        """
         with self._lock:
-            self._unasked.discard((key, n))
+            self._unused.discard((key, n))
         return self._lines.get((key, n))
 
-    def unasked(self, role: str) -> int:
-        """How many answers on record a role has not asked for again."""
+    def unused_answers(self, role: str) -> int:
+        """The number of recorded answers that calls of a role have not asked for again."""
         with self._lock:
-            return sum(self._lines[place]["role"] == role for place in self._unasked)
+            return sum(self._lines[place]["role"] == role for place in self._unused)
 
     def write(self, line: dict[str, Any]) -> None:
-        """Records a call and waits until it is on the disk."""
+        """Records a call and waits until it is stored on the disk."""
         self._journal.append(line)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; a later `write` opens it again."""
         self._journal.close()
 
     def mismatch(self, request: dict[str, Any], n: int) -> ReplayMismatch:
-        """The error for a request that is not recorded, with the difference to the nearest one that is."""
-        wanted = _page(request)
+        """The error for a request that is not recorded, with its difference from the most similar recorded one.
+
+        Args:
+            request: The body.
+            n: The number of earlier calls with its key.
+        """
+        wanted = _as_lines(request)
         nearest: list[str] = []
-        score = -1.0
+        highest = -1.0
         for line in self._lines.values():
-            had = _page(line["request"])
-            ratio = difflib.SequenceMatcher(None, had, wanted).quick_ratio()
-            if ratio > score:
-                nearest, score = had, ratio
+            recorded = _as_lines(line["request"])
+            ratio = difflib.SequenceMatcher(None, recorded, wanted).quick_ratio()
+            if ratio > highest:
+                nearest, highest = recorded, ratio
         if nearest == wanted:
             return ReplayMismatch(f"{self.path}: this request was recorded, but not {n + 1} times in this role")
         if not nearest:
@@ -113,6 +133,7 @@ class CallRecord:
         return ReplayMismatch(f"{self.path}: no such request is recorded. The nearest one differs:\n{shown}")
 
 
-def _page(request: dict[str, Any]) -> list[str]:
+def _as_lines(request: dict[str, Any]) -> list[str]:
+    """A request as lines of text for a diff."""
     text = json.dumps(request, indent=1, sort_keys=True, ensure_ascii=False)
     return text.replace("\\n", "\n").splitlines()

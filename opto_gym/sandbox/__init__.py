@@ -1,6 +1,14 @@
-"""The only code that runs parameters of kind code: processes, limits, protocol. See docs/sandbox.md."""
+"""Runs code that an optimizer proposes, in restricted processes. docs/sandbox.md describes the levels of protection."""
 
-from .box import Program, Sandbox, shared
+from typing import TYPE_CHECKING
+
+from ..utils.moved import moved_names
+from .box import Sandbox, shared
+from .process import CandidateProcess
 from .results import CandidateError, Limits, Result
 
-__all__ = ["CandidateError", "Limits", "Program", "Result", "Sandbox", "shared"]
+__all__ = ["CandidateError", "CandidateProcess", "Limits", "Result", "Sandbox", "shared"]
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"Program": "sandbox.process:CandidateProcess"})

@@ -1,4 +1,4 @@
-"""What `opto-gym doctor` says of the sandbox: what this machine grants, why not more, and how to mend it."""
+"""The sandbox in `opto-gym doctor`: what this machine grants, why not more, and how to get more."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BELOW_L3 = "below L3 also: whether a path exists, its size and times, by stat"
 
 
 def rows(force: Mapping[str, Any]) -> dict[str, str]:
-    """The sandbox as lines of a table, name and text.
+    """The state of the sandbox as the rows of a table: text by name.
 
     Args:
-        force: As `Sandbox.in_force` gives it.
+        force: What `Sandbox.in_force` returns.
     """
     level, least = force["level"], force["least"]
     code = "tasks with code parameters run" if level >= least else "tasks with code parameters are refused"
@@ -34,14 +34,18 @@ def rows(force: Mapping[str, Any]) -> dict[str, str]:
     }
     if force["landlock_abi"] and force["landlock_abi"] < 6:
         found["  L2 Landlock"] += "; signals and abstract sockets are left to seccomp"
-    for k, said in enumerate(force["missing"], 1):
-        found[f"  missing {k}"] = f"{said}. {mend(said)}".rstrip()
+    for k, reason in enumerate(force["missing"], 1):
+        found[f"  missing {k}"] = f"{reason}. {how_to_fix(reason)}".rstrip()
     found["  not refused"] = NEVER_REFUSED if level >= "L3" else f"{NEVER_REFUSED}; {BELOW_L3}"
     return found
 
 
-def mend(missing: str) -> str:
-    """What to install or allow, for one of the texts of ``missing``."""
+def how_to_fix(missing: str) -> str:
+    """What to install or allow on this machine; "" where there is no advice.
+
+    Args:
+        missing: One of the texts in the list ``missing`` of `Sandbox.in_force`.
+    """
     what, refused = missing.partition(":")[0], "not permitted" in missing or "ermission denied" in missing
     if sys.platform != "linux":
         return "On this system run opto_gym in a Linux virtual machine or container." if what == "L1 to L3" else ""

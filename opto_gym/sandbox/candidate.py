@@ -1,4 +1,4 @@
-"""Runs the code parameters of a proposal: one sandboxed process for each example."""
+"""Runs the code parameters of one proposal, each example in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import builtins
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import sandbox
+from .box import shared
+from .process import CandidateProcess
+from .results import CandidateError
 
 
 class Candidate:
-    """The program made of a proposal's code parameters.
-
-    Its process starts with the example, and what it remembers ends with it.
+    """The code parameters of one proposal in the shared sandbox. A context manager.
 
     Args:
-        sources: Python source by the name of the function that it defines.
-        host: Gives the functions of this process that the sources may call by name, anew for each example.
+        sources: The proposal's values of code parameters, by the name of the function that each defines. Values that
+            are not text are left out: an environment refuses them before it calls them.
+        host: Returns the functions of this process that the code may call by name; called once for each example.
     """
 
     def __init__(self, sources: Mapping[str, Any], host: Callable[[], Mapping[str, Callable[..., Any]]]) -> None:
         self._host = host
         self._sources = {name: source for name, source in sources.items() if isinstance(source, str)}
-        self._program: sandbox.Program | None = None
+        self._process: CandidateProcess | None = None
 
     def __enter__(self) -> Candidate:
         return self
@@ -31,23 +32,31 @@ class Candidate:
         self.close()
 
     def restart(self) -> None:
-        """Ends the process and begins a new one, which gets ready while the environment does."""
+        """Ends the process of the last example and starts one for the next, which gets ready in the background."""
         self.close()
         if self._sources:
-            self._program = sandbox.shared().load(self._sources, host=self._host())
+            self._process = shared().load(self._sources, host=self._host())
 
     def close(self) -> None:
-        """Ends the process."""
-        if self._program is not None:
-            self._program.close()
-            self._program = None
+        """Ends the process, if there is one."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
     def executor(self, function: str) -> Callable[..., Any]:
-        """Calls the function in the candidate's process; raises what it raises, as far as Python knows the type."""
+        """How a `trace.CodeParameter` calls a function of the proposal.
+
+        Args:
+            function: The name of the function.
+
+        Returns:
+            A function of (source, arguments), which raises the errors of the code as `as_exception` makes them. It
+            ignores the source, which the process has loaded already.
+        """
 
         def run(source: str, args: tuple[Any, ...]) -> Any:
-            assert self._program is not None
-            result = self._program.call(function, list(args))
+            assert self._process is not None
+            result = self._process.call(function, list(args))
             if result.error is not None:
                 raise as_exception(result.error)
             return result.value
@@ -58,14 +67,17 @@ class Candidate:
 _LIMITS = {"TimeLimit": TimeoutError, "MemoryLimit": MemoryError}
 
 
-def as_exception(error: sandbox.CandidateError) -> Exception:
-    """The error of another process as an exception of its own type, with the line of the candidate's source."""
+def as_exception(error: CandidateError) -> Exception:
+    """An error of a candidate as an exception of the same built-in type, or a RuntimeError for other types.
+
+    Its attributes ``candidate_type``, ``candidate_line`` and ``candidate_text`` are those of the error.
+    """
     kind = getattr(builtins, error.type, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         kind = _LIMITS.get(error.type, RuntimeError)
     try:
         e: Exception = kind(error.message)
-    except TypeError:  # some want more than a message, UnicodeDecodeError for one
+    except TypeError:  # some types need more than a message, such as UnicodeDecodeError
         e = RuntimeError(error.message)
     vars(e).update(candidate_type=error.type, candidate_line=error.line, candidate_text=error.text)
     return e

@@ -1,4 +1,4 @@
-"""The trusted end of a channel: length-framed JSON, and nothing believed that comes in."""
+"""The trusted end of a channel to a candidate's process: length-framed JSON, and checks of all that arrives."""
 
 from __future__ import annotations
 
@@ -8,111 +8,127 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .inside.protocol import DEPTH, LENGTH, ROOM
+from .inside.protocol import DEPTH, LENGTH, OVERHEAD
 from .results import CandidateError
 
 
-class Ended(Exception):
-    """The candidate's process is to be taken for dead."""
+class ProcessEnded(Exception):
+    """The candidate's process has ended, or has to be killed.
+
+    Attributes:
+        error: The error that the candidate's call returns.
+    """
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
         self.error = CandidateError(kind, message)
 
 
-def died() -> Ended:
-    """The process is gone."""
-    return Ended("ProcessDied", "the code ended its process, crashed it, or asked the system for something forbidden")
+def process_died() -> ProcessEnded:
+    """The exception for a process that has ended by itself."""
+    return ProcessEnded(
+        "ProcessDied", "the code ended its process, crashed it, or asked the system for something forbidden"
+    )
 
 
-def unasked() -> Ended:
-    """The process does not keep to the protocol."""
-    return Ended("ProcessDied", "the code sent something that was not asked for")
+def protocol_violation() -> ProcessEnded:
+    """The exception for a process that sends what the protocol does not allow."""
+    return ProcessEnded("ProcessDied", "the code sent something that was not asked for")
 
 
 class Deadline:
-    """When the other side must be done.
+    """The time by which the other side must have answered.
 
     Args:
         seconds: From now on.
-        waited: How long, in seconds, the process has waited for a processor since it began. That time is the
-            machine's and not the candidate's; up to `GRACE` of it is given back, so that a machine under load does
-            not change scores.
+        queued_seconds: Returns how long the process has waited for a processor since its start, in seconds. Up to
+            `MAX_QUEUED` of that time is added to the deadline, so that a machine under load does not change scores.
     """
 
-    GRACE = 1.5
+    MAX_QUEUED = 1.5
 
-    def __init__(self, seconds: float, waited: Callable[[], float] = lambda: 0.0) -> None:
-        self._waited, self._before = waited, waited()
+    def __init__(self, seconds: float, queued_seconds: Callable[[], float] = lambda: 0.0) -> None:
+        self._queued_seconds, self._queued_before = queued_seconds, queued_seconds()
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """The seconds that are left; not above 0 where none are."""
+        """The seconds until the deadline, at most 0 if it has passed."""
         left = self._end - time.monotonic()
-        return left if left > 0 else left + min(self._waited() - self._before, self.GRACE)
+        return left if left > 0 else left + min(self._queued_seconds() - self._queued_before, self.MAX_QUEUED)
 
-    def put_off(self, seconds: float) -> None:
-        """Moves it: the time was this side's."""
+    def extend(self, seconds: float) -> None:
+        """Moves the deadline by time that this side has used."""
         self._end += seconds
 
 
 def send(channel: socket.socket, message: dict[str, Any], deadline: Deadline) -> None:
-    """Sends one message of plain data; raises OSError, TimeoutError."""
+    """Sends one message of plain data.
+
+    Raises:
+        TimeoutError: If it can't be sent in time.
+        OSError: If the process is gone.
+    """
     body = json.dumps(message).encode()
     channel.settimeout(max(deadline.left(), 0.001))
     channel.sendall(LENGTH.pack(len(body)) + body)
 
 
 def receive(channel: socket.socket, deadline: Deadline, most: int) -> dict[str, Any]:
-    """One message of an untrusted process, bounded in time, size and depth.
+    """Receives one message of an untrusted process, bounded in time, size and depth.
+
+    Args:
+        channel: The channel.
+        deadline: When the message must be complete.
+        most: The most bytes of the value in the message.
 
     Raises:
-        Ended: If the process is gone, or the message is too large or can't be read.
+        ProcessEnded: If the process is gone, or the message is too large or can't be read.
         TimeoutError: If the message is not complete in time.
     """
     size = LENGTH.unpack(_exactly(channel, LENGTH.size, deadline))[0]
-    if size > most + ROOM:
-        raise Ended("OutputLimit", f"stopped: the answer is over {most} bytes")
+    if size > most + OVERHEAD:
+        raise ProcessEnded("OutputLimit", f"stopped: the answer is over {most} bytes")
     body = _exactly(channel, size, deadline)
     try:
-        message: Any = json.loads(body.decode("ascii"), object_pairs_hook=_once)
-        if not isinstance(message, dict) or not _shallow(message, 0):
+        message: Any = json.loads(body.decode("ascii"), object_pairs_hook=_unique_keys)
+        if not isinstance(message, dict) or not _depth_allowed(message, 0):
             raise ValueError
-        if b"\\ud" in body.lower():  # half a surrogate pair could not be written to any record
+        if b"\\ud" in body.lower():  # a lone surrogate can't be written to a record
             message = json.loads(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        raise Ended("OutputLimit", "stopped: the answer can't be read") from None
+        raise ProcessEnded("OutputLimit", "stopped: the answer can't be read") from None
     return dict(message)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 
 def _exactly(channel: socket.socket, n: int, deadline: Deadline) -> bytes:
+    """Receives n bytes. What has arrived by the deadline counts, even if it is read later."""
     data, late = bytearray(), False
     while len(data) < n:
         left = deadline.left()
-        if left <= 0:  # one last look: what has arrived counts, however late this side comes to read it
+        if left <= 0:
             if late:
                 raise TimeoutError
             late = True
         channel.settimeout(max(left, 0.001))
         chunk = channel.recv(min(n - len(data), 1 << 20))
         if not chunk:
-            raise died()
+            raise process_died()
         data += chunk
     return bytes(data)
 
 
-def _shallow(x: Any, depth: int) -> bool:
-    if depth > DEPTH + 2:  # the message itself, and the list or dict that holds the last value
+def _depth_allowed(x: Any, depth: int) -> bool:
+    if depth > DEPTH + 2:  # two levels for the message itself and the list or dict around the deepest value
         return False
     if isinstance(x, list):
-        return all(_shallow(i, depth + 1) for i in x if isinstance(i, list | dict))
+        return all(_depth_allowed(i, depth + 1) for i in x if isinstance(i, list | dict))
     if isinstance(x, dict):
-        return all(_shallow(i, depth + 1) for i in x.values() if isinstance(i, list | dict))
+        return all(_depth_allowed(i, depth + 1) for i in x.values() if isinstance(i, list | dict))
     return True

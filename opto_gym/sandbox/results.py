@@ -1,4 +1,4 @@
-"""What the sandbox takes and gives: plain data."""
+"""The data that the sandbox takes and returns: limits, results and errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Limits:
     """What a candidate may use.
 
     Attributes:
-        seconds: Wall time of one call, loading the source included.
+        seconds: Wall time of one call, including the loading of its source.
         memory: Bytes of address space (RLIMIT_AS); Python with NumPy needs about 300 MB of it.
         output: Bytes of one answer.
-        cpu: Seconds of processor time of a whole program.
-        host_calls: Calls of the parent's functions by one program.
-        example: Wall time of all calls of one program together.
+        cpu: Seconds of processor time of a process.
+        host_calls: Calls of host functions by a process.
+        example: Wall time of all calls of a process together, in seconds.
     """
 
     seconds: float = 2.0
@@ -36,13 +36,13 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CandidateError:
-    """What went wrong in a candidate's code.
+    """An error in a candidate's code.
 
     Attributes:
-        type: The exception's name, or ``TimeLimit``, ``MemoryError``, ``OutputLimit``, ``ProcessDied``.
-        message: Its text: never an address, a measured time, or a path of the harness.
-        line: The line of the candidate's source, from 1, or None.
-        text: That line itself, or "".
+        type: The name of the exception, or ``TimeLimit``, ``MemoryError``, ``OutputLimit``, ``ProcessDied``.
+        message: The text, without memory addresses, measured times and paths of this machine.
+        line: The line of the candidate's source, counted from 1, or None.
+        text: The text of that line, or "".
     """
 
     type: str
@@ -57,24 +57,37 @@ class CandidateError:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome of one call: a value or an error, and the wall time in seconds."""
+    """The result of one call.
+
+    Attributes:
+        value: What the function returned, or None.
+        error: What went wrong, or None.
+        seconds: The wall time, without that of host functions.
+    """
 
     value: Any
     error: CandidateError | None
     seconds: float
 
 
-# Addresses, and where this machine keeps its libraries: "cannot import name 'x' from 'math' (/usr/lib/.../math.so)".
-_HERE = re.compile(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{8,}| \(/[^()\n]*\.(?:py|so)\)| from '/[^'\n]*\.(?:py|so)'")
-_LINES = re.compile(r"\r\n|\r|\n")  # as Python counts them; str.splitlines knows more
+# Memory addresses, and paths of libraries: "cannot import name 'x' from 'math' (/usr/lib/.../math.so)".
+_ADDRESSES_AND_PATHS = re.compile(
+    r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{8,}| \(/[^()\n]*\.(?:py|so)\)| from '/[^'\n]*\.(?:py|so)'"
+)
+_LINE_BREAKS = re.compile(r"\r\n|\r|\n")  # those of Python sources; str.splitlines knows more
 
 
 def candidate_error(message: dict[str, Any], source: str) -> CandidateError:
-    """The error of a message from the candidate's process, which is not to be trusted."""
+    """Reads the error in a message from the candidate's process, which is not trusted.
+
+    Args:
+        message: The message.
+        source: The source of the function that was called.
+    """
     kind, text, line = message.get("error"), message.get("message"), message.get("line")
     kind = kind[:80] if isinstance(kind, str) and kind.isidentifier() else "Exception"
-    text = _HERE.sub("", text)[:2000] if isinstance(text, str) else ""
-    lines = _LINES.split(source)
+    text = _ADDRESSES_AND_PATHS.sub("", text)[:2000] if isinstance(text, str) else ""
+    lines = _LINE_BREAKS.split(source)
     if not (type(line) is int and 1 <= line <= len(lines)):
         return CandidateError(kind, text)
     return CandidateError(kind, text, line, lines[line - 1].strip()[:200])

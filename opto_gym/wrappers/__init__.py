@@ -1,4 +1,4 @@
-"""Gymnasium wrappers that change what an optimizer sees."""
+"""Gymnasium wrappers that change the observations of an optimizer."""
 
 from .channels import DelayedFeedback, NoisyFeedback
 from .observations import FeedbackKinds, MaskGraph, ScalarOnly

@@ -1,7 +1,7 @@
-"""Wrappers that disturb the way of the feedback to the optimizer: what is said may be wrong, or late.
+"""Wrappers that deliver wrong or late feedback.
 
-They change what is said, the parts of the feedback. Score, reward and success stay the call's own, so that an
-observation is complete and an optimizer that goes by the score alone notices nothing.
+They change the parts of the feedback. The score, the reward and the success of a call stay as they are, so that an
+observation is complete, and an optimizer that uses only the score is not affected.
 """
 
 from __future__ import annotations
@@ -19,40 +19,52 @@ _Base = gym.Wrapper[TraceFeedback, dict[str, Any], TraceFeedback, dict[str, Any]
 
 
 class Channel(_Base):
-    """Keeps what was said of each call of the episode, and lets a subclass choose what is heard."""
+    """Stores the feedback on each call of an episode; a subclass chooses which of it is delivered.
+
+    Args:
+        env: The environment.
+
+    Raises:
+        TypeError: If there is no `OptoEnv` under the wrappers.
+    """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]]) -> None:
         unwrapped(env)
         super().__init__(env)
-        self._said: dict[int, tuple[Part, ...]] = {}
+        self._parts: dict[int, tuple[Part, ...]] = {}
 
     def delivered(self, episode: int, call: int) -> tuple[Part, ...]:
-        """What is heard after a call, of what was said so far."""
+        """The parts of feedback to deliver after a call, chosen from those in ``_parts``, by call.
+
+        Args:
+            episode: The episode's seed.
+            call: The oracle call's number.
+        """
         raise NotImplementedError
 
     def observe(self, observation: TraceFeedback, *, episode: int, call: int) -> TraceFeedback:
-        """The observation of a call as it is heard; calls come in order, from the episode's 0 on.
+        """The observation of a call with the feedback that is delivered after it.
 
         Args:
-            observation: What the environment gave.
+            observation: The environment's.
             episode: The episode's seed.
-            call: The oracle call's number; 0 is the start values'.
+            call: The oracle call's number; 0 is that of the start values, which begins an episode.
         """
         if call == 0:
-            self._said.clear()
-        self._said[call] = observation.feedback.parts
+            self._parts.clear()
+        self._parts[call] = observation.feedback.parts
         parts = self.delivered(episode, call)
         return TraceFeedback(observation.graph, dataclasses.replace(observation.feedback, parts=parts))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[TraceFeedback, dict[str, Any]]:
-        """Begins an episode."""
+        """Begins an episode; see `OptoEnv.reset`."""
         observation, info = self.env.reset(seed=seed, options=options)
         return self._observed(observation, info), info
 
     def step(self, action: dict[str, Any]) -> tuple[TraceFeedback, Any, bool, bool, dict[str, Any]]:
-        """One oracle call."""
+        """Makes one oracle call; see `OptoEnv.step`."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return self._observed(observation, info), reward, terminated, truncated, info
 
@@ -61,16 +73,19 @@ class Channel(_Base):
 
 
 class NoisyFeedback(Channel, gym.utils.RecordConstructorArgs):
-    """Wrong feedback now and then: what was said of another call, in the right form, about other parameters.
+    """Delivers with some probability wrong feedback: that on an earlier call, in the right form.
 
-    With probability `p` a call's feedback is that of an earlier call of the episode, drawn uniformly (the start
-    values' is one of them). The start values' own feedback is always right. Which calls are wrong, and what is heard
-    then, depends on `seed`, the episode's seed and the call's number alone.
+    With probability `p` the feedback on a call is replaced by that on an earlier call of the episode, drawn uniformly
+    (call 0, that of the start values, is one of them). Feedback on call 0 is never replaced. Which calls get wrong
+    feedback, and which, depends only on `seed`, the episode's seed and the call's number.
 
     Args:
         env: The environment.
-        p: The share of calls with wrong feedback, 0 to 1.
-        seed: The noise's own; episodes of equal seed differ in nothing else.
+        p: The probability of wrong feedback, 0 to 1.
+        seed: The seed of the noise. It changes nothing else of an episode.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], p: float, seed: int = 0) -> None:
@@ -83,24 +98,27 @@ class NoisyFeedback(Channel, gym.utils.RecordConstructorArgs):
         Channel.__init__(self, env)
 
     def delivered(self, episode: int, call: int) -> tuple[Part, ...]:
-        """The call's own, or an earlier one's."""
+        """The parts of the call itself, or of an earlier one."""
         rng = np.random.default_rng([self.seed, episode, call])
         if call == 0 or rng.random() >= self.p:
-            return self._said[call]
+            return self._parts[call]
         other = int(rng.integers(call))
-        # an agent with threads may be heard before an earlier call is done: then the nearest that is
-        return self._said[max(n for n in self._said if n <= other)]
+        # With a threaded agent an earlier call may not be done yet: take the nearest one before it that is.
+        return self._parts[max(n for n in self._parts if n <= other)]
 
 
 class DelayedFeedback(Channel, gym.utils.RecordConstructorArgs):
-    """Late feedback: what is said of call n is heard after call n + k, with its number in front.
+    """Delivers feedback late: that on call n arrives after call n + k, with the number n in front.
 
-    Until then an observation holds the call's own graph and score, and the feedback of k calls before; in the first k
-    calls none. What is on its way when the episode ends is never heard.
+    An observation holds the graph and the score of its own call, and the feedback on the call k before it; in the first
+    k calls it holds none. The feedback on the last k calls of an episode is not delivered.
 
     Args:
         env: The environment.
-        k: How many calls late.
+        k: The delay in calls.
+
+    Raises:
+        ValueError: If `k` is not a whole number of 0 or more.
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], k: int) -> None:
@@ -111,10 +129,10 @@ class DelayedFeedback(Channel, gym.utils.RecordConstructorArgs):
         Channel.__init__(self, env)
 
     def delivered(self, episode: int, call: int) -> tuple[Part, ...]:
-        """What was said k calls before."""
+        """The parts of the call k before, with its number in front of each text."""
         if not self.k:
-            return self._said[call]
-        late = self._said.get(call - self.k, ())
+            return self._parts[call]
+        late = self._parts.get(call - self.k, ())
         return tuple(
             part._replace(content=f"[of call {call - self.k}] {part.content}")
             if part.media.startswith("text/")

@@ -1,4 +1,4 @@
-"""Wrappers that hide parts of an observation: the ablations of the Trace paper and of LLF-Bench."""
+"""Wrappers that hide parts of an observation, for the ablations of the Trace paper and of LLF-Bench."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ def unwrapped(env: Any) -> OptoEnv:
 
 
 class MaskGraph(_Base, gym.utils.RecordConstructorArgs):
-    """Hides parts of the trace graph; the Trace paper's masked variant hides the first four.
+    """Hides parts of the trace graph. The Trace paper's masked variant hides the first four of those below.
 
     Args:
         env: The environment.
-        parts: Of ``code``, ``documentation``, ``inputs``, ``others``, ``constraints``.
+        parts: Any of ``code``, ``documentation``, ``inputs``, ``others``, ``constraints``.
+
+    Raises:
+        ValueError: For an unknown part.
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], parts: Sequence[str]) -> None:
         unwrapped(env)
-        self.parts = _known("parts of the graph", parts, PARTS)
+        self.parts = _checked("parts of the graph", parts, PARTS)
         gym.utils.RecordConstructorArgs.__init__(self, parts=list(self.parts))
         gym.ObservationWrapper.__init__(self, env)
 
@@ -48,24 +51,27 @@ class MaskGraph(_Base, gym.utils.RecordConstructorArgs):
 
 
 class FeedbackKinds(_Base, gym.utils.RecordConstructorArgs):
-    """Keeps only some kinds of feedback. The score stays: an observation is complete without its text.
+    """Keeps only some kinds of feedback. The score stays, with which an observation is complete.
 
-    It tells the environment, so that feedback inside the graph goes by it, too.
+    The environment is informed by `OptoEnv.keep_feedback`, so that feedback inside the graph is left out, too.
 
     Args:
         env: The environment.
-        kinds: Of ``core.KINDS``.
+        kinds: Any of ``opto_gym.KINDS``.
+
+    Raises:
+        ValueError: For an unknown kind.
     """
 
     def __init__(self, env: gym.Env[TraceFeedback, dict[str, Any]], kinds: Sequence[str]) -> None:
         inner = unwrapped(env)
-        self.kinds = _known("kinds of feedback", kinds, KINDS)
+        self.kinds = _checked("kinds of feedback", kinds, KINDS)
         gym.utils.RecordConstructorArgs.__init__(self, kinds=list(self.kinds))
         gym.ObservationWrapper.__init__(self, env)
         inner.keep_feedback([k for k in self.kinds if k in inner.feedback_kinds])
 
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
-        """The observation with its feedback reduced."""
+        """The observation with only the chosen kinds of feedback."""
         return TraceFeedback(observation.graph, observation.feedback.only(self.kinds))
 
 
@@ -73,10 +79,10 @@ _SCORE = "score"
 
 
 class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
-    """Black-box optimization: the score of the parameters, and no word of how it came to be.
+    """Reduces the observation to the parameters and their score, as in black-box optimization.
 
-    The graph has the parameters and, in the output's place, the score. No feedback is given; the environment is told,
-    as by `FeedbackKinds`.
+    The graph holds the parameters and, in place of the output, the score. There is no other feedback; the environment
+    is informed as by `FeedbackKinds`.
 
     Args:
         env: The environment.
@@ -88,12 +94,12 @@ class ScalarOnly(_Base, gym.utils.RecordConstructorArgs):
         gym.ObservationWrapper.__init__(self, env)
 
     def observation(self, observation: TraceFeedback) -> TraceFeedback:
-        """The observation with its score alone."""
+        """The observation without anything but the parameters and the score."""
         return score_alone(observation)
 
 
 def score_alone(observation: TraceFeedback) -> TraceFeedback:
-    """What `ScalarOnly` leaves of an observation: the parameters and their score."""
+    """Reduces an observation as `ScalarOnly` does: to the parameters and their score."""
     graph, feedback = observation
     parameters = [graph.nodes[i] for i in graph.parameters]
     operators = tuple(graph.operators[n.operator] for n in parameters)
@@ -106,12 +112,12 @@ def score_alone(observation: TraceFeedback) -> TraceFeedback:
 
 
 def only_the_score(graph: TraceGraph) -> bool:
-    """Whether a graph is one that `ScalarOnly` made."""
+    """Whether `score_alone` made a graph."""
     output = graph.operators[graph.nodes[graph.output].operator]
     return output.name == _SCORE and len(graph) == len(graph.parameters) + 1
 
 
-def _known(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def _checked(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         given = [g for g in given.split(",") if g]
     if not isinstance(given, Iterable) or any(g not in known for g in given):

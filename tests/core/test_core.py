@@ -232,6 +232,50 @@ def test_feedback_of_an_unknown_kind_is_the_author_s_bug():
         Odd().evaluate({"x": 1})
 
 
+class Shown(Valley):
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+
+    def render_text(self):
+        return f"score {self.last.score:g}\n"
+
+    def render_image(self):
+        return np.zeros((2, 3, 3), np.uint8)
+
+
+def test_render_dispatches_on_the_render_mode():
+    text, picture, none = (Shown(render_mode=mode) for mode in ("ansi", "rgb_array", None))
+    for env in (text, picture):
+        with pytest.raises(gym.error.ResetNeeded, match=r"Shown\.reset"):
+            env.render()
+    for env in (text, picture, none):
+        env.reset(seed=0)
+    assert text.render() == f"score {text.last.score:g}\n"
+    assert picture.render().shape == (2, 3, 3)
+    with pytest.warns(UserWarning, match="without a render_mode"):
+        assert none.render() is None
+
+
+def test_an_environment_that_defines_nothing_to_render_says_so():
+    class Unfinished(Valley):
+        metadata = Shown.metadata
+
+    for mode, method in (("ansi", "render_text"), ("rgb_array", "render_image")):
+        env = Unfinished(render_mode=mode)
+        env.reset(seed=0)
+        with pytest.raises(NotImplementedError, match=method):
+            env.render()
+
+
+def test_an_environment_may_override_render_itself():
+    class Own(Valley):
+        metadata = {"render_modes": ["ansi"], "render_fps": 1}
+
+        def render(self):
+            return "own"
+
+    assert Own(render_mode="ansi").render() == "own"
+
+
 def test_render_mode_and_oracle_calls_are_checked():
     with pytest.raises(ValueError, match="render_mode"):
         Valley(render_mode="smoke_signals")

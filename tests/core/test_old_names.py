@@ -79,6 +79,13 @@ def test_a_plug_in_finds_the_budget_of_its_prompt_by_the_old_name():
         assert agent.room == agent.token_budget
 
 
+def test_a_name_that_changed_is_found_by_its_old_one():
+    from opto_gym import sandbox
+
+    with pytest.warns(DeprecationWarning, match=r"sandbox.Program has moved to opto_gym\.sandbox\.process\.Candidate"):
+        assert sandbox.Program is sandbox.CandidateProcess
+
+
 def test_the_readers_are_found_where_they_were():
     from opto_gym.agents.opro import read_solution
     from opto_gym.agents.textgrad import read_value

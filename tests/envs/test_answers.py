@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from opto_gym import data
-from opto_gym.envs.questions.bbh import KINDS as TASKS
+from opto_gym.envs.questions.bbh import ANSWER_KINDS as TASKS
 from opto_gym.envs.questions.bbh import LEFT_OUT
 from opto_gym.reading.task_answers import ANSWER_KINDS, read, right, text_of
 

@@ -6,7 +6,7 @@ import pytest
 
 import opto_gym
 from opto_gym import data
-from opto_gym.envs.questions.bbh import KINDS, LEFT_OUT, SOLVERS
+from opto_gym.envs.questions.bbh import ANSWER_KINDS, LEFT_OUT, SOLVERS
 from opto_gym.leaderboard import replay, report, run
 from tests.support.openai_server import OpenAIServer
 
@@ -135,7 +135,7 @@ def test_the_reference_answers_everything_without_the_model(task):
 
 
 @full
-@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("task", ANSWER_KINDS)
 def test_partitions(task):
     examples, _ = data.load(f"bbh/{task}.json")
     env, paper = bbh(task), bbh(task, partition="trace-paper")
@@ -144,7 +144,7 @@ def test_partitions(task):
     assert [len(paper.splits[s]) for s in ("train", "val")] == [15, 5]
     kept = [e["input"] for s in env.splits.values() for e in s]
     assert len(set(kept)) == len(kept) == len(examples) - len(LEFT_OUT.get(task, ()))
-    if env.kind == "choice":  # what is left has its target among its options
+    if env.answer_kind == "choice":  # what is left has its target among its options
         assert all(e["target"] in e["input"] and "(B)" in e["input"] for s in env.splits.values() for e in s)
 
 

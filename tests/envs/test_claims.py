@@ -11,7 +11,7 @@ import pytest
 import opto_gym
 from opto_gym import trace
 from opto_gym.baselines.blame import to_blame
-from opto_gym.envs.pipelines import FAULTS, faults, mends, pipeline, right_function
+from opto_gym.envs.pipelines import FAULTS, faults, pipeline, possible_repairs, right_function
 from opto_gym.wrappers import MaskGraph
 
 MASK = ["code", "documentation", "inputs", "others"]  # the paper's
@@ -96,7 +96,7 @@ def test_faults_are_of_four_kinds_and_parse():
 
 def test_every_fault_can_be_mended():
     for _, source in faults(SOURCE):
-        assert SOURCE in mends(source)
+        assert SOURCE in possible_repairs(source)
 
 
 def test_a_hundred_pipelines_show_their_fault_on_every_input():

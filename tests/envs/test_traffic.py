@@ -10,7 +10,7 @@ import pytest
 import opto_gym
 from opto_gym.baselines.scats import SCATS
 from opto_gym.envs.traffic import grid, intersection
-from opto_gym.envs.traffic.simulation import Run, Trips, judge, simulate
+from opto_gym.envs.traffic.simulation import SimulationResult, Trips, score_delays, simulate
 from opto_gym.errors import MissingExtra
 
 START = {"EW_time": 15, "NS_time": 15}
@@ -46,7 +46,7 @@ def test_it_is_the_world_that_uxsim_makes_of_the_flows(seed):
         for k, flow in enumerate(flows.tolist()):
             world.adddemand(nodes[a], nodes[b], 6 * k, 6 * k + 6, flow)
     world.exec_simulation()
-    run = intersection.run(seed, False, 30, 20, "c++")
+    run = intersection.simulate_day(seed, False, 30, 20, "c++")
     assert run.delay == pytest.approx(world.analyzer.average_delay, abs=1e-12)
     assert {pair: t.completed for pair, t in run.trips.items()} == {
         (a.name, b.name): n for (a, b), n in world.analyzer.od_trips_comp.items()
@@ -60,7 +60,7 @@ def test_worlds_are_freed_at_once_and_nothing_is_printed(capfd):
     try:
         before = sum(type(o).__name__.startswith("Cpp") for o in gc.get_objects())
         for seed in range(3):
-            intersection.run.__wrapped__(seed, False, 20, 20, "c++")
+            intersection.simulate_day.__wrapped__(seed, False, 20, 20, "c++")
         assert sum(type(o).__name__.startswith("Cpp") for o in gc.get_objects()) == before
     finally:
         gc.enable()
@@ -80,11 +80,13 @@ def test_without_uxsim_or_its_engine_the_error_says_what_to_install(env, monkeyp
 
 # ------------------------------------------------------------------ the score
 def test_the_score_is_the_mean_of_the_time_lost_plus_its_spread():
-    run = Run(0.0, {("W1", "E1"): Trips(4, 4, 480.0, 130.0), ("N1", "S1"): Trips(4, 2, 220.0, 119.0)}, {})
+    run = SimulationResult(0.0, {("W1", "E1"): Trips(4, 4, 480.0, 130.0), ("N1", "S1"): Trips(4, 2, 220.0, 119.0)}, {})
     lost = {("W1", "E1"): 20.0, ("N1", "S1"): (20 + 2 * 20) / 4}  # free: 100 s; two wait, each 119 + 1 - 100
-    assert judge(intersection.NETWORK, run) == (17.5 + 2.5, 17.5, lost)
-    slip = judge(intersection.NETWORK, run, slip=True)  # as if as many were completed as there are pairs: 2
-    assert slip.lost == {("W1", "E1"): (80 + 31 * 2) / 4, ("N1", "S1"): 15.0}
+    assert score_delays(intersection.NETWORK, run) == (17.5 + 2.5, 17.5, lost)
+    published = score_delays(
+        intersection.NETWORK, run, as_published=True
+    )  # as if as many were completed as there are pairs: 2
+    assert published.lost == {("W1", "E1"): (80 + 31 * 2) / 4, ("N1", "S1"): 15.0}
 
 
 def test_a_pair_without_a_completed_trip_counts_as_the_whole_simulation(monkeypatch):
@@ -92,7 +94,7 @@ def test_a_pair_without_a_completed_trip_counts_as_the_whole_simulation(monkeypa
     cars = [intersection.Vehicle("W1", "E1", 0), intersection.Vehicle("N1", "S1", 5)]
     run = simulate(intersection.NETWORK, {"I1": (15, 15)}, cars, duration=60, seed=0, engine="c++", reroute=120)
     assert run.trips["W1", "E1"] == (1, 0, 0.0, 60)
-    assert np.isfinite(judge(intersection.NETWORK, run).score)
+    assert np.isfinite(score_delays(intersection.NETWORK, run).score)
 
 
 @pytest.mark.parametrize("name", ["Traffic-v0", "TrafficPaper-v0"])
@@ -100,8 +102,8 @@ def test_failures_score_worse_than_any_timing(name):
     env = opto_gym.make(name).unwrapped
     scores = []
     for pair in ((15, 90), (90, 15), (90, 90)):
-        run = intersection.run(3, env.legacy, *pair, "c++")
-        scores.append(judge(intersection.NETWORK, run, slip=env.slip).score)
+        run = intersection.simulate_day(3, env.legacy, *pair, "c++")
+        scores.append(score_delays(intersection.NETWORK, run, as_published=env.as_published).score)
     assert max(scores) < env.scores[0]
 
 
@@ -208,14 +210,14 @@ def test_the_papers_start_and_scats():
 
 # ------------------------------------------------------------------ the grid
 def test_ways_turn_at_most_once():
-    assert grid.way(3, "W_1", "E_1") == [("J_1_0", "EW"), ("J_1_1", "EW"), ("J_1_2", "EW")]
-    assert grid.way(3, "E_2", "N_1") == [("J_2_2", "EW"), ("J_2_1", "EW"), ("J_1_1", "NS"), ("J_0_1", "NS")]
-    assert grid.way(3, "S_0", "E_2") == [("J_2_0", "NS"), ("J_2_1", "EW"), ("J_2_2", "EW")]
+    assert grid.route(3, "W_1", "E_1") == [("J_1_0", "EW"), ("J_1_1", "EW"), ("J_1_2", "EW")]
+    assert grid.route(3, "E_2", "N_1") == [("J_2_2", "EW"), ("J_2_1", "EW"), ("J_1_1", "NS"), ("J_0_1", "NS")]
+    assert grid.route(3, "S_0", "E_2") == [("J_2_0", "NS"), ("J_2_1", "EW"), ("J_2_2", "EW")]
     for start, end in grid.demand(4):
-        net, way = grid.network(4), [start, *(name for name, _ in grid.way(4, start, end)), end]
+        net, way = grid.network(4), [start, *(name for name, _ in grid.route(4, start, end)), end]
         links = {(a, b): group for a, b, group in net.links}
         groups = [links[pair] for pair in itertools.pairwise(way)]  # each step is a link
-        assert [("EW", "NS")[g] for g in groups[:-1]] == [phase for _, phase in grid.way(4, start, end)]
+        assert [("EW", "NS")[g] for g in groups[:-1]] == [phase for _, phase in grid.route(4, start, end)]
         assert net.free_time((start, end)) == 50 * (len(way) - 1)
 
 

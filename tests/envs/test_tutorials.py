@@ -13,14 +13,14 @@ from opto_gym.envs.tutorials.negotiation import (
     NAMES,
     RESOURCES,
     Negotiation,
-    after,
     best_plans,
-    by_rules,
-    can,
-    most,
+    is_possible,
+    max_points,
+    named_resources,
     new_game,
-    value,
-    wanted,
+    next_state,
+    rule_based_action,
+    total_points,
 )
 from opto_gym.envs.tutorials.strange_sort import StrangeSortList, number_lists, strange
 from opto_gym.reading.actions import read_action
@@ -144,7 +144,7 @@ def test_trades_move_resources_and_lose_none(problem, alice, bob):
     assert (totals.sum(0) == before.sum(0)).all()  # of each resource
     assert (totals.sum(1) == before.sum(1)).all()  # in each hand, as trades are of equal quantities
     assert (totals >= 0).all()
-    assert e.score == (totals**2).sum() / most(env.inventories) <= 1
+    assert e.score == (totals**2).sum() / max_points(env.inventories) <= 1
     assert e.success == (e.score == 1)
     assert "Not possible" not in str(e.feedback)
 
@@ -155,29 +155,29 @@ def test_every_negotiation_is_sound(problems):
         env = Negotiation(problem=k)
         assert 0.3 < env.evaluate(env.problem.start).score <= 1 / 1.5
         assert env.evaluate(env.reference_solution()).score == 1
-        assert best_plans(env.inventories)[0] == most(env.inventories)
+        assert best_plans(env.inventories)[0] == max_points(env.inventories)
 
 
 def test_plans_are_read_in_the_order_of_words():
-    assert wanted("Get GOLD first; then wood. Gold!") == ["gold", "wood"]
-    assert wanted("golden stones") == []
+    assert named_resources("Get GOLD first; then wood. Gold!") == ["gold", "wood"]
+    assert named_resources("golden stones") == []
 
 
 def test_players_by_rules():
     game = new_game(((3, 0, 2), (0, 4, 1)))
-    assert by_rules("nothing", game) == {"action": "end"}
-    offer = by_rules("stone", game)
+    assert rule_based_action("nothing", game) == {"action": "end"}
+    offer = rule_based_action("stone", game)
     assert offer == {"action": "offer", "give": "wood", "get": "stone", "quantity": 3}
-    game = after(game, offer)
-    assert by_rules("wood", game) == {"action": "accept"}
-    assert by_rules("stone, wood", game) == {"action": "reject"}
-    refused = after(game, {"action": "reject"})
-    assert by_rules("stone", refused)["give"] == "gold"
-    traded = after(game, {"action": "accept"})
+    game = next_state(game, offer)
+    assert rule_based_action("wood", game) == {"action": "accept"}
+    assert rule_based_action("stone, wood", game) == {"action": "reject"}
+    refused = next_state(game, {"action": "reject"})
+    assert rule_based_action("stone", refused)["give"] == "gold"
+    traded = next_state(game, {"action": "accept"})
     assert traded["inventories"] == {
         "Alice": {"wood": 0, "stone": 3, "gold": 2}, "Bob": {"wood": 3, "stone": 1, "gold": 1}
     }  # fmt: skip
-    assert value(traded) == 9 + 4 + 9 + 1 + 1
+    assert total_points(traded) == 9 + 4 + 9 + 1 + 1
 
 
 @pytest.mark.parametrize(
@@ -193,9 +193,9 @@ def test_players_by_rules():
 )  # fmt: skip
 def test_what_is_not_possible_ends_trading(action):
     game = new_game(((3, 0, 2), (0, 4, 1)))
-    assert not can(game, action)
-    assert after(game, action)["ended"] == 1
-    assert after(game, action)["inventories"] == game["inventories"]
+    assert not is_possible(game, action)
+    assert next_state(game, action)["ended"] == 1
+    assert next_state(game, action)["inventories"] == game["inventories"]
 
 
 @pytest.mark.parametrize(

@@ -226,9 +226,9 @@ def test_numerical_tasks_need_no_sandbox(tmp_path):
 def test_advice(missing, part, monkeypatch):
     if "darwin" in missing:
         monkeypatch.setattr(sys, "platform", "darwin")
-    assert part in advice.mend(missing)
+    assert part in advice.how_to_fix(missing)
 
 
 def test_advice_for_an_old_kernel(monkeypatch):
     monkeypatch.setattr("platform.release", lambda: "5.10.0-30-amd64")
-    assert "Linux 5.13 or newer" in advice.mend("Landlock: landlock: Function not implemented")
+    assert "Linux 5.13 or newer" in advice.how_to_fix("Landlock: landlock: Function not implemented")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from opto_gym.errors import BudgetSpent, ProposalError, SandboxError
 from opto_gym.sandbox import Limits, Sandbox, shared
-from opto_gym.sandbox.channel import Deadline, Ended, receive
+from opto_gym.sandbox.channel import Deadline, ProcessEnded, receive
 from opto_gym.sandbox.inside.protocol import LENGTH
 from tests.sandbox.programs import LIMIT, run
 
@@ -304,7 +304,7 @@ def test_whatever_bytes_come_the_channel_gives_a_message_or_ends(data):
         theirs.close()
         try:
             assert isinstance(receive(ours, Deadline(5), 1000), dict)
-        except Ended:
+        except ProcessEnded:
             pass
 
 
@@ -316,7 +316,7 @@ def test_messages_that_are_not_taken(body):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(struct.pack(">I", len(data)) + data)
-        with pytest.raises(Ended, match="can't be read"):
+        with pytest.raises(ProcessEnded, match="can't be read"):
             receive(ours, Deadline(5), 1 << 20)
 
 

@@ -1,1 +1,1 @@
-"""Pictures of environments, drawn by matplotlib without a display."""
+"""Drawings for `render_image`, made by matplotlib without a display."""

@@ -1,22 +1,18 @@
-"""Pictures of tours, of lines through points, of predictions, and of tables with right and wrong rows."""
+"""Charts of tours, of lines through points, of predictions, and tables with right and wrong rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
+from .scenes import Picture, to_array
 
-from .scenes import to_array
-
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
 BLUE, RED, GREEN, GREY = "#2c6e9b", "#d1495b", "#5a8f6b", "#99a"
 
 
 def tour(
     cities: Sequence[tuple[int, int]], order: Sequence[int], crossing: Sequence[tuple[int, int]], title: str
 ) -> Picture:
-    """Cities as numbered dots, the tour as a line, the legs that cross others in red."""
+    """Cities as numbered dots, and the tour as a line, with the legs that cross others in red."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6, 5.8), dpi=110, facecolor="white", layout="constrained")
@@ -37,7 +33,7 @@ def tour(
 def line(
     x: Sequence[float], y: Sequence[float], proposed: Sequence[float], best: Sequence[float], title: str
 ) -> Picture:
-    """Points, the proposed line over them, and the best one dashed."""
+    """Points, the proposed line (if any) over them, and the best line dashed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
@@ -53,7 +49,7 @@ def line(
 
 
 def predictions(y: Sequence[float], predicted: Sequence[float], title: str) -> Picture:
-    """Predictions over the right values, which are the dashed diagonal."""
+    """Predictions over the right values; the dashed diagonal is where both are equal."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
@@ -68,7 +64,7 @@ def predictions(y: Sequence[float], predicted: Sequence[float], title: str) -> P
 
 
 def table(rows: Sequence[tuple[str, str, bool]], title: str) -> Picture:
-    """Rows of what went in and what came out, right ones in green, others in red."""
+    """A table of (input, output, whether it is right), with right outputs in green and others in red."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 0.9 + 0.42 * max(1, len(rows))), dpi=110, facecolor="white")
@@ -76,11 +72,11 @@ def table(rows: Sequence[tuple[str, str, bool]], title: str) -> Picture:
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(rows) + 1, -0.3))
     axes.text(0.02, 0.2, title, fontsize=12, color="#223", va="center", parse_math=False)
-    for k, (given, answer, right) in enumerate(rows, 1):
+    for k, (given, output, right) in enumerate(rows, 1):
         axes.axhspan(k - 0.35, k + 0.45, color="#eef1f5" if k % 2 else "white")
         axes.text(0.02, k, _short(given), fontsize=9, va="center", family="monospace", parse_math=False)
         colour = GREEN if right else RED
-        axes.text(0.55, k, _short(answer), fontsize=9, va="center", color=colour, family="monospace", parse_math=False)
+        axes.text(0.55, k, _short(output), fontsize=9, va="center", color=colour, family="monospace", parse_math=False)
     return to_array(figure)
 
 

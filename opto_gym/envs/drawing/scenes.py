@@ -1,4 +1,4 @@
-"""Pictures of environments, drawn without a display."""
+"""Drawings of boards, lights, bars, curves and street networks, by matplotlib without a display."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import numpy as np
 
 from ...trace.values import short
 
+Picture = np.ndarray[Any, np.dtype[np.uint8]]
+"""uint8, of shape (height, width, 3)."""
+
 
 def label(value: Any) -> str:
-    """A proposed value, which may be anything, in at most 8 printable characters."""
+    """A proposed value of any kind as at most 8 printable characters."""
     text = short(value, 80)
     return text if len(text) <= 8 else text[:7] + "…"
 
 
-def to_array(figure: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A matplotlib figure as an array, uint8, height x width x 3."""
+def to_array(figure: Any) -> Picture:
+    """Renders a matplotlib figure to an array."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
@@ -27,8 +30,15 @@ def to_array(figure: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def battleship(
     board: Sequence[Sequence[bool]], map: Sequence[Sequence[str]], order: Mapping[tuple[int, int], int], title: str
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The board with its fleet in grey, hits in red, misses as rings; numbers give the order of the shots."""
+) -> Picture:
+    """The board with its fleet in grey, hits in red and misses as rings.
+
+    Args:
+        board: True where a ship lies.
+        map: ``"X"`` for a hit, ``"O"`` for a miss, ``"."`` for a square that was not fired at.
+        order: The number of each shot, by (row, column).
+        title: Of the picture.
+    """
     from matplotlib.figure import Figure
     from matplotlib.patches import Circle, FancyBboxPatch
 
@@ -62,10 +72,11 @@ def battleship(
     return to_array(figure)
 
 
-def curve(
-    x: Sequence[float], y: Sequence[float], goal: float, at: tuple[float, float], title: str
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A program's output over its parameter, the goal as a line, the last proposal as a dot. Poles are cut off."""
+def curve(x: Sequence[float], y: Sequence[float], goal: float, at: tuple[float, float], title: str) -> Picture:
+    """The output of a program over its parameter, with the goal as a line and the last proposal as a dot.
+
+    The vertical axis spans the 3 to 97 % quantiles of the output, so that poles are cut off.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
@@ -82,8 +93,8 @@ def curve(
     return to_array(figure)
 
 
-def bars(names: Sequence[str], values: Sequence[float], title: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The parameters' values."""
+def bars(names: Sequence[str], values: Sequence[float], title: str) -> Picture:
+    """A bar chart of named values."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), dpi=110, facecolor="white", layout="constrained")
@@ -95,7 +106,7 @@ def bars(names: Sequence[str], values: Sequence[float], title: str) -> np.ndarra
     return to_array(figure)
 
 
-def lights(names: Sequence[str], states: Sequence[bool | None], title: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def lights(names: Sequence[str], states: Sequence[bool | None], title: str) -> Picture:
     """A row of boxes: green where True, red where False, grey where None."""
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
@@ -118,8 +129,16 @@ def streets(
     queues: Mapping[tuple[str, str], float],
     labels: Mapping[str, str],
     title: str,
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A street network; traffic keeps right, and a link that ends at a signal grows red and wide with its queue."""
+) -> Picture:
+    """A street network, where the width and the redness of a link grow with its queue.
+
+    Args:
+        places: The position of each node.
+        links: (start, end, signal group) of each direction of a street; traffic keeps right.
+        queues: The mean number of vehicles that queue, by (start, end) of the link.
+        labels: Texts at nodes; other nodes show their names.
+        title: Of the picture.
+    """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 

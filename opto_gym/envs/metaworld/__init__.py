@@ -1,4 +1,4 @@
-"""Robot control on Meta-World and MuJoCo."""
+"""Robot control in Meta-World's MuJoCo simulator."""
 
 from typing import TYPE_CHECKING
 

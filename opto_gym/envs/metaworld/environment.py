@@ -1,4 +1,4 @@
-"""Meta-World: a controller, as code, that makes a robot arm do its job (an experiment of the Trace paper)."""
+"""Meta-World: the code of a robot arm's controller (an experiment of the Trace paper)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ...spaces import Code
 from ...trace import ExecutionError, Node, node, operator
 from ...utils.checks import at_least
 from ...utils.extras import need
+from ..drawing.scenes import Picture
+from . import pictures
 from .simulation import Advice, Simulation, View, expert_source, simulator
 
 TASKS: Mapping[str, str] = {
@@ -51,19 +53,19 @@ TASKS: Mapping[str, str] = {
     "window-close-v3": "Slide the window with its handle at wndw_pos shut, to the left (x falls).",
     "window-open-v3": "Slide the window with its handle at wndw_pos open, to the right (x grows).",
 }
-"""What has to be done, in words, by Meta-World's name of the task: those that the scripted expert always solves."""
+"""The tasks that the scripted expert always solves: Meta-World's name, and what to do, in words."""
 
-NEARER, NEAR = 0.001, 0.01
-"""The hand went the right way if it came nearer by a millimetre to where it was needed, or is within a centimetre."""
+MIN_PROGRESS, CLOSE_ENOUGH = 0.001, 0.01
+"""Metres. The hand went the right way if it came at least the first nearer to its target, or is within the second."""
 
-SECONDS, FILMED = 0.0125, 10
-"""What a simulator step lasts; a film has a picture for every so many of them."""
+STEP_SECONDS, STEPS_PER_FRAME = 0.0125, 10
+"""The simulated time of a simulator step, and how many of them a frame of a film stands for."""
 
 LARGEST = 1e308
-"""No larger numbers are taken from a controller: NaN, infinity and whole numbers that no float holds are refused."""
+"""The largest number that a controller may return: NaN, infinity and integers too large for a float are refused."""
 
 CLOSED = 0.5
-"""A gripper's effort above this means that it is to be closed."""
+"""The gripper is to be closed where its effort is above this."""
 
 START = '''def controller(obs):
     """A feedback controller: obs is a dict of positions (lists of floats, metres); returns [x, y, z, gripper]."""
@@ -83,7 +85,15 @@ STEP = (
 
 @dataclasses.dataclass
 class Episode:
-    """What happened so far, as plain data."""
+    """What happened in an episode of the arm so far, as plain data.
+
+    Attributes:
+        condition: The number from which the positions of objects and goal are drawn.
+        views: Observations: at the start, and after each macro step.
+        actions: The answers of the controller, each ``[x, y, z, gripper]``.
+        rewards: The simulator's reward at the end of each macro step.
+        solved: Whether the job is done.
+    """
 
     condition: int
     views: list[View]
@@ -96,87 +106,90 @@ class MetaWorld(OptoEnv):
     """Write the controller of a robot arm.
 
     ## Description
-    A code parameter is called up to ten times in an episode: it sees where the hand, the objects and the goal are, and
-    answers where the hand shall go and whether the gripper shall close. A proportional controller then moves the hand
-    for up to 20 steps of the simulator (a macro step). The tasks are those of Meta-World (Yu et al., "Meta-World: A
-    Benchmark and Evaluation for Multi-Task and Meta Reinforcement Learning", CoRL 2019) that its scripted expert solves
-    in ten macro steps on all 50 test conditions. The setting is that of the Trace paper (Cheng, Nie and Swaminathan,
-    NeurIPS 2024, section 5.4), which ran reach, push and pick-place through LLF-Bench (Cheng et al., 2023): horizon,
-    macro steps, relative mode and the kinds of feedback are LLF-Bench's, on today's Meta-World.
+    A code parameter is called up to ten times in an episode of the arm. It gets the positions of the hand, the objects
+    and the goal, and returns where to move the hand and whether to close the gripper. A proportional controller then
+    moves the hand for up to 20 steps of the simulator (a macro step). The tasks are those of Meta-World (Yu et al.,
+    "Meta-World: A Benchmark and Evaluation for Multi-Task and Meta Reinforcement Learning", CoRL 2019) that its
+    scripted expert solves in ten macro steps on all 50 test conditions. The setting is that of the Trace paper (Cheng,
+    Nie and Swaminathan, NeurIPS 2024, section 5.4), which ran reach, push and pick-place through LLF-Bench (Cheng et
+    al., 2023): horizon, macro steps, relative mode and the kinds of feedback are LLF-Bench's, on a current Meta-World.
 
     ## Parameters (action space)
     | name | space | start |
     | --- | --- | --- |
     | `controller` | `Code("controller(obs)")` | returns `[0, 0, 0, 0]` |
 
-    `obs` is a dict: `hand_pos` and what the task's expert reads, such as `puck_pos` and `goal_pos`; lists of floats in
-    metres, to a millimetre. The answer is `[x, y, z, gripper]`: by default the way to go from where the hand is.
-    `gripper` is an effort from -1 to 1, which closes the gripper above 0; 1 and 0, of which the objective speaks, are
-    the plain choices, and the feedback takes more than 0.5 for closing. The controller remembers what it likes within
-    an episode, and nothing from one to the next.
+    `obs` is a dict of `hand_pos` and the values that the task's expert reads, such as `puck_pos` and `goal_pos`: lists
+    of floats in metres, rounded to millimetres. The answer is `[x, y, z, gripper]`, where x, y and z are by default the
+    displacement of the hand. `gripper` is an effort from -1 to 1; the gripper closes where it is above 0. The objective
+    names 1 and 0, and the feedback counts an effort above 0.5 as closing. The controller can keep state within an
+    episode of the arm, but not from one to the next.
 
     ## Observation
-    The graph of the episode: the start, then for each macro step the controller's call and `step`, whose value holds
-    the next observation and, under `"feedback"`, what is said of the step. The controller sees the observation alone.
+    The graph of the episode: the start, then for each macro step the call of the controller and `step`. The value of
+    `step` holds the next observation and, under `"feedback"`, the feedback on the step. The controller gets only the
+    observation.
 
     ## Reward
-    The score of the oracle call: the share of its conditions (one, by default) that were solved, 0 or 1.
+    The score of the oracle call, which is the share of its conditions that were solved; by default one condition, so 0
+    or 1.
 
     ## Feedback
-    On the last step, of kind reward, for all: "The job is not done after 10 steps; the rewards' sum is 14.82." On each
-    step, in the graph, or with `step_feedback="output"` in the feedback, as the paper's optimizers without a graph
-    got it:
+    After the last step, of kind reward: "The job is not done after 10 steps; the rewards' sum is 14.82." The feedback
+    on each step is in the graph. With `step_feedback="output"` it is in the feedback instead, as the paper gave it to
+    optimizers that get no graph:
 
     * reward: "The step's reward is 1.77 (0 to 10)."
     * hindsight_positive: "The hand went the right way."
-    * hindsight_negative: "The hand went the wrong way, or not at all.", "The gripper should have closed." and, for code
-      that raises, which ends the episode with score 0: "Step 3 raised (KeyError) 'puck' [line 2: ...]"
+    * hindsight_negative: "The hand went the wrong way, or not at all.", "The gripper should have closed." An exception
+      in the code ends the episode with score 0: "Step 3 raised (KeyError) 'puck' [line 2: ...]"
     * future_positive: "Next the hand should be at [0.021, 0.602, 0.119], the gripper open."
 
-    The right way is nearer to the place where the scripted expert wants the hand. Positions in future_positive are
+    The right way is towards the position where the scripted expert wants the hand. Positions in future_positive are
     absolute in both modes, as in LLF-Bench.
 
     ## Start
-    The places of objects and goal (a condition) are drawn from the episode's seed and are the same in all its calls, as
-    in the paper; with `stream=True` call number n draws new ones from (episode seed, n).
+    The positions of the objects and the goal (a condition) are drawn from the episode's seed and are the same in all
+    its calls, as in the paper. With `stream=True`, call number n draws new ones from (episode seed, n).
 
     ## End
-    After `oracle_calls` steps; never by success, since one solved condition proves nothing about others. An
-    episode of the arm ends after ten macro steps, or once the job is done.
+    After `oracle_calls` steps. An episode never terminates by success, since success on one condition does not prove
+    success on others. An episode of the arm ends after ten macro steps, or once the job is done.
 
     ## Score and anchors
-    Train has 10^6 conditions, test 50 others that no call ever draws: train's are numbers below 10^6, test's 10^9 to
-    10^9 + 49, each the seed of a generator of its own (the package's own `ML1-train` serves test goals). Linear scale,
-    anchors of 2026-11: the start values leave the hand where it is and solve none (0); the scripted expert, made a
-    controller (`reference_solution`), solves all 50 (1). The job is done once any simulator step fulfils the task's
-    condition, which is how Meta-World's maintainers count; `success="last"` asks for it at the end of a macro step,
-    which is LLF-Bench's rule. The paper's optimizer solves all of reach, 0.40 of pick-place and 0.30 of push.
+    The train split has 10^6 conditions, the numbers below 10^6; the test split has 50 others, 10^9 to 10^9 + 49, which
+    no call draws. Each number seeds a generator; Meta-World's `ML1-train` is not used, since it serves goals of its
+    test set. Linear scale, anchors of 2026-11: the start values leave the hand where it is and solve no condition (0);
+    the scripted expert, turned into a controller (`reference_solution`), solves all 50 (1). The job is done once any
+    simulator step fulfils the task's condition, which is how Meta-World's maintainers count; with `success="last"`,
+    only if the end of a macro step fulfils it, which is LLF-Bench's rule. The paper's optimizer solves all of reach,
+    0.40 of pick-place and 0.30 of push.
 
     ## Arguments
-    * `task`: Meta-World's name, `"reach-v3"`.
-    * `success`: `"any"` or `"last"`.
-    * `relative`: whether the controller's targets are relative to the hand, True.
-    * `horizon`: macro steps, 10.
-    * `stream`: new conditions in each call, False.
-    * `step_feedback`: where the feedback on steps is, `"graph"` or `"output"`.
-    * `batch`: conditions an oracle call, 1.
+    * `task`: Meta-World's name of the task; `"reach-v3"`.
+    * `success`: which simulator steps count, `"any"` or `"last"`; `"any"`.
+    * `relative`: whether the controller's targets are relative to the hand; True.
+    * `horizon`: macro steps per episode of the arm; 10.
+    * `stream`: whether each call draws new conditions; False.
+    * `step_feedback`: where the feedback on steps is, `"graph"` or `"output"`; `"graph"`.
+    * `batch`: conditions per oracle call; 1.
     * `feedback`, `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
-    `render` draws by MuJoCo where `MUJOCO_GL` is `egl` or `osmesa` (0.2 to 0.4 s a picture), else the paths of hand and
-    objects by matplotlib. `save_gif` films the last episode, by MuJoCo.
+    The picture is MuJoCo's where `MUJOCO_GL` is `egl` or `osmesa` (0.2 to 0.4 s per picture), else matplotlib draws the
+    paths of hand and objects. `save_gif` films the last episode with MuJoCo.
 
     ## Kind, cost and source
-    A distribution (places of objects and goal); an example is a condition's number. An oracle call takes 25 to 60 ms
-    for the start values, 18 to 100 ms for the expert, 70 to 170 ms for 200 simulator steps, at 91 to 96 % of the bare
-    simulator's speed; the test split 1 to 5 s on one core. The first call makes the simulator, 0.2 s, and
-    imports MuJoCo, 1 s. No language model, no data set. Source: the experiment of the Trace paper and LLF-Bench's
-    wrapper, re-made from their descriptions on the packages `metaworld` 3 (MIT licence) and `mujoco` 3 (Apache-2.0):
-    other versions of them, or other processors, may differ in the last digits.
-    Needs `pip install 'opto-gym[metaworld]'`.
+    A distribution of positions of objects and goal; an example is the number of a condition. An oracle call takes 25 to
+    60 ms for the start values, 18 to 100 ms for the expert, 70 to 170 ms for 200 simulator steps, at 91 to 96 % of the
+    bare simulator's speed; the test split takes 1 to 5 s on one core. The first call makes the simulator, which takes
+    0.2 s, and imports MuJoCo, which takes 1 s. The task uses no language model and no data set. Source: the experiment
+    of the Trace paper and LLF-Bench's wrapper, reimplemented from their descriptions on the packages `metaworld` 3 (MIT
+    licence) and `mujoco` 3 (Apache-2.0). Results of other versions, or of other processors, may differ in the last
+    digits. Needs `pip install 'opto-gym[metaworld]'`.
 
-    Which of Meta-World's 50 tasks are in is measured by `scripts/metaworld_tasks.py` (metaworld 3.1.1, mujoco 3.3.0).
-    With `success="last"` the expert solves all 50 conditions of those, too, but for coffee-button (19) and
-    handle-press-side (none), which spring back.
+    The script `scripts/metaworld_tasks.py` measures which of Meta-World's 50 tasks are included (metaworld 3.1.1,
+    mujoco 3.3.0). With `success="last"` the expert solves all 50 conditions of those, too, except for coffee-button
+    (19) and handle-press-side (none), whose parts spring back.
 
     ## Version history
     * v0: first version, with Meta-World's tasks v3 and rewards "v2".
@@ -219,29 +232,31 @@ class MetaWorld(OptoEnv):
             f"{horizon} calls of the controller. The job: {TASKS[task]} In the controller's answer [x, y, z, gripper], "
             f"{target}; gripper is 1 to close it and 0 to open it."
         )
-        self._step = STEP.format(target=target)
+        self._step_description = STEP.format(target=target)
         super().__init__(**keywords)
 
     @classmethod
     def about(cls, *, task: str = "reach-v3", **arguments: Any) -> str:
-        """What the robot has to do."""
+        """What the robot has to do in the task, in words."""
         return TASKS[task]
 
     @property
     def simulation(self) -> Simulation:
-        """The calling thread's simulator."""
+        """The calling thread's simulator of the task."""
         return simulator(self.task)
 
     def draw(self, seed: int, call: int, last: Mapping[str, Any] | None = None) -> Sequence[Any]:
-        """The same conditions in all calls of an episode, or new ones where they are a stream."""
+        """The conditions of a call, which all calls of an episode share unless `stream` is set."""
         return super().draw(seed, call if self.stream else 0)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One episode of the arm."""
+        """Runs one episode of the arm."""
         simulation = self.simulation
         simulation.reset(example)
-        episode, said = Episode(example, [simulation.view()]), list[Part]()
-        step = operator(name="step", description=self._step)(self._stepper(simulation, episode, said))
+        episode, step_parts = Episode(example, [simulation.view()]), list[Part]()
+        step = operator(name="step", description=self._step_description)(
+            self._macro_step(simulation, episode, step_parts)
+        )
         state: Node = node({"observation": episode.views[0]}, "start")
         try:
             while not episode.solved and len(episode.actions) < self.horizon:
@@ -249,21 +264,24 @@ class MetaWorld(OptoEnv):
         except ExecutionError as e:
             parts = (
                 Part("reward", "The code raised an error: the job is not done."),
-                *said,
+                *step_parts,
                 Part("hindsight_negative", f"Step {len(episode.actions) + 1} raised {e.exception_node.data}"),
             )
             episode.solved = False
             return e.exception_node, Feedback(self.scores[0], parts, metrics=dataclasses.asdict(episode))
         done, steps = "done" if episode.solved else "not done", len(episode.actions)
         result = f"The job is {done} after {steps} steps; the rewards' sum is {math.fsum(episode.rewards):.2f}."
-        parts = (Part("reward", result), *said)
+        parts = (Part("reward", result), *step_parts)
         return state, Feedback(float(episode.solved), parts, episode.solved, metrics=dataclasses.asdict(episode))
 
-    def _stepper(self, simulation: Simulation, episode: Episode, said: list[Part]) -> Any:
-        """The macro step of one episode, which is noted there; what is said of it goes into the graph or to `said`."""
+    def _macro_step(self, simulation: Simulation, episode: Episode, step_parts: list[Part]) -> Any:
+        """The function that runs a macro step and records it in `episode`.
+
+        Its feedback goes into the function's value, or into `step_parts` where `step_feedback` is ``"output"``.
+        """
 
         def step(state: View, action: Any) -> View:
-            answer = _four_numbers(action)
+            answer = _checked_answer(action)
             advice, before = simulation.advice(), simulation.hand
             reward, solved = self._move(simulation, answer, advice.gain)
             episode.views.append(simulation.view())
@@ -271,10 +289,10 @@ class MetaWorld(OptoEnv):
             episode.rewards.append(reward)
             episode.solved = solved
             after: View = {"observation": episode.views[-1]}
-            parts = self._said(simulation, advice, before, float(answer[3]), reward)
+            parts = self._step_parts(simulation, advice, before, float(answer[3]), reward)
             if self.step_feedback == "output":
                 number = len(episode.actions)
-                said.extend(part._replace(content=f"Step {number}: {part.content}") for part in parts)
+                step_parts.extend(part._replace(content=f"Step {number}: {part.content}") for part in parts)
             elif parts:
                 after["feedback"] = " ".join(part.content for part in parts)
             return after
@@ -287,17 +305,25 @@ class MetaWorld(OptoEnv):
         target = answer[:3] + simulation.hand if self.relative else answer[:3]
         return simulation.move(target, float(answer[3]), gain, self.success == "any", watch)
 
-    def _said(
+    def _step_parts(
         self, simulation: Simulation, advice: Advice, before: NDArray[np.float64], effort: float, reward: float
     ) -> list[Part]:
-        """What there is to say of a step, of the kinds that are wanted; `advice` is from before it."""
-        was = float(np.linalg.norm(advice.target - before))
-        now = float(np.linalg.norm(advice.target - simulation.hand))
-        following = simulation.advice()
-        place = ", ".join(f"{x:.3f}" for x in np.round(following.target, 3) + 0.0)
-        grip = "closed" if following.effort > CLOSED else "open"
+        """The feedback on a macro step, of the kinds in `feedback_kinds`.
+
+        Args:
+            simulation: The simulator after the step.
+            advice: The expert's advice before the step.
+            before: The position of the hand before the step, in metres.
+            effort: The gripper's effort in the step.
+            reward: The simulator's reward at the end of the step.
+        """
+        distance_before = float(np.linalg.norm(advice.target - before))
+        distance = float(np.linalg.norm(advice.target - simulation.hand))
+        next_advice = simulation.advice()
+        place = ", ".join(f"{x:.3f}" for x in np.round(next_advice.target, 3) + 0.0)
+        grip = "closed" if next_advice.effort > CLOSED else "open"
         parts = [Part("reward", f"The step's reward is {reward:.2f} (0 to 10).")]
-        if now <= max(was - NEARER, NEAR):
+        if distance <= max(distance_before - MIN_PROGRESS, CLOSE_ENOUGH):
             parts.append(Part("hindsight_positive", "The hand went the right way."))
         else:
             parts.append(Part("hindsight_negative", "The hand went the wrong way, or not at all."))
@@ -308,77 +334,77 @@ class MetaWorld(OptoEnv):
         return [part for part in parts if part.kind in self.feedback_kinds]
 
     def reference_solution(self) -> dict[str, Any]:
-        """Meta-World's scripted expert, made a controller."""
+        """Meta-World's scripted expert as the source of a controller."""
         return {"controller": expert_source(self.task, self.relative)}
 
     def _last_episode(self) -> Episode:
-        """Of the last step (of a batch, the last one); only its start where the code did not come to run."""
+        """The episode of the last call (of a batch, the last one); only its start where the code did not run."""
         assert self.last is not None
         if self.last.metrics:
             return Episode(**self.last.metrics)
-        which = self.last.per_example[-1].example
-        condition = self.splits["train"][which]
+        condition = self.splits["train"][self.last.per_example[-1].example]
         simulation = self.simulation
         simulation.reset(condition)
         return Episode(condition, [simulation.view()])
 
-    def render(self) -> Any:
-        """The last episode: its end as a picture (uint8, height x width x 3), or its steps as text."""
-        if self.last is None or self.render_mode is None:
-            return None
+    def render_text(self) -> str:
+        """The observations and the actions of the last episode."""
         episode = self._last_episode()
-        done = f"{self.task}: {'done' if episode.solved else 'not done'} after {len(episode.actions)} steps"
-        if self.render_mode == "ansi":
-            lines = [f"start  {episode.views[0]}"]
-            for action, view in zip(episode.actions, episode.views[1:], strict=True):
-                lines.append(f"{np.round(action, 3).tolist()}  ->  {view}")
-            return "\n".join([*lines, done]) + "\n"
-        from .pictures import gl_works, paths
+        lines = [f"start  {episode.views[0]}"]
+        for action, view in zip(episode.actions, episode.views[1:], strict=True):
+            lines.append(f"{np.round(action, 3).tolist()}  ->  {view}")
+        return "\n".join([*lines, self._summary(episode)]) + "\n"
 
-        if not gl_works():
-            return paths(episode.views, done)
-        return self._film(episode, 0)[-1]
+    def render_image(self) -> Picture:
+        """The end of the last episode by MuJoCo; where that has no OpenGL, the paths of hand and objects."""
+        episode = self._last_episode()
+        if not pictures.gl_works():
+            return pictures.paths(episode.views, self._summary(episode))
+        return self._frames(episode, 0)[-1]
+
+    def _summary(self, episode: Episode) -> str:
+        return f"{self.task}: {'done' if episode.solved else 'not done'} after {len(episode.actions)} steps"
 
     def save_gif(self, path: str | Path) -> None:
-        """Films the last episode by MuJoCo, in its own time, 0.2 to 0.4 s a picture: 3 to 7 s for ten macro steps.
+        """Films the last episode with MuJoCo, in simulated time.
+
+        A frame takes 0.2 to 0.4 s, so that an episode of ten macro steps takes 3 to 7 s.
 
         Args:
-            path: Of the file to write.
+            path: The file to write.
 
         Raises:
             RuntimeError: Before the first episode, and where MuJoCo has no OpenGL.
         """
-        from .pictures import gl_works
-
         if self.last is None:
             raise RuntimeError("save_gif() films the last episode: call reset() first")
-        if not gl_works():
+        if not pictures.gl_works():
             raise RuntimeError("save_gif() expected OpenGL without a display: set MUJOCO_GL=egl or osmesa at the start")
-        pictures = self._film(self._last_episode(), FILMED)
-        milliseconds = 1000 * FILMED * SECONDS
-        need("imageio.v3").imwrite(path, pictures, extension=".gif", duration=milliseconds, loop=0)
+        frames = self._frames(self._last_episode(), STEPS_PER_FRAME)
+        milliseconds = 1000 * STEPS_PER_FRAME * STEP_SECONDS
+        need("imageio.v3").imwrite(path, frames, extension=".gif", duration=milliseconds, loop=0)
 
-    def _film(self, episode: Episode, every: int) -> list[NDArray[np.uint8]]:
-        """Plays an episode again: pictures after every so many simulator steps (0: none of these) and at its end."""
-        stage = Simulation(self.task, pictures=True)
-        stage.reset(episode.condition)
-        pictures, steps = [], 0
+    def _frames(self, episode: Episode, every: int) -> list[Picture]:
+        """Replays an episode: a frame every so many simulator steps (none of these if 0), and one at its end."""
+        simulation = Simulation(self.task, pictures=True)
+        simulation.reset(episode.condition)
+        frames, steps = [], 0
 
         def watch() -> None:
             nonlocal steps
             if every and steps % every == 0:
-                pictures.append(stage.frame())
+                frames.append(simulation.frame())
             steps += 1
 
         for action in episode.actions:
-            self._move(stage, np.array(action), stage.advice().gain, watch)
-        pictures.append(stage.frame())
-        stage.close()
-        return pictures
+            self._move(simulation, np.array(action), simulation.advice().gain, watch)
+        frames.append(simulation.frame())
+        simulation.close()
+        return frames
 
 
-def _four_numbers(action: Any) -> NDArray[np.float64]:
-    """A controller's answer, checked."""
+def _checked_answer(action: Any) -> NDArray[np.float64]:
+    """A controller's answer as an array of four numbers; raises ValueError where it is none."""
     if (
         not isinstance(action, list | tuple)
         or len(action) != 4

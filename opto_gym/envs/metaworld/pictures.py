@@ -1,4 +1,4 @@
-"""Pictures of Meta-World: MuJoCo's where there is OpenGL, else the paths of the hand and the objects."""
+"""Pictures of Meta-World: whether MuJoCo can draw, and a plot of the paths of the hand and the objects."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..drawing.scenes import to_array
+from ..drawing.scenes import Picture, to_array
 from .simulation import View
 
 COLORS = ("#2c6e9b", "#d1495b", "#7a5ba6", "#3b8b6e", "#c98b2b")
@@ -19,7 +16,7 @@ COLORS = ("#2c6e9b", "#d1495b", "#7a5ba6", "#3b8b6e", "#c98b2b")
 
 @functools.cache
 def gl_works() -> bool:
-    """Whether MuJoCo can draw without a display: ``MUJOCO_GL`` is ``egl`` or ``osmesa``, and that is there."""
+    """Whether MuJoCo can draw without a display: ``MUJOCO_GL`` is ``egl`` or ``osmesa``, and the library is there."""
     if os.environ.get("MUJOCO_GL", "").lower() not in ("egl", "osmesa"):
         return False
     try:
@@ -29,11 +26,11 @@ def gl_works() -> bool:
     return True
 
 
-def paths(views: Sequence[View], title: str) -> NDArray[np.uint8]:
-    """The ways of everything that has a position, from above and from the side; a ring is where it began.
+def paths(views: Sequence[View], title: str) -> Picture:
+    """The paths of all that has a position, from above and from the side; rings are the start positions.
 
     Args:
-        views: Observations, one a macro step.
+        views: The observations at the start and after each macro step.
         title: Of the picture.
     """
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Meta-World's simulator in macro steps, and its scripted experts as advice and as code.
+"""Meta-World's simulator, driven by macro steps, and its scripted experts as advice and as code.
 
 Yu et al., "Meta-World: A Benchmark and Evaluation for Multi-Task and Meta Reinforcement Learning", CoRL 2019; the tasks
 and the experts are those of the package `metaworld` 3 (MIT licence).
@@ -23,19 +23,26 @@ from numpy.typing import NDArray
 from ...utils.extras import need
 
 SIMULATOR_STEPS = 20
-"""In a macro step at most: a quarter of a second, in which the hand gets at most 20 cm along each axis."""
+"""Simulator steps per macro step, at most: a quarter of a second, in which the hand moves up to 20 cm on each axis."""
 
 ARRIVED = 1e-4
-"""A macro step ends early where the hand is so near to its target, in metres on each axis."""
+"""A macro step ends early when the hand is within this distance of its target on each axis, in metres."""
 
 FARTHEST = 10.0
-"""Targets farther from the hand than this, in metres on an axis, count as this far."""
+"""The distance from the hand to its target is clipped to this on each axis, in metres."""
 
 View = dict[str, Any]
+"""An observation: positions and other values by the expert's names for them."""
 
 
 class Advice(NamedTuple):
-    """What the scripted expert would do: the hand's target (metres), the gripper's effort, the controller's gain."""
+    """What the scripted expert would do.
+
+    Attributes:
+        target: Where it wants the hand, in metres, of shape (3,).
+        effort: The effort of the gripper, -1 (opens) to 1 (closes).
+        gain: The gain of its proportional controller.
+    """
 
     target: NDArray[np.float64]
     effort: float
@@ -46,8 +53,11 @@ class Simulation:
     """One task of Meta-World, driven by macro steps.
 
     Args:
-        task: Meta-World's name, such as ``"reach-v3"``.
+        task: Meta-World's name of the task, such as ``"reach-v3"``.
         pictures: Whether `frame` will be called, which needs MuJoCo's OpenGL.
+
+    Attributes:
+        observation: Meta-World's observation, of shape (39,).
 
     Raises:
         MissingExtra: If metaworld is not installed.
@@ -58,42 +68,46 @@ class Simulation:
         metaworld = need("metaworld")
         kind = metaworld.ALL_V3_ENVIRONMENTS[task]
         self._env = kind(**{"render_mode": "rgb_array", "camera_name": "corner2"} if pictures else {})
-        # With its goal in sight, as in the multi-task benchmarks: the meta-learning ones show zeros in its place.
-        shown = pickle.dumps({"env_cls": kind, "rand_vec": None, "partially_observable": False})
-        self._env.set_task(importlib.import_module("metaworld.types").Task(task, shown))
-        self._env.seeded_rand_vec = True  # places are drawn from the environment's own generator, not from NumPy's
+        # The goal is observable, as in the multi-task benchmarks; the meta-learning ones show zeros in its place.
+        settings = pickle.dumps({"env_cls": kind, "rand_vec": None, "partially_observable": False})
+        self._env.set_task(importlib.import_module("metaworld.types").Task(task, settings))
+        self._env.seeded_rand_vec = True  # positions are drawn from the environment's own generator, not from NumPy's
         self._env.max_path_length = math.inf
         self._reset = importlib.import_module("gymnasium.envs.mujoco").MujocoEnv.reset
         self._expert = _Expert(task)
-        self._low = np.zeros(4, np.float32)
+        self._action = np.zeros(4, np.float32)
         self._condition: int | None = None
         self.observation: NDArray[np.float64] = np.zeros(39)
 
     def reset(self, condition: int) -> None:
-        """Puts hand, object and goal where this number says: equal numbers, equal places."""
+        """Puts the hand, the object and the goal where a generator of this seed draws them.
+
+        Args:
+            condition: The seed; equal seeds give equal positions.
+        """
         if condition != self._condition:
             self._env.np_random = np.random.default_rng(condition)
             self._env._freeze_rand_vec = False
-            self._reset(self._env)  # draws the places
+            self._reset(self._env)  # draws the positions
             self._env._freeze_rand_vec = True
             self._condition = condition
-        # Some tasks move bodies too late for the same reset to see them: like Meta-World's own, this is the second one.
-        now = self._reset(self._env)[0][:18]
-        self._env._prev_obs = now.copy()
-        self.observation = np.concatenate((now, now, self._env._get_pos_goal()))
+        # Meta-World's own wrapper resets twice as well: some tasks move bodies after a reset has read the observation.
+        current = self._reset(self._env)[0][:18]
+        self._env._prev_obs = current.copy()
+        self.observation = np.concatenate((current, current, self._env._get_pos_goal()))
 
     @property
     def hand(self) -> NDArray[np.float64]:
-        """Where the hand is, in metres."""
+        """The position of the hand, in metres, of shape (3,)."""
         return self.observation[:3].copy()
 
     @property
     def placed(self) -> list[float]:
-        """What the last reset drew: positions of the object and the goal, as far as they vary."""
+        """The positions of the object and the goal that the last reset drew, as far as they vary."""
         return [float(x) for x in self._env._last_rand_vec]
 
     def view(self) -> View:
-        """The observation as plain data: the parts that the expert reads, by its names, to a millimetre."""
+        """The observation as plain data: the parts that the expert reads, by its names, rounded to millimetres."""
         parts = self._expert.policy._parse_obs(self.observation)
         return {
             name: (np.round(value, 3) + 0.0).tolist()
@@ -102,8 +116,8 @@ class Simulation:
         }
 
     def advice(self) -> Advice:
-        """The scripted expert's."""
-        return self._expert(self.observation.copy())  # some experts write into what they read
+        """What the scripted expert would do now."""
+        return self._expert(self.observation.copy())  # some experts write to the observation
 
     def move(
         self,
@@ -113,35 +127,35 @@ class Simulation:
         stop: bool,
         watch: Callable[[], None] | None = None,
     ) -> tuple[float, bool]:
-        """One macro step: a proportional controller moves the hand.
+        """Runs one macro step, in which a proportional controller moves the hand.
 
         Args:
-            target: Where to, in metres.
-            effort: Of the gripper, -1 (opens) to 1 (closes).
-            gain: The controller's.
+            target: The position to move to, in metres.
+            effort: The effort of the gripper, -1 (opens) to 1 (closes).
+            gain: The gain of the controller.
             stop: Whether to end at the first simulator step that solves the task.
             watch: Called before each simulator step.
 
         Returns:
             (the last simulator step's reward, whether that step solves the task)
         """
-        low, step = self._low, self._env.step
-        way = (target - self.observation[:3]).clip(-FARTHEST, FARTHEST)
-        target = self.observation[:3] + way
-        low[3] = min(max(effort, -1.0), 1.0)
+        action, step = self._action, self._env.step
+        error = (target - self.observation[:3]).clip(-FARTHEST, FARTHEST)
+        target = self.observation[:3] + error
+        action[3] = min(max(effort, -1.0), 1.0)
         for _ in range(SIMULATOR_STEPS):
             if watch is not None:
                 watch()
-            low[:3] = (gain * way).clip(-1.0, 1.0)
-            self.observation, reward, _, _, info = step(low)
-            way = target - self.observation[:3]
-            if (stop and info["success"]) or abs(way).max() < ARRIVED:
+            action[:3] = (gain * error).clip(-1.0, 1.0)
+            self.observation, reward, _, _, info = step(action)
+            error = target - self.observation[:3]
+            if (stop and info["success"]) or abs(error).max() < ARRIVED:
                 break
         return float(reward), bool(info["success"])
 
     def frame(self) -> NDArray[np.uint8]:
-        """A picture by MuJoCo, uint8, height x width x 3."""
-        return np.ascontiguousarray(self._env.render()[::-1, ::-1])  # the cameras in the corners hang upside down
+        """A picture by MuJoCo: uint8, of shape (height, width, 3)."""
+        return np.ascontiguousarray(self._env.render()[::-1, ::-1])  # the corner cameras are upside down
 
     def close(self) -> None:
         """Frees MuJoCo's OpenGL context."""
@@ -149,16 +163,16 @@ class Simulation:
 
 
 def simulator(task: str) -> Simulation:
-    """The calling thread's simulator of a task, made at first use; each use of it begins with a reset.
+    """The calling thread's simulator of a task, made at its first use. The caller resets it before each use.
 
     Args:
-        task: Meta-World's name.
+        task: Meta-World's name of the task.
     """
-    return _made(task, threading.get_ident())
+    return _simulator_of_thread(task, threading.get_ident())
 
 
 @functools.lru_cache(16)
-def _made(task: str, thread: int) -> Simulation:
+def _simulator_of_thread(task: str, thread: int) -> Simulation:
     return Simulation(task)
 
 
@@ -173,7 +187,7 @@ def _policy_class(module: Any) -> type[Any]:
 
 
 class _Expert:
-    """A scripted policy that tells its target: its last operation, from the target to a motion, is left out."""
+    """A scripted policy that returns its target: its last operation, from the target to a motion, is replaced."""
 
     def __init__(self, task: str) -> None:
         module = _policy_module(task)
@@ -225,10 +239,10 @@ def controller(obs):
 
 
 def expert_source(task: str, relative: bool = True) -> str:
-    """The scripted expert as a controller's source, made of the installed package's.
+    """The scripted expert as the source of a controller, made from the source in the installed package.
 
     Args:
-        task: Meta-World's name.
+        task: Meta-World's name of the task.
         relative: Whether the controller's targets are relative to the hand.
     """
     module = _policy_module(task)

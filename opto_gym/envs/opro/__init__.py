@@ -1,4 +1,4 @@
-"""The problems of the OPRO paper: linear regression and the travelling salesman."""
+"""The optimization problems of the OPRO paper: linear regression and the travelling salesman problem."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The optimization problems of the OPRO paper: a line through points, and a travelling salesman."""
+"""The linear regression problem of the OPRO paper."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import node, operator
 from ...trace.values import short
+from ..drawing import charts
+from ..drawing.scenes import Picture
 
 POINTS = tuple(float(k) for k in range(1, 51))
 
@@ -21,9 +23,9 @@ class LinearRegression(OptoEnv):
     """Find the slope and the intercept of a line through noisy points.
 
     ## Description
-    50 points lie near a hidden line: y = w x + b + noise, x = 1 to 50, the noise standard normal. Find the w and b with
-    the least sum of squared errors. The setting is that of Yang et al., "Large Language Models as Optimizers" (OPRO),
-    ICLR 2024, section 3.1, whose own seeds draw the same points here.
+    50 points lie near a hidden line: y = w x + b + noise, with x = 1 to 50 and standard normal noise. Find the w and b
+    with the least sum of squared errors. The setting is that of Yang et al., "Large Language Models as Optimizers"
+    (OPRO), ICLR 2024, section 3.1; the paper's seeds draw the same points here.
 
     ## Parameters (action space)
     | name | space | start |
@@ -33,10 +35,11 @@ class LinearRegression(OptoEnv):
 
     ## Observation
     The graph (the points, the predictions, the loss), and the feedback. The paper's optimizer sees past pairs with
-    their losses, and no points: mask the graph's inputs and other values, and keep `feedback=["reward"]`, for that.
+    their losses, but not the points. For that setting, mask the graph's inputs and other values, and use
+    `feedback=["reward"]`.
 
     ## Reward
-    Minus the score; the score is the loss above the least possible one, at most 1e9.
+    Minus the score. The score is the loss above the least possible one, at most 1e9.
 
     ## Feedback
     * reward: "The loss is 393751.20."
@@ -48,24 +51,25 @@ class LinearRegression(OptoEnv):
     The first of the paper's five random start points that is not the solution.
 
     ## End
-    When solved (no whole numbers give a lower loss; with `integer=False` a score of at most 1e-6), or after
-    `oracle_calls` steps. The paper stops at the hidden w and b. These have no lower loss than the least-squares line,
-    which is the solution here; in whole numbers the two are the same pair for all of the paper's settings.
+    When solved (no whole numbers give a lower loss, or, with `integer=False`, the score is at most 1e-6), or after
+    `oracle_calls` steps. The paper stops at the hidden w and b; here the solution is the least-squares line, whose loss
+    is never higher. In whole numbers the two are the same pair for all of the paper's settings.
 
     ## Score and anchors
-    One case: test is train. Log scale, anchors of 2026-11: 0 is the start's own score, 1 is score 0, which is the
-    least-squares line, or the best pair of whole numbers. By default the start (18, 15) scores 393,704.
+    One case: test is train. Log scale, anchors of 2026-11: 0 is the score of the start values, 1 is score 0, which the
+    least-squares line or the best pair of whole numbers has. By default the start (18, 15) scores 393,704.
 
     ## Arguments
-    * `w`, `b`: the hidden line, whole numbers from -50 to 50, 15 and 14. The paper's: (15, 14), (17, 17), (16, 10),
-      (3, 5), (25, 23), (2, 30), (36, -1).
-    * `repetition`: 0 to 99, which noise and which start; the paper runs 0 to 4.
-    * `integer`: whole numbers only, as the paper rounds its proposals; True.
+    * `w`, `b`: the hidden line, whole numbers from -50 to 50; 15 and 14. The paper uses (15, 14), (17, 17), (16, 10),
+      (3, 5), (25, 23), (2, 30) and (36, -1).
+    * `repetition`: the number of the noise and the start, 0 to 99; 0. The paper runs 0 to 4.
+    * `integer`: whether only whole numbers are allowed, as the paper rounds its proposals; True.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance; an example is None, since nothing is left to draw. An oracle call takes 0.2 ms; no language model, no
-    data set. Source: the paper and its public program's settings, re-made from their description.
+    An instance; an example is None, since a run has no randomness. An oracle call takes 0.2 ms. The task uses no
+    language model and no data set. Source: the paper and the settings of its public program, reimplemented from the
+    description.
 
     ## Version history
     * v0: first version.
@@ -100,7 +104,7 @@ class LinearRegression(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """The loss of the line."""
+        """Computes the loss of the proposed line over all points."""
 
         @operator
         def predict(w: float, b: float, x: list[float]) -> list[float]:
@@ -113,41 +117,47 @@ class LinearRegression(OptoEnv):
             return math.fsum((a - c) ** 2 for a, c in zip(predicted, y, strict=True))
 
         output = squared(predict(p.w, p.b, node(list(POINTS), "x")), node(list(self.y), "y"))
-        return output, self._said(p.w.data, p.b.data, output.data)
+        return output, self._feedback(p.w.data, p.b.data, output.data)
 
-    def _said(self, w: float, b: float, value: float) -> Feedback:
+    def _feedback(self, w: float, b: float, value: float) -> Feedback:
         score = max(0.0, value - self.least)
-        said = [Part("reward", f"The loss is {value:.2f}.")]
+        parts = [Part("reward", f"The loss is {value:.2f}.")]
         if score <= (0.0 if self.integer else 1e-6):
-            return Feedback(score, (*said, Part("hindsight_positive", "No loss is lower.")), True)
+            return Feedback(score, (*parts, Part("hindsight_positive", "No loss is lower.")), True)
         errors = [w * x + b - y for x, y in zip(POINTS, self.y, strict=True)]
         high = sum(e > 0 for e in errors)
         way, count = ("high", high) if 2 * high >= len(errors) else ("low", len(errors) - high)
-        said.append(Part("hindsight_negative", f"The predictions are too {way} for {count} of {len(errors)} points."))
+        parts.append(Part("hindsight_negative", f"The predictions are too {way} for {count} of {len(errors)} points."))
         slopes = (math.fsum(e * x for e, x in zip(errors, POINTS, strict=True)), math.fsum(errors))
         w_way, b_way = ("shrinks" if slope > 0 else "grows" for slope in slopes)
-        said.append(Part("future_positive", f"The loss falls as w {w_way} and as b {b_way}."))
-        return Feedback(score, tuple(said))
+        parts.append(Part("future_positive", f"The loss falls as w {w_way} and as b {b_way}."))
+        return Feedback(score, tuple(parts))
 
     def reference_solution(self) -> dict[str, Any]:
-        """The least-squares line, or the best whole numbers."""
+        """The least-squares line, or the best pair of whole numbers."""
         return dict(zip(("w", "b"), self.best, strict=True))
 
-    def render(self) -> Any:
-        """The last call: points and lines as a picture, or a line of text."""
-        if self.last is None or self.render_mode is None:
-            return None
+    def render_text(self) -> str:
+        """The values of the last call and their score."""
+        assert self.last is not None
+        w, b = self._last_values()
+        return f"w = {short(w, 40)}, b = {short(b, 40)}: loss above the least {self.last.score:.6g}\n"
+
+    def render_image(self) -> Picture:
+        """The points, the best line, and the line of the last call where its values are numbers."""
+        assert self.last is not None
+        w, b = self._last_values()
+        valid = self.last.error is None
+        proposed = [w * x + b for x in POINTS] if valid else []
+        best = [self.best[0] * x + self.best[1] for x in POINTS]
+        values = f"w = {w:g}, b = {b:g}: " if valid else ""
+        return charts.line(POINTS, self.y, proposed, best, f"{values}loss above the least {self.last.score:.4g}")
+
+    def _last_values(self) -> tuple[Any, Any]:
+        assert self.last is not None
         graph = self.last.graph
         w, b = (graph.nodes[k].value for k in graph.parameters)
-        if self.render_mode == "ansi":
-            return f"w = {short(w, 40)}, b = {short(b, 40)}: loss above the least {self.last.score:.6g}\n"
-        from ..drawing.charts import line
-
-        shown = self.last.error is None
-        proposed = [w * x + b for x in POINTS] if shown else []
-        best = [self.best[0] * x + self.best[1] for x in POINTS]
-        said = f"w = {w:g}, b = {b:g}: " if shown else ""
-        return line(POINTS, self.y, proposed, best, f"{said}loss above the least {self.last.score:.4g}")
+        return w, b
 
 
 def loss(x: Sequence[float], y: Sequence[float], w: float, b: float) -> float:
@@ -156,19 +166,19 @@ def loss(x: Sequence[float], y: Sequence[float], w: float, b: float) -> float:
 
 
 def least_squares(x: Sequence[float], y: Sequence[float], integer: bool) -> tuple[float, float]:
-    """(w, b) of the least loss; the best whole numbers with `integer`."""
+    """(w, b) of the least loss, among whole numbers if `integer`."""
     n = len(x)
     mean_x, mean_y = math.fsum(x) / n, math.fsum(y) / n
     slope = math.fsum((v - mean_x) * (u - mean_y) for v, u in zip(x, y, strict=True))
     w = slope / math.fsum((v - mean_x) ** 2 for v in x)
     if not integer:
         return w, mean_y - w * mean_x
-    # for each whole w the loss is a parabola in b; over w it grows to both sides of the least-squares slope
-    near = (math.floor(w) + k for k in range(-1, 3))
-    return min(((k, round(mean_y - k * mean_x)) for k in near), key=lambda pair: loss(x, y, *pair))
+    # For each whole w the loss is a parabola in b; over w it grows on both sides of the least-squares slope.
+    nearest = (math.floor(w) + k for k in range(-1, 3))
+    return min(((k, round(mean_y - k * mean_x)) for k in nearest), key=lambda pair: loss(x, y, *pair))
 
 
 def paper_starts(repetition: int) -> list[tuple[int, int]]:
-    """The five start points of the paper's program: two generators' draws from 10 to 20, rounded."""
+    """The five start points of the paper's program, each (w, b): two generators draw from 10 to 20, rounded."""
     w, b = (np.random.RandomState(k * (repetition + 1)).uniform(10, 20, size=5) for k in (10, 100))
     return [(round(float(u)), round(float(v))) for u, v in zip(w, b, strict=True)]

@@ -12,6 +12,8 @@ from ...core import OptoEnv, Parameters
 from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Permutation
 from ...trace import node, operator
+from ..drawing import charts
+from ..drawing.scenes import Picture
 from . import tours
 
 
@@ -19,9 +21,9 @@ class TSP(OptoEnv):
     """Find a short closed tour through cities.
 
     ## Description
-    n cities lie at whole coordinates, drawn uniformly from -100 to 100. The parameter is the order in which to visit
-    them; the tour returns from the last to the first. The setting is that of Yang et al., "Large Language Models as
-    Optimizers" (OPRO), ICLR 2024, section 3.2, with cities of our own seeds (the paper's are not published).
+    n cities lie at integer coordinates, drawn uniformly from -100 to 100. The parameter is the order in which to visit
+    them; the tour returns from the last city to the first. The setting is that of Yang et al., "Large Language Models
+    as Optimizers" (OPRO), ICLR 2024, section 3.2, with our own cities (the paper's are not published).
 
     ## Parameters (action space)
     | name | space | start |
@@ -29,12 +31,13 @@ class TSP(OptoEnv):
     | `tour` | `Permutation(n)` | 0, 1, 2, ...: a random tour, since the cities are |
 
     ## Observation
-    The graph (the cities, the legs of the tour, its length), and the feedback. The objective names the cities too, as
-    the paper's prompt does. The paper's optimizer sees past tours with their lengths and no graph: for that, mask all
-    of the graph and keep `feedback=["reward"]`.
+    The graph (the cities, the legs of the tour, its length), and the feedback. The objective lists the cities too, as
+    the paper's prompt does. The paper's optimizer sees past tours with their lengths, but no graph. For that setting,
+    mask all of the graph and use `feedback=["reward"]`.
 
     ## Reward
-    Minus the score; the score is the gap: by how many percent the tour is longer than a shortest one, at most 1,000.
+    Minus the score. The score is the optimality gap: by how many percent the tour is longer than a shortest one, at
+    most 1,000.
 
     ## Feedback
     * reward: "The tour is 868.41 long, 44.8 % longer than a shortest one."
@@ -43,15 +46,15 @@ class TSP(OptoEnv):
     * future_positive: "Turning the part from 2 to 7 around shortens the tour by 99.3."
 
     ## Start
-    The cities in the order of their numbers, which is never a shortest tour.
+    The cities in the order of their numbers, which is not a shortest tour for any problem.
 
     ## End
     When solved (a shortest tour), or after `oracle_calls` steps.
 
     ## Score and anchors
-    One case: test is train. Linear scale, anchors of 2026-11: 0 is the start's own gap, 1 is gap 0. Mean gaps in
-    percent, of the start and the baselines over the problems 0 to 19, and what the paper reports for five problems of
-    its own (table 3):
+    One case: test is train. Linear scale, anchors of 2026-11: 0 is the gap of the start values, 1 is gap 0. Mean
+    gaps in percent, of the start values and the baselines over the problems 0 to 19, and those that the paper reports
+    for five problems of its own (table 3):
 
     | n | start | nearest neighbour | nearest insertion | farthest insertion | paper: NN, FI, OPRO with GPT-4 |
     | --- | --- | --- | --- | --- | --- |
@@ -60,17 +63,18 @@ class TSP(OptoEnv):
     | 20 | 178.8 | 15.3 | 14.5 | 3.8 | 16.0, 0.2, 1.4 |
     | 50 | 346.9 | 21.7 | 17.2 | 6.6 | 19.7, 9.8, 11.0 |
 
-    `RandomSearch` comes to 0.8 to 7.6 on problem 0 of 10 cities in 200 calls, to 20 to 32 of 20 cities (three seeds).
+    In 200 calls on problem 0, `RandomSearch` reaches 0.8 to 7.6 for 10 cities and 20 to 32 for 20 cities (three seeds).
 
     ## Arguments
-    * `n`: cities, 5 to 50, 10; the paper's are 10, 15, 20 and 50.
-    * `problem`: 0 to 99, which cities.
+    * `n`: the number of cities, 5 to 50; 10. The paper uses 10, 15, 20 and 50.
+    * `problem`: the number of the set of cities, 0 to 99; 0.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance; an example is None, since nothing is left to draw. The first oracle call finds a shortest tour,
-    exactly, by integer programming: 0.01 s for n = 10, 0.02 s for 20, 0.25 s (at most 1.3 s over 20 problems) for 50.
-    Each further one takes 0.2 ms for n = 10, 2 ms for 50; no language model, no data set. Source: the paper.
+    An instance; an example is None, since a run has no randomness. The first oracle call finds a shortest tour exactly,
+    by integer programming: 0.01 s for n = 10, 0.02 s for 20, 0.25 s (at most 1.3 s over 20 problems) for 50. Each
+    further call takes 0.2 ms for n = 10, 2 ms for 50. The task uses no language model and no data set. Source: the
+    paper.
 
     ## Version history
     * v0: first version.
@@ -100,7 +104,7 @@ class TSP(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """The length of the tour."""
+        """Computes the length of the proposed tour; the feedback compares it with a shortest one."""
 
         @operator
         def legs(cities: list[list[int]], tour: list[int]) -> list[float]:
@@ -113,49 +117,52 @@ class TSP(OptoEnv):
             return math.fsum(legs)
 
         output = length(legs(node([list(c) for c in self.cities], "cities"), p.tour))
-        return output, self._said(list(p.tour.data), output.data)
+        return output, self._feedback(list(p.tour.data), output.data)
 
-    def _said(self, tour: list[int], total: float) -> Feedback:
+    def _feedback(self, tour: list[int], total: float) -> Feedback:
         least = tours.length(self.cities, tours.shortest(self.cities))
         gap = min(100 * (total / least - 1), self.scores[0])
         reward = Part("reward", f"The tour is {total:.2f} long, {gap:.1f} % longer than a shortest one.")
-        if gap < 1e-9:  # another shortest tour, summed up otherwise
+        if gap < 1e-9:  # a shortest tour, up to rounding
             return Feedback(0.0, (reward, Part("hindsight_positive", "No tour is shorter.")), True)
         each = tours.legs(self.cities, tour)
-        far = max(range(len(each)), key=each.__getitem__)
-        ends = f"{tour[far]} to {tour[(far + 1) % len(tour)]}"
+        longest = max(range(len(each)), key=each.__getitem__)
+        ends = f"{tour[longest]} to {tour[(longest + 1) % len(tour)]}"
         cross = [f"{a} to {b} and {c} to {d}" for (a, b), (c, d) in crossings(self.cities, tour)]
         more = f"; and {len(cross) - 5} more pairs" if len(cross) > 5 else ""
         crossed = f"Legs that cross: {'; '.join(cross[:5])}{more}. " if cross else ""
-        said = [reward, Part("hindsight_negative", f"{crossed}Longest leg: {ends} ({each[far]:.1f}).")]
+        parts = [reward, Part("hindsight_negative", f"{crossed}Longest leg: {ends} ({each[longest]:.1f}).")]
         saved, first, last = best_turn(self.cities, tour)
         if saved > 0:
             turn = f"Turning the part from {first} to {last} around shortens the tour by {saved:.1f}."
-            said.append(Part("future_positive", turn))
-        return Feedback(gap, tuple(said))
+            parts.append(Part("future_positive", turn))
+        return Feedback(gap, tuple(parts))
 
     def reference_solution(self) -> dict[str, Any]:
-        """A shortest tour."""
+        """A shortest tour, found exactly."""
         return {"tour": list(tours.shortest(self.cities))}
 
-    def render(self) -> Any:
-        """The last tour as a picture, or its cities and its gap as a line of text."""
-        if self.last is None or self.render_mode is None:
-            return None
-        graph = self.last.graph
-        proposed = graph.nodes[graph.parameters[0]].value
-        order = list(proposed) if self.last.error is None else []
-        said = f"gap {self.last.score:.1f} %"
-        if self.render_mode == "ansi":
-            return f"{' '.join(map(str, order)) or 'no tour'}: {said}\n"
-        from ..drawing.charts import tour
+    def render_text(self) -> str:
+        """The tour of the last call and its gap."""
+        order, title = self._last_tour()
+        return f"{' '.join(map(str, order)) or 'no tour'}: {title}\n"
 
+    def render_image(self) -> Picture:
+        """The cities and the tour of the last call."""
+        order, title = self._last_tour()
         crossing = [leg for pair in crossings(self.cities, order) for leg in pair]
-        return tour(self.cities, order, crossing, said)
+        return charts.tour(self.cities, order, crossing, title)
+
+    def _last_tour(self) -> tuple[list[int], str]:
+        """The order of the last call (empty where it was no valid tour), and a title."""
+        assert self.last is not None
+        graph = self.last.graph
+        order = list(graph.nodes[graph.parameters[0]].value) if self.last.error is None else []
+        return order, f"gap {self.last.score:.1f} %"
 
 
 def draw_cities(n: int, problem: int) -> tuple[tours.City, ...]:
-    """So many different places, such that the tour in the order of their numbers is none of the shortest."""
+    """Draws n different cities for which the tour in the order of their numbers is not a shortest one."""
     rng = np.random.default_rng([20230907, problem, n])
     while True:
         cities = tuple((int(x), int(y)) for x, y in rng.integers(-100, 101, size=(n, 2)))
@@ -164,13 +171,13 @@ def draw_cities(n: int, problem: int) -> tuple[tours.City, ...]:
 
 
 def best_turn(cities: Sequence[tours.City], tour: Sequence[int]) -> tuple[float, int, int]:
-    """The part of a tour that is best turned around: (what it saves, its first city, its last city)."""
+    """The best 2-opt move of a tour, which reverses a part of it: (length saved, first city, last city of the part)."""
     n, best = len(tour), (0.0, tour[0], tour[0])
-    far = [[math.dist(a, b) for b in cities] for a in cities]
+    distance = [[math.dist(a, b) for b in cities] for a in cities]
     for i in range(n - 1):
         for j in range(i + 1, n - (i == 0)):
             before, first, last, after = tour[i - 1], tour[i], tour[j], tour[(j + 1) % n]
-            saved = far[before][first] + far[last][after] - far[before][last] - far[first][after]
+            saved = distance[before][first] + distance[last][after] - distance[before][last] - distance[first][after]
             if saved > best[0] + 1e-9:
                 best = (saved, first, last)
     return best

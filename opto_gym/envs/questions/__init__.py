@@ -1,4 +1,4 @@
-"""Question sets that a language model answers under the prompts and code of the proposal."""
+"""Question sets that a language model answers, with the prompts and the code of a proposal."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What the tasks share that put questions of a data set to a language model and judge its answers."""
+"""The base class of tasks that ask a language model the questions of a data set and check its answers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...core import OptoEnv
 from ...data import store as data_sets
 from ...problems import Feedback, Part
 from ...reading import task_answers as answers
 from ...utils.checks import at_least
+from ..drawing.scenes import Picture, to_array
 
 if TYPE_CHECKING:
     from ...llm import Answer
 
-LONGEST_PROMPT = 50_000  # characters; some 12,000 tokens, which somebody pays
+MAX_PROMPT_CHARACTERS = 50_000  # about 12,000 tokens, a bound on the cost of a call
 Split = Sequence[Mapping[str, str]]
 
 
-class Asking(OptoEnv):
-    """A data set's questions, put to the model inside the task (`llm`) at temperature 0.
+class QuestionEnv(OptoEnv):
+    """A data set's questions, which the task's language model (`llm`) answers at temperature 0.
 
-    An example is ``{"input": question, "target": right answer}``.
+    An example is ``{"input": question, "target": right answer}``. A subclass defines `make_splits`.
+
+    Args:
+        batch: Examples per oracle call.
+        max_tokens: The most tokens of a reply.
+        data: The folder of the data files; None for the default folder, ``"sample"`` for the examples in the package.
+        **keywords: Those of `OptoEnv`.
 
     Attributes:
-        kind: The kind of answer, of `answers.ANSWER_KINDS`.
-        rule: How answers are compared with their targets, of `answers.RULES`.
+        answer_kind: The kind of answer that `reading.task_answers` reads, such as ``"integer"``.
+        rule: How answers are compared with their targets, of `reading.task_answers.RULES`.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
@@ -36,7 +41,7 @@ class Asking(OptoEnv):
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_negative", "future_positive")
     uses_model = True
     nondeterministic = True
-    kind: str
+    answer_kind: str
     rule: str = "lenient"
 
     def __init__(
@@ -50,94 +55,106 @@ class Asking(OptoEnv):
         at_least(1, max_tokens=max_tokens)
         self.batch, self.max_tokens, self.data = batch, max_tokens, data
         self.data_files: dict[str, str] = {}
-        self.splits = self.divide()
+        self.splits = self.make_splits()
         super().__init__(**keywords)
 
-    def divide(self) -> Mapping[str, Split]:
-        """The examples by split."""
+    def make_splits(self) -> Mapping[str, Split]:
+        """The examples by split, from files that `load` reads."""
         raise NotImplementedError
 
     def load(self, path: str) -> Split:
-        """The examples of a file in the data folder; its hash goes into the record."""
+        """The examples of a file in the data folder; the trial's record holds the hash of the file."""
         examples, self.data_files[path] = data_sets.load(path, self.data)
         return examples
 
     def ask(self, prompt: Any, system: Any = None) -> str:
-        """The model's reply.
+        """Asks the model one question and returns its reply.
 
         Args:
-            prompt: The user's message.
-            system: The system's, or None.
+            prompt: The user message.
+            system: The system message, or None.
 
         Raises:
-            TypeError, ValueError: For what can't be a prompt.
-            RuntimeError: If the model's answer can't be used.
+            TypeError: If a message is not a text.
+            ValueError: If a message is longer than `MAX_PROMPT_CHARACTERS`.
+            RuntimeError: If the model's answer holds no usable reply.
         """
         for text in (prompt, "" if system is None else system):
             if not isinstance(text, str):
                 raise TypeError(f"expected a prompt as text, got {type(text).__name__}")
-            if len(text) > LONGEST_PROMPT:
-                raise ValueError(f"expected a prompt of at most {LONGEST_PROMPT} characters, got {len(text)}")
+            if len(text) > MAX_PROMPT_CHARACTERS:
+                raise ValueError(f"expected a prompt of at most {MAX_PROMPT_CHARACTERS} characters, got {len(text)}")
         messages = [] if system is None else [{"role": "system", "content": system}]
         messages.append({"role": "user", "content": prompt})
-        return reply_of(self.llm.chat(messages, max_tokens=self.max_tokens, temperature=0.0))
+        return reply_text(self.llm.chat(messages, max_tokens=self.max_tokens, temperature=0.0))
 
     def judge(self, output: Any, example: Any) -> Feedback:
-        """Right or wrong, and what would have been right."""
+        """Compares the output with the target; the feedback gives the right answer where they differ."""
         target = example["target"]
-        if answers.right(self.rule, self.kind, output, target):
+        if answers.right(self.rule, self.answer_kind, output, target):
             return Feedback(1.0, (Part("reward", f"The answer is right: {target}"),), True)
-        said = repr(output)
-        parts = [Part("reward", f"The answer is wrong: {said if len(said) <= 200 else said[:197] + '...'}")]
+        shown = repr(output)
+        parts = [Part("reward", f"The answer is wrong: {shown if len(shown) <= 200 else shown[:197] + '...'}")]
         text = answers.text_of(output)
-        if text is None or answers.read(self.kind, text) is None:
+        if text is None or answers.read(self.answer_kind, text) is None:
             parts.append(Part("hindsight_negative", f"No answer was found in it, which must be {self.expected}."))
-        elif self.rule == "strict" and answers.right("lenient", self.kind, output, target):
+        elif self.rule == "strict" and answers.right("lenient", self.answer_kind, output, target):
             parts.append(Part("hindsight_negative", "Only its form is wrong: it must be the answer alone, as text."))
         parts.append(Part("future_positive", f"The right answer is {target}"))
         return Feedback(0.0, tuple(parts))
 
     @property
     def expected(self) -> str:
-        """What an answer looks like, in words."""
-        return answers.EXPECTED[self.kind]
+        """The form of an answer, in words."""
+        return answers.EXPECTED[self.answer_kind]
 
-    def render(self) -> Any:
-        """The last question with its answer (of a batch, the last one), as a picture (uint8, h x w x 3) or as text."""
-        if self.last is None or self.render_mode is None:
-            return None
+    def render_text(self) -> str:
+        """The last question, its answer and the feedback, each on a line."""
+        return "\n".join(f"{name}: {text}" for name, text in self._last_exchange().items()) + "\n"
+
+    def render_image(self) -> Picture:
+        """The last question, its answer and the feedback; a green or red bar says whether the answer is right."""
+        assert self.last is not None
+        return _draw_exchange(self._last_exchange(), self.last.per_example[-1].feedback.success)
+
+    def _last_exchange(self) -> dict[str, Any]:
+        """The last question of the last call, what was asked and answered, and the feedback, by name."""
+        assert self.last is not None
         last = self.last.per_example[-1]
         example = self.splits["train"][last.example] if type(last.example) is int else last.example
-        rows = {"question": example["input"], **self.last.metrics, "feedback": str(last.feedback)}
-        if self.render_mode == "ansi":
-            return "\n".join(f"{name}: {text}" for name, text in rows.items()) + "\n"
-        return _card(rows, last.feedback.success)
+        return {"question": example["input"], **self.last.metrics, "feedback": str(last.feedback)}
 
 
-def reply_of(answer: Answer) -> str:
-    """What the model said.
+def reply_text(answer: Answer) -> str:
+    """The text of a model's answer.
 
     Raises:
-        RuntimeError: If its answer can't be used.
+        RuntimeError: If the answer holds no usable completion.
     """
     if answer.problem:
         raise RuntimeError(f"the model gave no reply: {answer.problem}")
     return answer.text
 
 
-def divided(examples: Split, train: int, val: int) -> dict[str, Split]:
-    """Train, val and the rest for test, in order; thirds where there are too few examples, as in the sample."""
+def split_in_order(examples: Split, train: int, val: int) -> dict[str, Split]:
+    """Splits examples, in their order, into train, val and the rest for test.
+
+    Where there are too few examples, as in the package's sample, each split gets a third of them.
+
+    Args:
+        examples: The examples.
+        train: The number of examples for training.
+        val: The number of examples for validation.
+    """
     if train + val >= len(examples):
         train = val = len(examples) // 3
     return {"train": examples[:train], "val": examples[train : train + val], "test": examples[train + val :]}
 
 
-def _card(rows: Mapping[str, Any], right: bool) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """An exchange as a card: a line of green or red, and each text under its name, cut where it is long."""
+def _draw_exchange(rows: Mapping[str, Any], right: bool) -> Picture:
+    """A bar of green or red, and each text beside its name, cut after six lines."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
-
-    from ..drawing.scenes import to_array
 
     figure = Figure(figsize=(7.2, 5.4), dpi=100, facecolor="#f6f8fa")
     figure.add_artist(Rectangle((0, 0.97), 1, 0.03, color="#5a9e6f" if right else "#d1495b"))

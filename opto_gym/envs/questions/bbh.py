@@ -1,4 +1,4 @@
-"""BIG-Bench Hard: a prompt template and the code around a language model (the fourth experiment of the Trace paper)."""
+"""BIG-Bench Hard: a prompt template and code around a language model (the fourth experiment of the Trace paper)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...problems import Anchors, Feedback, Parameter, Part
 from ...reading.task_answers import EXPECTED, RULES
 from ...spaces import Code, Prompt
 from ...trace import node, operator
-from .asking import Asking, Split, divided
+from .asking import QuestionEnv, Split, split_in_order
 
-KINDS = {
+ANSWER_KINDS = {
     "boolean_expressions": "true or false",
     "causal_judgement": "yes or no",
     "date_understanding": "choice",
@@ -44,22 +44,22 @@ KINDS = {
     "web_of_lies": "yes or no",
     "word_sorting": "words",
 }
-"""The 27 tasks, each with its kind of answer."""
+"""The kind of answer of each of the 27 tasks; `reading.task_answers` reads them."""
 
 LEFT_OUT = {
-    "ruin_names": (99, 144),  # options cut at commas, and a target that is none of them
+    "ruin_names": (99, 144),  # options cut at commas, and a target that is none of the options
     "movie_recommendation": (163,),  # likewise
-    "snarks": (88,),  # cut off
+    "snarks": (88,),  # truncated
     "causal_judgement": (32, 36, 104, 119),  # two questions, each twice, with opposite targets
     "sports_understanding": (155, 227),  # the second of two equal examples
 }
-"""Examples of the published files, by place, that the partition of our own leaves out."""
+"""Indices of the examples of the published files that the partition ``"opto"`` leaves out, by task."""
 
 PARTITIONS = ("opto", "trace-paper")
-MOST_CALLS = 10
-"""How often the code may ask the model in one question, which somebody pays."""
-MEASURED = 20
-"""Test questions on which a trial's model dependence is measured."""
+MAX_CALLS = 10
+"""How often the code may ask the model per question, a bound on the cost of an example."""
+DEPENDENCE_EXAMPLES = 20
+"""The number of test questions on which `BBH.measure` measures the model dependence."""
 SLOT = "{question}"
 START_TEMPLATE = f"Question: {SLOT}\nAnswer:"
 START_CREATE = '''def create_prompt(prompt_template, question):
@@ -72,29 +72,27 @@ START_EXTRACT = '''def extract_answer(prompt_template, question, response):
 '''
 
 
-class BBH(Asking):
+class BBH(QuestionEnv):
     """Answer questions of a BIG-Bench Hard task by a prompt template and the code around a language model.
 
     ## Description
     A workflow of three steps: the code `create_prompt` makes a prompt of the template and the question, a language
-    model replies, and the code `extract_answer` takes the answer out of the reply. Template and both codes are
+    model replies, and the code `extract_answer` takes the answer out of the reply. The template and both functions are
     parameters. The setting is that of the Trace paper (Cheng, Nie and Swaminathan, NeurIPS 2024, section 5.3 and its
-    public experiment). The code may ask the model itself, by `ask_model(prompt)`, at most 10 times a question.
+    public experiment). The code may also ask the model, by `ask_model(prompt)`, at most 10 times per question.
 
     ## Parameters (action space)
-    | name | space | start |
-    | --- | --- | --- |
-    | `prompt_template` | `Prompt()` | "Question: {question}", "Answer:" |
-    | `create_prompt` | `Code("create_prompt(prompt_template, question)")` | fills in `{question}` |
-    | `extract_answer` | `Code("extract_answer(prompt_template, question, response)")` | what follows on "Answer:" |
+    | name | space | start | | --- | --- | --- | | `prompt_template` | `Prompt()` | "Question: {question}", "Answer:" |
+    | `create_prompt` | `Code("create_prompt(prompt_template, question)")` | fills in `{question}` | | `extract_answer`
+    | `Code("extract_answer(prompt_template, question, response)")` | the text after "Answer:" |
 
-    Only `{question}` is a slot; all other braces are text.
+    Only `{question}` is a placeholder; all other braces are text.
 
     ## Observation
-    The graph: template, question, prompt, the model's reply, the answer; and the feedback.
+    The graph (template, question, prompt, the model's reply, the answer), and the feedback.
 
     ## Reward
-    1 for a right answer, 0 for a wrong one, none, or an error; the mean over the batch.
+    1 for a right answer; 0 for a wrong answer, none, or an error; the mean over the batch.
 
     ## Feedback
     * reward: "The answer is wrong: '7'" or "The answer is right: 8"
@@ -104,48 +102,51 @@ class BBH(Asking):
     * future_positive: "The right answer is 8"
 
     ## Start
-    Call number n of an episode asks `batch` questions of train, drawn from (episode seed, n).
+    Call number n of an episode asks `batch` questions of the train split, drawn from (episode seed, n).
 
     ## End
-    After `oracle_calls` steps; never by success.
+    After `oracle_calls` steps. An episode never terminates by success.
 
     ## Score and anchors
-    The share of right answers, linear scale; 1 is by construction. The start's own score is the floor, since it depends
-    on the model: with the embedded one (SmolLM2-135M-Instruct, `max_tokens=16`, 2026-11) object_counting 0.10 on the
-    first 50 test questions, and on the first 20 navigate 0.65, boolean_expressions 0.65, date_understanding 0.25,
-    multistep_arithmetic_two, dyck_languages and word_sorting (32 tokens) 0. The references of four tasks score 1.0.
-    Always giving the commonest answer scores, on test: boolean_expressions 0.53,
-    causal_judgement 0.51, date_understanding 0.23, disambiguation_qa 0.41, dyck_languages 0.11, formal_fallacies 0.57,
-    geometric_shapes 0.19, hyperbaton 0.53, logical_deduction of three, five and seven objects 0.35, 0.24 and 0.18,
-    movie_recommendation 0.26, multistep_arithmetic_two 0.03, navigate 0.60, object_counting 0.13, penguins_in_a_table
-    0.33, reasoning_about_colored_objects 0.18, ruin_names 0.31, salient_translation_error_detection 0.25, snarks 0.53,
-    sports_understanding 0.53, temporal_sequences 0.30, tracking_shuffled_objects of three, five and seven 0.36, 0.25
-    and 0.17, web_of_lies 0.53, word_sorting 0.01.
+    The share of right answers, on a linear scale; 1 is the best by construction. The floor is the score of the start
+    values, which depends on the model: with the embedded one (SmolLM2-135M-Instruct, `max_tokens=16`, 2026-11)
+    object_counting 0.10 on the first 50 test questions, and on the first 20 navigate 0.65, boolean_expressions 0.65,
+    date_understanding 0.25, multistep_arithmetic_two, dyck_languages and word_sorting (32 tokens) 0. The reference
+    solutions of four tasks score 1.0. Always giving the most frequent answer scores, on the test split:
+    boolean_expressions 0.53, causal_judgement 0.51, date_understanding 0.23, disambiguation_qa 0.41, dyck_languages
+    0.11, formal_fallacies 0.57, geometric_shapes 0.19, hyperbaton 0.53, logical_deduction of three, five and seven
+    objects 0.35, 0.24 and 0.18, movie_recommendation 0.26, multistep_arithmetic_two 0.03, navigate 0.60,
+    object_counting 0.13, penguins_in_a_table 0.33, reasoning_about_colored_objects 0.18, ruin_names 0.31,
+    salient_translation_error_detection 0.25, snarks 0.53, sports_understanding 0.53, temporal_sequences 0.30,
+    tracking_shuffled_objects of three, five and seven 0.36, 0.25 and 0.17, web_of_lies 0.53, word_sorting 0.01.
 
-    `model_dependence` tells the share of answers that change when another question's reply is put in: 0 for a program
-    that answers by itself. Such programs score 1 on boolean_expressions, multistep_arithmetic_two, dyck_languages and
-    word_sorting, where `reference_solution` is one: whoever compares prompts should leave these four out, or report the
-    dependence, which a trial measures for its recommended parameters on 20 test questions, and the report shows. The
-    other 23 have no reference.
+    `model_dependence` is the share of answers that change when the model's reply is replaced by that to another
+    question: 0 for code that answers without the model. Such code scores 1 on boolean_expressions,
+    multistep_arithmetic_two, dyck_languages and word_sorting, where `reference_solution` is an example of it. A
+    comparison of prompts should leave these four tasks out, or report the dependence. A trial measures it for its
+    recommended parameters on 20 test questions, and the report shows it. The other 23 tasks have no reference solution.
 
     ## Arguments
     * `task`: one of the 27; the ids `BBH-<task>-v0` set it.
-    * `partition`: `"opto"`, a seeded 50 for train, 50 for val, the rest for test; or `"trace-paper"`, 15, 5 and the
-      rest in the file's order, over all examples. The first leaves out examples of the published files (counted from 0)
-      that are broken: ruin_names 99 and 144, movie_recommendation 163, snarks 88; contradictory: causal_judgement 32
-      and 119, 36 and 104; or there twice: sports_understanding 155 and 227.
-    * `rule`: `"lenient"` reads the answer out of what `extract_answer` gives (a letter without brackets, "The answer is
-      8.", any case); `"strict"`, the paper's: the last "(X)" for options, else the very same text.
-    * `batch`: 1. `max_tokens`: of a reply, 1,024.
+    * `partition`: `"opto"` draws 50 questions for train and 50 for val, and takes the rest for test; `"trace-paper"`
+      takes 15, 5 and the rest in the order of the file; `"opto"`. The first leaves out examples of the published files
+      (counted from 0) that are broken (ruin_names 99 and 144, movie_recommendation 163, snarks 88), contradictory
+      (causal_judgement 32 and 119, 36 and 104) or duplicates (sports_understanding 155 and 227).
+    * `rule`: `"lenient"` reads the answer in what `extract_answer` returns (a letter without brackets, "The answer is
+      8.", any case); `"strict"` is the paper's rule: the last "(X)" for options, else exactly the same text;
+      `"lenient"`.
+    * `batch`: questions per oracle call; 1.
+    * `max_tokens`: the most tokens of a reply; 1,024.
     * `data`: None for the data folder, `"sample"` for the few examples that come with the package.
     * `oracle_calls`, `feedback`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    A distribution (questions). An example is `{"input", "target"}`; with a `"reply"`, that takes the place of the
-    model's. Test has 150 questions (lists left out or shorter files: causal_judgement 83, penguins_in_a_table 46,
-    ruin_names 148, snarks 77, movie_recommendation 149, sports_understanding 148). An oracle call is one model call for
-    each question, with those that the code makes at most 11, and 11 to 25 ms beside it. Data: BIG-Bench Hard (Suzgun et
-    al., arXiv:2210.09261), MIT licence, `opto-gym data fetch bbh`.
+    A distribution of questions. An example is `{"input", "target"}`; if it has a `"reply"`, that takes the place of the
+    model's. The test split has 150 questions (fewer where examples are left out or the file is shorter:
+    causal_judgement 83, penguins_in_a_table 46, ruin_names 148, snarks 77, movie_recommendation 149,
+    sports_understanding 148). An oracle call takes one model call per question, at most 11 with those that the code
+    makes, and 11 to 25 ms beside it. Data: BIG-Bench Hard (Suzgun et al., arXiv:2210.09261), MIT licence, `opto-gym
+    data fetch bbh`.
 
     ## Version history
     * v0: first version.
@@ -178,39 +179,40 @@ class BBH(Asking):
     def __init__(
         self, *, task: str = "object_counting", partition: str = "opto", rule: str = "lenient", **keywords: Any
     ) -> None:
-        for name, value, known in (("task", task, KINDS), ("partition", partition, PARTITIONS), ("rule", rule, RULES)):
+        choices = (("task", task, ANSWER_KINDS), ("partition", partition, PARTITIONS), ("rule", rule, RULES))
+        for name, value, known in choices:
             if value not in known:
                 raise ValueError(f"BBH: expected a {name} of {tuple(known)}, got {value!r}")
-        self.task, self.partition, self.rule, self.kind = task, partition, rule, KINDS[task]
+        self.task, self.partition, self.rule, self.answer_kind = task, partition, rule, ANSWER_KINDS[task]
         super().__init__(**keywords)
 
     @classmethod
     def about(cls, *, task: str = "object_counting", **arguments: Any) -> str:
-        """What the answers are."""
-        return f"Questions whose answer is {EXPECTED[KINDS[task]]}."
+        """The form of the task's answers, in words."""
+        return f"Questions whose answer is {EXPECTED[ANSWER_KINDS[task]]}."
 
-    def divide(self) -> Mapping[str, Split]:
-        """The examples by split."""
+    def make_splits(self) -> Mapping[str, Split]:
+        """The examples by split, as `partition` says."""
         examples = self.load(f"bbh/{self.task}.json")
         if self.partition == "trace-paper":
-            return divided(examples, 15, 5)
+            return split_in_order(examples, 15, 5)
         kept = [e for k, e in enumerate(examples) if k not in LEFT_OUT.get(self.task, ())]
         order = np.random.default_rng(0).permutation(len(kept))
-        return divided([kept[i] for i in order], 50, 50)
+        return split_in_order([kept[i] for i in order], 50, 50)
 
     def host(self) -> Mapping[str, Callable[..., Any]]:
-        """The model, for the code, a few times an example."""
+        """``ask_model`` for the code of a proposal, at most `MAX_CALLS` times per example."""
         calls = itertools.count(1)
 
         def ask_model(prompt: Any) -> str:
-            if next(calls) > MOST_CALLS:
-                raise RuntimeError(f"ask_model: at most {MOST_CALLS} calls a question")
+            if next(calls) > MAX_CALLS:
+                raise RuntimeError(f"ask_model: at most {MAX_CALLS} calls a question")
             return self.ask(prompt)
 
         return {"ask_model": ask_model}
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One question."""
+        """Runs the workflow on one question."""
 
         @operator
         def ask_model(prompt: str) -> str:
@@ -225,29 +227,29 @@ class BBH(Asking):
         parts = judged.parts
         if not isinstance(prompt.data, str) or example["input"] not in prompt.data:
             parts = (*parts, Part("hindsight_negative", "The prompt does not hold the question."))
-        said = {"prompt": prompt.data, "reply": reply.data, "answer": answer.data}
-        return answer, Feedback(judged.score, parts, judged.success, metrics=said)
+        metrics = {"prompt": prompt.data, "reply": reply.data, "answer": answer.data}
+        return answer, Feedback(judged.score, parts, judged.success, metrics=metrics)
 
     def measure(self, parameters: Mapping[str, Any]) -> Mapping[str, float | None]:
         """`model_dependence` on the first test questions."""
-        few = range(min(MEASURED, len(self.splits["test"])))
+        few = range(min(DEPENDENCE_EXAMPLES, len(self.splits["test"])))
         return {"model_dependence": self.model_dependence(parameters, split="test", examples=few)}
 
     def model_dependence(
         self, parameters: Mapping[str, Any], *, split: str = "val", examples: Sequence[int] | None = None
     ) -> float | None:
-        """The share of answers that change when another example's reply takes the place of the model's.
+        """The share of answers that change when the model's reply is replaced by that to another example.
 
-        What the code asks by itself (`ask_model`) is not exchanged.
+        Replies to the code's own calls of `ask_model` are not replaced.
 
         Args:
             parameters: A value for every parameter.
-            split: Where the examples are from.
+            split: The split of the examples.
             examples: Their indices; None for all.
 
         Returns:
-            0 for a program that answers without the model, 1 where each answer is the reply's; None where all replies
-            are alike, so that nothing can be told.
+            0 where no answer depends on the reply, 1 where each does; None where all replies are equal, so that this
+            can't be measured.
         """
         records = self.splits[split]
         chosen = [records[k] for k in (range(len(records)) if examples is None else examples)]
@@ -261,7 +263,7 @@ class BBH(Asking):
         return sum(changed) / len(changed) if changed else None
 
     def reference_solution(self) -> dict[str, Any] | None:
-        """A program that needs no model, for the four tasks that have one."""
+        """Code that answers without the model, for the four tasks in `SOLVERS`."""
         source = SOLVERS.get(self.task)
         return None if source is None else {**self.problem.start, "extract_answer": source}
 
@@ -291,4 +293,4 @@ SOLVERS = {
     return " ".join(sorted(question.split("List:")[-1].split()))
 ''',
 }
-"""Code that answers without the model."""
+"""Code that answers without the model, by task."""

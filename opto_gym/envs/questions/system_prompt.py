@@ -1,4 +1,4 @@
-"""Prompt tasks: a system prompt under which a language model answers questions, of GSM8K and of MMLU."""
+"""The base class of the tasks GSM8K and MMLU: a system prompt for a language model that answers questions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ...core import Parameters
 from ...problems import Feedback
 from ...reading import task_answers as answers
 from ...trace import node, operator
-from .asking import Asking
+from .asking import QuestionEnv
 
 
-class SystemPromptQuestions(Asking):
-    """A system prompt, a question, a reply; the answer is read out of the reply."""
+class SystemPromptQuestions(QuestionEnv):
+    """Sends a system prompt and a question to the model and reads the answer in its reply."""
 
     objective = "Change the system prompt so that the language model answers the questions right."
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One question."""
+        """Asks one question."""
 
         @operator
         def ask_model(system_prompt: str, question: str) -> str:
@@ -26,10 +26,10 @@ class SystemPromptQuestions(Asking):
 
         @operator(description=f"Reads the answer, {self.expected}, where the reply announces it, or in its last line.")
         def read_answer(reply: str) -> str | None:
-            return answers.read(self.kind, reply)
+            return answers.read(self.answer_kind, reply)
 
         reply = ask_model(p.system_prompt, node(example["input"], "question"))
         answer = read_answer(reply)
         judged = self.judge(answer.data, example)
-        said = {"reply": reply.data, "answer": answer.data}
-        return answer, Feedback(judged.score, judged.parts, judged.success, metrics=said)
+        metrics = {"reply": reply.data, "answer": answer.data}
+        return answer, Feedback(judged.score, judged.parts, judged.success, metrics=metrics)

@@ -1,4 +1,4 @@
-"""Traffic signals on UXsim: the Trace paper's intersection, and a grid of many."""
+"""Traffic signals in the simulator UXsim: the Trace paper's intersection, and a grid of intersections."""
 
 from .grid import TrafficGrid
 from .intersection import Traffic, TrafficPaper

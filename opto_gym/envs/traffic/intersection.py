@@ -13,12 +13,23 @@ from ...core import OptoEnv, Parameters
 from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import node, operator
-from .simulation import ENGINES, Link, Network, Pair, Run, Vehicle, Verdict, judge, simulate
+from ..drawing import scenes
+from .simulation import (
+    ENGINES,
+    DelayScores,
+    Link,
+    Network,
+    Pair,
+    SimulationResult,
+    Vehicle,
+    score_delays,
+    simulate,
+)
 
 ARMS = ("W1", "E1", "N1", "S1")
 DURATION, SLOT, FLOW = 1800, 6, 0.25  # s, s, vehicles/s
 WORST, WORST_PAPER = 1000.0, 2000.0
-SHORT = 2.0  # vehicles: an approach with fewer flows freely
+FREE_QUEUE = 2.0  # vehicles: an approach with a shorter queue counts as flowing
 
 NETWORK = Network(
     {"W1": (-1, 0), "E1": (1, 0), "N1": (0, 1), "S1": (0, -1), "I1": (0, 0)},
@@ -32,12 +43,13 @@ NETWORK = Network(
 
 
 def demand(uniform: Callable[..., Any]) -> dict[Pair, Any]:
-    """Flows in vehicles/s by (start, end), one for each slot: the paper's experiment's.
+    """Draws the paper's flows in vehicles/s: an array over the time slots by (start, end).
 
-    Uniform in [0, 0.25]; 0.25 more from west to east in the first third of the time, from east to west in the last.
+    They are uniform in [0, 0.25]; 0.25 is added from west to east in the first third of the time, and from east to west
+    in the last third.
 
     Args:
-        uniform: A generator's method, which draws the slots pair by pair.
+        uniform: The method ``uniform`` of a generator, which draws the slots pair by pair.
     """
     slots = DURATION // SLOT
     flows = dict(zip(itertools.permutations(ARMS, 2), uniform(0, FLOW, (12, slots)), strict=True))
@@ -47,22 +59,33 @@ def demand(uniform: Callable[..., Any]) -> dict[Pair, Any]:
 
 
 def vehicles(flows: Mapping[Pair, Any]) -> list[Vehicle]:
-    """One by one, as UXsim makes them of flows: what is left of a vehicle at a slot's end is lost, about a half."""
-    made = []
+    """The vehicles that UXsim makes of flows.
+
+    UXsim drops the fraction of a vehicle that is left at the end of a slot, so that about half of the demand is lost.
+    """
+    departing = []
     for (start, end), slots in flows.items():
         for k, flow in enumerate(slots.tolist()):
             waiting = 0.0
             for t in range(k * SLOT, (k + 1) * SLOT):
                 waiting += flow
                 while waiting >= 1:
-                    made.append(Vehicle(start, end, t))
+                    departing.append(Vehicle(start, end, t))
                     waiting -= 1
-    return made
+    return departing
 
 
 @functools.lru_cache(64)
 def day(seed: int, legacy: bool) -> tuple[dict[str, float], list[Vehicle]]:
-    """(nominal flow from each arm, vehicles) of a demand seed; `legacy` draws from NumPy's older generator."""
+    """The demand of a day.
+
+    Args:
+        seed: The demand seed.
+        legacy: Whether NumPy's legacy generator draws it.
+
+    Returns:
+        (nominal flow from each arm in vehicles/s, vehicles)
+    """
     rng = np.random.RandomState(seed) if legacy else np.random.default_rng(seed)
     flows = demand(rng.uniform)
     nominal = {arm: round(float(sum(f.mean() for (a, _), f in flows.items() if a == arm)), 6) for arm in ARMS}
@@ -70,10 +93,13 @@ def day(seed: int, legacy: bool) -> tuple[dict[str, float], list[Vehicle]]:
 
 
 @functools.lru_cache(256)
-def run(seed: int, legacy: bool, ew: int, ns: int, engine: str) -> Run:
-    """One simulation. Remembered: an instance's test is what was tried on train."""
-    made = day(seed, legacy)[1]
-    return simulate(NETWORK, {"I1": (ew, ns)}, made, duration=DURATION, seed=seed, engine=engine, reroute=120)
+def simulate_day(seed: int, legacy: bool, ew: int, ns: int, engine: str) -> SimulationResult:
+    """Simulates a day under the green times `ew` and `ns`, in seconds.
+
+    Results are cached, since an instance's test repeats what was tried on train.
+    """
+    departing = day(seed, legacy)[1]
+    return simulate(NETWORK, {"I1": (ew, ns)}, departing, duration=DURATION, seed=seed, engine=engine, reroute=120)
 
 
 class Traffic(OptoEnv):
@@ -81,10 +107,11 @@ class Traffic(OptoEnv):
 
     ## Description
     Four streets of 500 m with one lane each way meet at a signal with two phases: east-west green for `EW_time`
-    seconds, then north-south green for `NS_time`, again and again. For half an hour vehicles come from each arm for
-    each other, more of them from west to east at first and from east to west at last. The setting is that of the Trace
-    paper's traffic experiment (Cheng, Nie and Swaminathan, NeurIPS 2024), on UXsim's C++ engine; `TrafficPaper` keeps
-    to its public settings in all. A null result belongs to it: there the optimizer does as well with the graph masked.
+    seconds, then north-south green for `NS_time` seconds, in turns. For half an hour vehicles travel from each arm to
+    each other arm, with more from west to east at the beginning and more from east to west at the end. The setting is
+    that of the Trace paper's traffic experiment (Cheng, Nie and Swaminathan, NeurIPS 2024), on UXsim's C++ engine;
+    `TrafficPaper` has all of its public settings. The paper reports a null result for it: the optimizer does as well
+    with the graph masked.
 
     ## Parameters (action space)
     | name | space | start |
@@ -93,44 +120,46 @@ class Traffic(OptoEnv):
     | `NS_time` | `Number(15, 90, integer=True)` | 15 |
 
     ## Observation
-    The graph: `create_world` makes the intersection of both times and of the nominal flows, `analyze_world` simulates
-    it and gives the trips and the time lost by origin and destination, and how many vehicles queue on each arm. The
-    feedback names the arms that queue.
+    The graph: `create_world` makes the intersection from both times and the nominal flows; `analyze_world` simulates it
+    and returns the trips and the time lost by origin and destination, and how many vehicles queue on each arm. The
+    feedback names the arms with queues.
 
     ## Reward
-    Minus the score. The score, in seconds, is the mean of the time lost per trip plus its spread: the square root of
+    Minus the score. The score, in seconds, is the mean time lost per trip plus its spread, which is the square root of
     its variance over the 12 pairs of origin and destination, weighted by trips. A trip that is not completed counts as
-    a second longer than the longest of its pair that is.
+    one second longer than the longest completed trip of its pair.
 
     ## Feedback
     * reward: "OVERALL SCORE: 30.8 seconds."
     * hindsight_positive: "Flowing: N1 1.2, S1 1.2 vehicles queue on average."
-    * hindsight_negative: "Queueing: E1 7.0, W1 2.7 vehicles queue on average." and, for values that don't fit,
+    * hindsight_negative: "Queueing: E1 7.0, W1 2.7 vehicles queue on average." and, for values outside their space,
       "(ValueError) EW_time: expected a number in [15, 90], got 10"
 
     ## Start
-    An episode draws `batch` days (demand seeds), which all its calls share: the same values get the same answer.
+    An episode draws `batch` days (demand seeds), which all its calls share, so that equal values get equal scores.
 
     ## End
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Train has 10^6 days, test 20 others that no episode ever draws. Log scale, since scores go from 10 to 800 seconds,
-    anchors of 2026-11: 0 is the start values' 33.8, 1 the best known pair's 11.4 (`reference_solution`: the best of EW
-    20 to 27 and NS 15 to 17 on the same days). For comparison, the rule `SCATS` has 13.1 there. A failure scores 1,000.
-    Records hold both scores, `corrected` and `paper` (see `TrafficPaper`), as metrics.
+    The train split has 10^6 days; the test split has 20 others, which no episode draws. Log scale, since scores range
+    from 10 to 800 seconds, anchors of 2026-11: 0 is the score of the start values, 33.8; 1 is that of the best known
+    pair, 11.4 (`reference_solution`: the best of EW 20 to 27 and NS 15 to 17 on the same days). For comparison, the
+    rule `SCATS` scores 13.1 there. A failure scores 1,000. The metrics hold the scores by both rules, `corrected` and
+    `paper` (see `TrafficPaper`).
 
     ## Arguments
-    * `engine`: `"c++"`, or `"python"`: another variant of the task, twenty times slower; scores differ by about 0.1.
-    * `batch`: days an oracle call, 1.
+    * `engine`: `"c++"`, or `"python"`, a variant of the task that is twenty times slower and whose scores differ by
+      about 0.1; `"c++"`.
+    * `batch`: days per oracle call; 1.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (days). An example is a number, the seed from which a day's demand is drawn. An oracle call takes 35
-    ms, of which 4 give the world's memory back at once; a bare run of UXsim takes 37, the garbage collector's work for
-    it included. No language model, no data set. UXsim: MIT licence. It drops what is left of a vehicle at the end of
-    each slot of 6 seconds, so that of some 3,000 nominal vehicles about 1,460 come, as in the paper.
-    Needs `pip install 'opto-gym[traffic]'`.
+    A distribution of days. An example is a number, the seed from which a day's demand is drawn. An oracle call takes 35
+    ms, 4 of which free the memory of the simulation; a bare run of UXsim takes 37 ms, including its garbage collection.
+    The task uses no language model and no data set. UXsim has the MIT licence. It drops the fraction of a vehicle that
+    is left at the end of each slot of 6 seconds, so that of about 3,000 nominal vehicles about 1,460 depart, as in the
+    paper. Needs `pip install 'opto-gym[traffic]'`.
 
     ## Version history
     * v0: first version.
@@ -152,8 +181,8 @@ class Traffic(OptoEnv):
         Parameter("NS_time", Number(15, 90, integer=True), 15, "Seconds of green light for north-south traffic."),
     )
     anchors: Anchors | None = Anchors(33.81, 11.39, "2026-11", "a grid of pairs, on the 20 test days")
-    legacy = False  # NumPy's older generator draws the days
-    slip = False  # the score's rule, see `judge`
+    legacy = False  # whether NumPy's legacy generator draws the days
+    as_published = False  # the rule of the score, see `score_delays`
 
     def __init__(self, *, engine: str = "c++", batch: int = 1, **keywords: Any) -> None:
         if engine not in ENGINES:
@@ -162,13 +191,13 @@ class Traffic(OptoEnv):
         super().__init__(**keywords)
 
     def draw(self, seed: int, call: int, last: Mapping[str, Any] | None = None) -> Sequence[Any]:
-        """The episode's days, the same at every call."""
+        """The episode's days, which are the same in every call."""
         return super().draw(seed, 0)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One simulation."""
-        nominal, made = day(example, self.legacy)
-        ran: list[Run] = []
+        """Simulates one day."""
+        nominal, departing = day(example, self.legacy)
+        results: list[SimulationResult] = []
 
         @operator
         def create_world(EW_time: int, NS_time: int, flows: dict[str, float]) -> dict[str, Any]:
@@ -180,7 +209,7 @@ class Traffic(OptoEnv):
             many seconds.
             """
             green = {"east-west": int(EW_time), "north-south": int(NS_time)}
-            return {"green": green, "vehicles": len(made), "seconds": DURATION}
+            return {"green": green, "vehicles": len(departing), "seconds": DURATION}
 
         @operator
         def analyze_world(world: dict[str, Any]) -> dict[str, Any]:
@@ -193,86 +222,93 @@ class Traffic(OptoEnv):
             Mean queue, where given: vehicles that queue on each arm, on average over time.
             """
             ew, ns = world["green"].values()
-            ran.append(run(example, self.legacy, ew, ns, self.engine))
-            return self._statistics(ran[-1], judge(NETWORK, ran[-1], slip=self.slip))
+            results.append(simulate_day(example, self.legacy, ew, ns, self.engine))
+            return self._statistics(results[-1])
 
         output = analyze_world(create_world(p.EW_time, p.NS_time, node(nominal, "flows")))
-        judged = {"paper": judge(NETWORK, ran[-1], slip=True).score, "corrected": judge(NETWORK, ran[-1]).score}
-        score = judged["paper" if self.slip else "corrected"]
-        queues = {a: round(q, 3) for (a, _), q in ran[-1].queues.items()}
+        result = results[-1]
+        by_rule = {
+            "paper": score_delays(NETWORK, result, as_published=True).score,
+            "corrected": score_delays(NETWORK, result).score,
+        }
+        score = by_rule["paper" if self.as_published else "corrected"]
+        queues = {a: round(q, 3) for (a, _), q in result.queues.items()}
         metrics = {
-            **judged,
+            **by_rule,
             "queues": queues,
             "green": [int(x.data) for x in p.values()],
         }
-        return output, Feedback(score, self._said(score, queues), metrics=metrics)
+        return output, Feedback(score, self._parts(score, queues), metrics=metrics)
 
-    def _statistics(self, run: Run, verdict: Verdict) -> dict[str, Any]:
-        statistics: dict[str, Any] = {"Average delay": run.delay}
-        for pair, trips in run.trips.items():
+    def _statistics(self, result: SimulationResult) -> dict[str, Any]:
+        scores: DelayScores = score_delays(NETWORK, result, as_published=self.as_published)
+        statistics: dict[str, Any] = {"Average delay": result.delay}
+        for pair, trips in result.trips.items():
             statistics["->".join(pair)] = {
                 "Trips attempted": trips.attempted,
                 "Trips completed": trips.completed,
-                "Time lost per trip": verdict.lost[pair],
+                "Time lost per trip": scores.lost[pair],
             }
         if self._shows_queues():
-            statistics["Mean queue"] = {a: round(q, 3) for (a, _), q in run.queues.items()}
-        return {**statistics, "Best-case delay": verdict.mean, "OVERALL SCORE": verdict.score}
+            statistics["Mean queue"] = {a: round(q, 3) for (a, _), q in result.queues.items()}
+        return {**statistics, "Best-case delay": scores.mean, "OVERALL SCORE": scores.score}
 
     def _shows_queues(self) -> bool:
         return "hindsight_negative" in self.feedback_kinds
 
-    def _said(self, score: float, queues: Mapping[str, float]) -> tuple[Part, ...]:
+    def _parts(self, score: float, queues: Mapping[str, float]) -> tuple[Part, ...]:
         parts = [Part("reward", f"OVERALL SCORE: {score:.4g} seconds.")]
         order = sorted(queues, key=lambda arm: -queues[arm])
-        for kind, name, long in (("hindsight_positive", "Flowing", False), ("hindsight_negative", "Queueing", True)):
-            arms = ", ".join(f"{a} {queues[a]:.1f}" for a in order if (queues[a] >= SHORT) == long)
+        for kind, name, queueing in (
+            ("hindsight_positive", "Flowing", False),
+            ("hindsight_negative", "Queueing", True),
+        ):
+            arms = ", ".join(f"{a} {queues[a]:.1f}" for a in order if (queues[a] >= FREE_QUEUE) == queueing)
             if arms:
                 parts.append(Part(kind, f"{name}: {arms} vehicles queue on average."))
         return tuple(parts)
 
     def reference_solution(self) -> dict[str, Any]:
-        """The best pair on the test days."""
+        """The best known pair on the test days."""
         return {"EW_time": 23, "NS_time": 15}
 
-    def render(self) -> Any:
-        """The last call's queues on the network (of a batch, the last day's)."""
-        if self.last is None or self.render_mode is None:
-            return None
-        metrics = self.last.metrics
-        queues, said = metrics.get("queues", {}), f"score {self.last.score:.4g}"
-        green = "EW {} s, NS {} s".format(*metrics["green"]) if metrics else "no run"
-        if self.render_mode == "ansi":
-            waiting = ", ".join(f"{arm} {q:.1f}" for arm, q in queues.items()) or "none"
-            return f"green {green}: {said}; vehicles that queue: {waiting}\n"
-        from ..drawing.scenes import streets
+    def render_text(self) -> str:
+        """The green times, the score and the queues of the last call (of a batch, those of the last day)."""
+        green, queues, score = self._last_run()
+        waiting = ", ".join(f"{arm} {q:.1f}" for arm, q in queues.items()) or "none"
+        return f"green {green}: {score}; vehicles that queue: {waiting}\n"
 
-        return streets(
-            NETWORK.places,
-            NETWORK.links,
-            {(arm, "I1"): q for arm, q in queues.items()},
-            {"I1": green},
-            f"{green}: {said}",
-        )
+    def render_image(self) -> scenes.Picture:
+        """The queues of the last call on the network (of a batch, those of the last day)."""
+        green, queues, score = self._last_run()
+        into_signal = {(arm, "I1"): q for arm, q in queues.items()}
+        return scenes.streets(NETWORK.places, NETWORK.links, into_signal, {"I1": green}, f"{green}: {score}")
+
+    def _last_run(self) -> tuple[str, Mapping[str, float], str]:
+        """The last call: its green times as text, its queues by arm, its score as text."""
+        assert self.last is not None
+        metrics = self.last.metrics
+        green = "EW {} s, NS {} s".format(*metrics["green"]) if metrics else "no run"
+        return green, metrics.get("queues", {}), f"score {self.last.score:.4g}"
 
 
 class TrafficPaper(Traffic):
     """The traffic experiment of the Trace paper, with its settings and its score.
 
     ## Description
-    As `Traffic`, on UXsim's Python engine, with the demand drawn as in the paper's public experiment, and with its
-    score's rule, slip included: for the number of a pair's completed trips it takes the number of pairs, 12, so that
-    nearly all trips count as not completed, and scores are about three times what was meant.
+    As `Traffic`, but on UXsim's Python engine, with the demand drawn as in the paper's public experiment, and with the
+    paper's rule for the score, including its error: it takes the number of pairs, 12, for the number of a pair's
+    completed trips, so that nearly all trips count as not completed. Scores are about three times as high as intended.
 
     ## Parameters (action space)
     As `Traffic`.
 
     ## Observation
-    As `Traffic`, without the queues. One input more than in the paper, whose optimizer can't see the nominal flows that
-    its SCATS baseline is made of.
+    As `Traffic`, without the queues. There is one input more than in the paper, whose optimizer does not see the
+    nominal flows that its SCATS baseline uses.
 
     ## Reward
-    Minus the score, in seconds, with the slip.
+    Minus the score, in seconds, by the paper's rule.
 
     ## Feedback
     * reward: "OVERALL SCORE: 75.55071443684258"
@@ -280,27 +316,27 @@ class TrafficPaper(Traffic):
     * hindsight_negative: "(ValueError) EW_time: expected a number in [15, 90], got 10"
 
     ## Start
-    All calls have the one demand seed. The paper optimizes each of 42 to 61 in a trial of its own: `demand_seed`.
+    All calls have the demand seed `demand_seed`. The paper optimizes each of 42 to 61 in a trial of its own.
 
     ## End
-    After `oracle_calls` steps; the paper's trials have 50 evaluations, the start values' included.
+    After `oracle_calls` steps. The paper's trials have 50 evaluations, including that of the start values.
 
     ## Score and anchors
-    One case: test is train; with `demand_seed=None` the 20 demand seeds are the examples of both splits, and each
-    episode draws one of them. Log scale, anchors of 2026-11: 0 is the start values' score, 75.55 for demand seed 42 and
-    109.63 on average over all; 1 is the best known (`reference_solution`: of EW 17 to 30 with NS 15 and 16, all of them
-    tried), 35.66 for demand seed 42, 34.40 on average with a pair for each, 35.89 with one pair for all. SCATS has
-    43.26 on average. These are figures of UXsim 1.15.1; the paper's figure shows 110.11 for the start and 42.84 for
-    SCATS, which are those of UXsim 1.1.1. A failure scores 2,000, where the paper has infinity, which its curves leave
-    out.
+    One case: test is train. With `demand_seed=None` the 20 demand seeds are the examples of both splits, and each
+    episode draws one of them. Log scale, anchors of 2026-11: 0 is the score of the start values, 75.55 for demand seed
+    42 and 109.63 on average over all; 1 is the best known score (`reference_solution`, the best of all pairs of EW 17
+    to 30 and NS 15 or 16), 35.66 for demand seed 42, 34.40 on average with the best pair for each seed, 35.89 with one
+    pair for all. SCATS scores 43.26 on average. These are figures for UXsim 1.15.1. The paper's figure shows 110.11 for
+    the start values and 42.84 for SCATS, which are those of UXsim 1.1.1. A failure scores 2,000; in the paper it scores
+    infinity, which the paper's curves omit.
 
     ## Arguments
-    * `demand_seed`: 42 to 61, or None for all; 42.
+    * `demand_seed`: the demand seed, 42 to 61, or None for all; 42.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance; an example is a demand seed. An oracle call takes 1 s, all of it UXsim's own; no language model, no
-    data set. Re-made from the paper's description and its public experiment's settings.
+    An instance; an example is a demand seed. An oracle call takes 1 s, all of it in UXsim. The task uses no language
+    model and no data set. It is reimplemented from the paper's description and the settings of its public experiment.
     Needs `pip install 'opto-gym[traffic]'`.
 
     ## Version history
@@ -309,7 +345,7 @@ class TrafficPaper(Traffic):
 
     scores = (WORST_PAPER, 0.0)
     feedback_kinds = ("reward", "hindsight_negative", "future_positive")
-    instance, legacy, slip = True, True, True
+    instance, legacy, as_published = True, True, True
 
     def __init__(self, *, demand_seed: int | None = 42, **keywords: Any) -> None:
         unknown = [k for k in keywords if k in ("engine", "batch")]
@@ -325,18 +361,18 @@ class TrafficPaper(Traffic):
     def _shows_queues(self) -> bool:
         return False
 
-    def _said(self, score: float, queues: Mapping[str, float]) -> tuple[Part, ...]:
+    def _parts(self, score: float, queues: Mapping[str, float]) -> tuple[Part, ...]:
         wish = "Improve the intersection further, or give the same values again if they are surely the best."
         return Part("reward", f"OVERALL SCORE: {score}"), Part("future_positive", wish)
 
     def reference_solution(self) -> dict[str, Any]:
-        """The best pair known for the demand seed, or for all."""
+        """The best known pair for the demand seed, or for all demand seeds together."""
         return dict(zip(("EW_time", "NS_time"), self._best, strict=True))
 
 
 PAPER_SEEDS = range(42, 62)
 PAPER_START: dict[int | None, float] = {42: 75.55, None: 109.63}
-# the best pair of green times by demand seed, with its score; of all 20 together
+# (best pair of green times, its score) by demand seed; None is all 20 together
 PAPER_BEST: dict[int | None, tuple[tuple[int, int], float]] = {
     42: ((23, 16), 35.66),
     43: ((23, 15), 34.02),

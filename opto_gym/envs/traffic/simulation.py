@@ -1,8 +1,9 @@
-"""Signals under UXsim: a network, its trips, one run, and what it says of delays and queues.
+"""Traffic simulation by UXsim: networks with signals, trips, delays and queues.
 
 UXsim (Seo, "UXsim: lightweight mesoscopic traffic flow simulator in pure Python", JOSS 2025) moves vehicles by Newell's
-car-following rule. Two engines: C++, and Python, some twenty times slower. Where streams merge each draws from a
-generator of its own, so that their answers differ a little; each repeats itself for a seed.
+car-following model. It has two engines, C++ and Python; the second is about twenty times slower. Each uses a generator
+of its own to decide which vehicle goes first where streams merge, so that their results differ slightly. Equal seeds
+give equal results on the same engine.
 """
 
 from __future__ import annotations
@@ -17,14 +18,21 @@ from ...errors import MissingExtra
 from ...utils.extras import need
 
 ENGINES = ("c++", "python")
-LENGTH, SPEED, JAM_DENSITY = 500, 10, 0.2  # of every link: m, m/s, vehicles/m; one lane
-CROSSING = LENGTH / SPEED  # seconds on a link without other vehicles
+LENGTH, SPEED, JAM_DENSITY = 500, 10, 0.2  # of every link: m, m/s, vehicles/m; each has one lane
+FREE_FLOW_SECONDS = LENGTH / SPEED  # travel time of a link without other vehicles
 
 Pair = tuple[str, str]
+"""(start, end)."""
 
 
 class Link(NamedTuple):
-    """One direction of a street; `group` is the phase that it has at the signal where it ends."""
+    """One direction of a street.
+
+    Attributes:
+        start: The node where it starts.
+        end: The node where it ends.
+        group: The index of the phase in which the signal at its end is green for it.
+    """
 
     start: str
     end: str
@@ -32,20 +40,26 @@ class Link(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Places of all nodes, those with a signal among them, and the links."""
+    """A street network.
+
+    Attributes:
+        places: The positions of all nodes; a link has length 1.
+        signals: The nodes that have a signal.
+        links: The links.
+    """
 
     places: Mapping[str, tuple[float, float]]
     signals: tuple[str, ...]
     links: tuple[Link, ...]
 
     def free_time(self, pair: Pair) -> float:
-        """Seconds without other vehicles between two terminals that lie on different sides."""
+        """The travel time in seconds without other vehicles, between terminals on different sides of the network."""
         (x, y), (u, v) = (self.places[name] for name in pair)
-        return CROSSING * (abs(x - u) + abs(y - v))
+        return FREE_FLOW_SECONDS * (abs(x - u) + abs(y - v))
 
 
 class Vehicle(NamedTuple):
-    """One vehicle and when it sets out, in seconds."""
+    """One vehicle, with its departure time in seconds."""
 
     start: str
     end: str
@@ -53,7 +67,14 @@ class Vehicle(NamedTuple):
 
 
 class Trips(NamedTuple):
-    """The trips of one (start, end): how many, how many came to their end, their travel times' sum and largest."""
+    """The trips of one (start, end).
+
+    Attributes:
+        attempted: The number of vehicles that departed.
+        completed: The number of those that arrived.
+        total: The sum of the travel times of completed trips, in seconds.
+        longest: The longest of these, or the duration of the simulation where no trip is completed.
+    """
 
     attempted: int
     completed: int
@@ -61,14 +82,14 @@ class Trips(NamedTuple):
     longest: float
 
 
-class Run(NamedTuple):
-    """What one simulation gave.
+class SimulationResult(NamedTuple):
+    """The result of one simulation.
 
     Attributes:
-        delay: Mean delay of completed trips, as UXsim counts it, in seconds.
-        trips: By (start, end).
-        queues: By link into a signal: how many vehicles more than in free flow are on it, or wait to enter it, on
-            average over time.
+        delay: The mean delay of completed trips in seconds, as UXsim counts it.
+        trips: Trips by (start, end).
+        queues: Queues by link into a signal: the number of vehicles on it, or waiting to enter it, beyond those of free
+            flow, on average over time.
     """
 
     delay: float
@@ -85,20 +106,20 @@ def simulate(
     seed: int,
     engine: str,
     reroute: int,
-) -> Run:
+) -> SimulationResult:
     """Runs UXsim.
 
     Args:
         network: The streets.
-        greens: Seconds of green of each phase, by signal. UXsim's phases last a second more.
-        vehicles: All of them.
+        greens: Seconds of green of each phase, by signal. UXsim's phases last one second longer.
+        vehicles: All vehicles.
         duration: Seconds to simulate.
-        seed: For who goes first where streams merge.
+        seed: Decides which vehicle goes first where streams merge.
         engine: One of `ENGINES`.
-        reroute: Seconds between two choices of routes.
+        reroute: Seconds between two updates of the routes.
 
     Raises:
-        MissingExtra: Without UXsim, or without its C++ engine where that is asked for.
+        MissingExtra: If UXsim is not installed, or lacks the C++ engine that is asked for.
     """
     world = _world(engine, name="", deltan=1, reaction_time=1, tmax=duration, random_seed=seed, duo_update_time=reroute)
     nodes = {
@@ -120,27 +141,28 @@ def simulate(
     for start, end, departure in vehicles:
         world.addVehicle(nodes[start], nodes[end], departure)
     world.exec_simulation()
-    analyzer = world.analyzer
-    done = {(a.name, b.name): Trips(int(n), 0, 0.0, duration) for (a, b), n in analyzer.od_trips.items()}
-    for (a, b), times in analyzer.od_tt.items():
-        if times:
-            pair = a.name, b.name
-            done[pair] = Trips(done[pair].attempted, len(times), float(sum(times)), float(max(times)))
     departures: dict[str, list[int]] = {}
     for start, _, departure in vehicles:
         departures.setdefault(start, []).append(departure)
-    queues = {
-        pair: _queue(link, departures.get(pair[0], []), duration)
-        for pair, link in links.items()
-        if pair[1] in network.signals
-    }
-    run = Run(float(analyzer.average_delay), done, queues)
-    _untie(world)
-    return run
+    into_signals = {pair: link for pair, link in links.items() if pair[1] in network.signals}
+    queues = {pair: _queue(link, departures.get(pair[0], []), duration) for pair, link in into_signals.items()}
+    result = SimulationResult(float(world.analyzer.average_delay), _trips(world.analyzer, duration), queues)
+    _free(world)
+    return result
+
+
+def _trips(analyzer: Any, duration: int) -> dict[Pair, Trips]:
+    """The trips of a simulation by (start, end)."""
+    trips = {(a.name, b.name): Trips(int(n), 0, 0.0, duration) for (a, b), n in analyzer.od_trips.items()}
+    for (a, b), times in analyzer.od_tt.items():
+        if times:
+            pair = a.name, b.name
+            trips[pair] = Trips(trips[pair].attempted, len(times), float(sum(times)), float(max(times)))
+    return trips
 
 
 def _world(engine: str, **settings: Any) -> Any:
-    """A world without logs, which cost ten times the run."""
+    """UXsim's world without logs, which take ten times as long as the simulation."""
     uxsim = need("uxsim")
     quiet = {"print_mode": 0, "save_mode": 0, "show_mode": 0, "show_progress": 0}
     try:
@@ -154,48 +176,54 @@ def _world(engine: str, **settings: Any) -> Any:
 
 
 def _queue(link: Any, departures: Sequence[int], duration: int) -> float:
-    """Mean number of vehicles on a link, and waiting to enter it, beyond those that free flow has there."""
+    """The mean number of vehicles on a link, or waiting to enter it, beyond those of free flow."""
     entered, left = np.asarray(link.cum_arrival, float), np.asarray(link.cum_departure, float)
-    mean = float(np.mean(entered - left)) - float(left[-1]) * CROSSING / duration
-    if departures:  # a terminal's link: those who wait outside
+    mean = float(np.mean(entered - left)) - float(left[-1]) * FREE_FLOW_SECONDS / duration
+    if departures:  # the link of a terminal, outside of which vehicles wait
         wanted = np.cumsum(np.bincount(departures, minlength=duration)[:duration])
         mean += float(np.mean(wanted - entered[:duration]))
     return max(mean, 0.0)
 
 
-def _untie(world: Any) -> None:
-    """Frees a world at once: all its objects point at each other, 30 MB that would wait for the garbage collector."""
+def _free(world: Any) -> None:
+    """Frees a world at once. Its objects form reference cycles of 30 MB, which would wait for the garbage collector."""
     for thing in (*world.VEHICLES.values(), *world.NODES, *world.LINKS, world.analyzer, world.ROUTECHOICE, world):
         vars(thing).clear()
 
 
-class Verdict(NamedTuple):
-    """Scores in seconds, lower is better, and the time lost by (start, end), per trip."""
+class DelayScores(NamedTuple):
+    """Scores of a simulation, in seconds; lower is better.
+
+    Attributes:
+        score: The mean time lost per trip plus its spread.
+        mean: The mean time lost per trip.
+        lost: The mean time lost per trip, by (start, end).
+    """
 
     score: float
     mean: float
     lost: dict[Pair, float]
 
 
-def judge(network: Network, run: Run, *, slip: bool = False) -> Verdict:
-    """The mean of the time lost per trip plus its spread: the square root of its variance over pairs, by trips.
+def score_delays(network: Network, result: SimulationResult, *, as_published: bool = False) -> DelayScores:
+    """Scores a simulation by the mean time lost per trip plus its spread.
 
-    A trip that is not completed counts as a second longer than the longest of its pair that is, or than the whole
-    simulation.
+    The spread is the square root of the variance over the pairs of start and end, weighted by trips. A trip that is not
+    completed counts as one second longer than the longest completed trip of its pair, or than the whole simulation.
 
     Args:
         network: The streets.
-        run: What to judge.
-        slip: As in the Trace paper's public experiment, which takes the number of pairs for that of a pair's completed
-            trips, so that nearly all of its trips count as not completed.
+        result: The simulation.
+        as_published: Whether to score as the Trace paper's public experiment does. By mistake it takes the number of
+            pairs for the number of completed trips of a pair, so that nearly all trips count as not completed.
     """
     lost = {}
-    pairs = sum(trips.completed > 0 for trips in run.trips.values())
-    for pair, (n, completed, time, longest) in run.trips.items():
+    pairs = sum(trips.completed > 0 for trips in result.trips.values())
+    for pair, (n, completed, time, longest) in result.trips.items():
         free = network.free_time(pair)
-        waiting = n - (pairs if slip else completed)
+        waiting = n - (pairs if as_published else completed)
         lost[pair] = (time - free * completed + (longest + 1 - free) * waiting) / n
-    total = sum(n for n, *_ in run.trips.values())
-    mean = sum(lost[pair] * trips.attempted for pair, trips in run.trips.items()) / total
-    variance = sum((lost[pair] - mean) ** 2 * trips.attempted for pair, trips in run.trips.items()) / total
-    return Verdict(mean + math.sqrt(variance), mean, lost)
+    total = sum(n for n, *_ in result.trips.values())
+    mean = sum(lost[pair] * trips.attempted for pair, trips in result.trips.items()) / total
+    variance = sum((lost[pair] - mean) ** 2 * trips.attempted for pair, trips in result.trips.items()) / total
+    return DelayScores(mean + math.sqrt(variance), mean, lost)

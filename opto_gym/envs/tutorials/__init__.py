@@ -1,4 +1,4 @@
-"""The tasks of the Trace library's tutorials, re-made."""
+"""The tasks of the Trace library's tutorials, reimplemented."""
 
 from typing import TYPE_CHECKING
 

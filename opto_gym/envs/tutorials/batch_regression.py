@@ -1,4 +1,4 @@
-"""A tutorial of the Trace library, re-made: fit a line to batches of points."""
+"""Linear regression on batches of points (a task of the Trace library's tutorials, reimplemented)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import node, operator
 from ...trace.values import short
+from ..drawing import charts
+from ..drawing.scenes import Picture
 
 
-# ------------------------------------------------------------------ the regression in batches
 class BatchRegression(OptoEnv):
     """Find the weights of a linear function from batches of points.
 
     ## Description
-    y = w1 x1 + ... + b with hidden numbers, without noise. Each oracle call shows a new batch of points, with the error
-    at each. After the mini-batch tutorial of the Trace library (github.com/microsoft/Trace), re-made: there, five
-    points of one line (y = 2 x - 3) are shown again and again, here, batches are drawn by seed, there may be several
-    features, and test is other points.
+    y = w1 x1 + ... + b with hidden weights, without noise. Each oracle call shows a new batch of points, with the error
+    at each. The task follows the mini-batch tutorial of the Trace library (github.com/microsoft/Trace). There, the same
+    five points of one line (y = 2 x - 3) are shown in each call; here, batches are drawn by seed, there may be several
+    features, and the test split has other points.
 
     ## Parameters (action space)
     | name | space | start |
@@ -34,7 +35,7 @@ class BatchRegression(OptoEnv):
     The graph of each point of the batch (x, prediction, y, squared error), and the feedback.
 
     ## Reward
-    Minus the score; the score is the mean squared error.
+    Minus the score. The score is the mean squared error.
 
     ## Feedback
     * reward: "Squared error 25."
@@ -42,24 +43,24 @@ class BatchRegression(OptoEnv):
     * hindsight_negative: "The prediction 0 is 5 too low."
 
     ## Start
-    All zero.
+    All parameters are 0.
 
     ## End
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Train has 10^6 points, test 100 others. Log scale, anchors of 2026-11: 0 is the start's own score (by default
-    206.97), 1 is score 0.
+    The train split has 10^6 points, the test split 100 others. Log scale, anchors of 2026-11: 0 is the score of the
+    start values (by default 206.97), 1 is score 0.
 
     ## Arguments
-    * `problem`: 0 to 99, which hidden numbers: multiples of 0.5 from -5 to 5, none zero.
-    * `features`: 1 to 8, 2.
-    * `batch`: points an oracle call, 5.
+    * `problem`: the number of the hidden weights, 0 to 99; 0. Weights are multiples of 0.5 from -5 to 5, without 0.
+    * `features`: the number of features, 1 to 8; 2.
+    * `batch`: points per oracle call; 5.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (points). An example is a number, the seed of a point. An oracle call takes 0.6 to 2 ms, the test
-    split 0.05 s; no language model, no data set. Source: the tutorial, from its description.
+    A distribution of points. An example is a number, the seed of a point. An oracle call takes 0.6 to 2 ms, the test
+    split 0.05 s. The task uses no language model and no data set. Source: the tutorial, from its description.
 
     ## Version history
     * v0: first version.
@@ -83,14 +84,14 @@ class BatchRegression(OptoEnv):
         halves = rng.integers(1, 11, size=features + 1) * rng.choice((-1, 1), size=features + 1)
         self.hidden = [float(k) / 2 for k in halves]
         names = [*(f"w{k}" for k in range(1, features + 1)), "b"]
-        what = [*(f"the weight of x[{k}]" for k in range(features)), "the intercept"]
+        descriptions = [*(f"the weight of x[{k}]" for k in range(features)), "the intercept"]
         self.parameters = tuple(
-            Parameter(name, Number(-100, 100), 0.0, text) for name, text in zip(names, what, strict=True)
+            Parameter(name, Number(-100, 100), 0.0, text) for name, text in zip(names, descriptions, strict=True)
         )
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One point's squared error."""
+        """Computes the squared error at one point."""
 
         @operator
         def predict(x: list[int], b: float, *weights: float) -> float:
@@ -106,7 +107,7 @@ class BatchRegression(OptoEnv):
         *proposed, intercept = p.values()
         prediction = predict(node(x, "x"), intercept, *proposed)
         output = squared_error(prediction, node(y, "y"))
-        return output, self._said(prediction.data, y, output.data)
+        return output, self._feedback(prediction.data, y, output.data)
 
     def point(self, example: int) -> tuple[list[int], float]:
         """The features x of an example, and y."""
@@ -114,32 +115,36 @@ class BatchRegression(OptoEnv):
         *weights, b = self.hidden
         return x, b + sum(w * v for w, v in zip(weights, x, strict=True))
 
-    def _said(self, prediction: float, y: float, error: float) -> Feedback:
+    def _feedback(self, prediction: float, y: float, error: float) -> Feedback:
         reward = Part("reward", f"Squared error {error:g}.")
         if error < 1e-12:
             right = Part("hindsight_positive", f"The prediction {prediction:g} is right.")
             return Feedback(error, (reward, right), True)
         way = "low" if prediction < y else "high"
-        off = f"The prediction {prediction:g} is {abs(prediction - y):g} too {way}."
-        return Feedback(error, (reward, Part("hindsight_negative", off)))
+        deviation = f"The prediction {prediction:g} is {abs(prediction - y):g} too {way}."
+        return Feedback(error, (reward, Part("hindsight_negative", deviation)))
 
     def reference_solution(self) -> dict[str, Any]:
-        """The hidden numbers."""
+        """The hidden weights."""
         return dict(zip((p.name for p in self.parameters), self.hidden, strict=True))
 
-    def render(self) -> Any:
-        """The last proposal: its predictions for 60 points of train as a picture, or a line of text."""
-        if self.last is None or self.render_mode is None:
-            return None
-        graph = self.last.graph
-        values = [graph.nodes[k].value for k in graph.parameters]
-        title = f"mean squared error {self.last.score:.4g}"
-        names = [p.name for p in self.parameters]
-        if self.render_mode == "ansi":
-            return f"{', '.join(f'{n} = {short(v, 40)}' for n, v in zip(names, values, strict=True))}: {title}\n"
-        from ..drawing.charts import predictions
+    def render_text(self) -> str:
+        """The values of the last call and their error."""
+        values, title = self._last_values()
+        shown = (f"{p.name} = {short(v, 40)}" for p, v in zip(self.parameters, values, strict=True))
+        return f"{', '.join(shown)}: {title}\n"
 
+    def render_image(self) -> Picture:
+        """The predictions of the last call for 60 points of train; those of zeros where its values are no numbers."""
+        assert self.last is not None
+        values, title = self._last_values()
         points = [self.point(k) for k in range(60)]
-        *weights, b = values if self.last.error is None else [0.0] * len(names)
+        *weights, b = values if self.last.error is None else [0.0] * len(values)
         proposed = [b + sum(w * v for w, v in zip(weights, x, strict=True)) for x, _ in points]
-        return predictions([y for _, y in points], proposed, title)
+        return charts.predictions([y for _, y in points], proposed, title)
+
+    def _last_values(self) -> tuple[list[Any], str]:
+        """The proposed values of the last call, and a title."""
+        assert self.last is not None
+        graph = self.last.graph
+        return [graph.nodes[k].value for k in graph.parameters], f"mean squared error {self.last.score:.4g}"

@@ -1,4 +1,4 @@
-"""A tutorial of the Trace library, re-made: greet customers in their language."""
+"""Greet customers by name, in their language (a task of the Trace library's tutorials, reimplemented)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ...core import OptoEnv, Parameters
 from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Code, Prompt
 from ...trace import node, operator
-from .table import draw_table
+from ..drawing.scenes import Picture
+from .table import table_image, table_text
 
-# ------------------------------------------------------------------ the greeting
 WORDS = {"en": "Hello", "es": "Hola"}
 
 TRAIN_NAMES = ("Juan", "Maria", "Peter", "Ana", "Lucy", "Carlos", "Emma", "Diego", "Grace", "Mary Ann")
@@ -63,26 +63,34 @@ def extract_name(query):
 
 
 def customers(names: Sequence[str], seed: int) -> list[Customer]:
-    """What customers of these names say, each in both languages with every opening, shuffled."""
+    """Queries of customers, each with the name and the language that it has.
+
+    Each name occurs in both languages with every opening, in shuffled order.
+
+    Args:
+        names: The customers' names.
+        seed: Draws the phrases, the requests and the order.
+    """
     rng = np.random.default_rng([20241210, seed])
-    said = []
+    made = []
     for name in names:
         for language, (openings, phrases, requests) in PHRASES.items():
             for opening in openings:
                 phrase, request = (part[int(rng.integers(len(part)))] for part in (phrases, requests))
                 query = f"{opening} {phrase.format(name)}.{request}"
-                said.append({"query": query, "name": name, "language": language})
-    return [said[int(k)] for k in rng.permutation(len(said))]
+                made.append({"query": query, "name": name, "language": language})
+    return [made[int(k)] for k in rng.permutation(len(made))]
 
 
 class Greeting(OptoEnv):
     """Greet customers by name, in their language.
 
     ## Description
-    A customer says a sentence in English or Spanish. Code decides the language, code finds the name, and the text for
-    that language is filled in. After the greeting agent of the Trace library's tutorials (github.com/microsoft/Trace),
-    re-made without a language model: there, two texts instruct a model that decides and extracts, here, code does,
-    and the two texts are the greetings; there, one customer is tried, here, customers of train and test.
+    A customer says a sentence in English or Spanish. One function decides the language, another finds the name, and the
+    name is filled into the text for that language. The task follows the greeting agent of the Trace library's tutorials
+    (github.com/microsoft/Trace), without a language model: there, two texts instruct a model that decides and extracts;
+    here, code does both, and the two texts are the greetings. There, one customer is tried; here, there are customers
+    for train and for test.
 
     ## Parameters (action space)
     | name | space | start |
@@ -96,8 +104,9 @@ class Greeting(OptoEnv):
     The graph of each greeting of the batch (query, language, text, name, greeting), and the feedback.
 
     ## Reward
-    The score: the mean over the batch of 1 for a right greeting, 0.5 where only its first word or only its name is
-    right, 0 else; higher is better. Right is "Hello" or "Hola", the name, and nothing else but spaces and ",.!¡".
+    The score, which is the mean over the batch: 1 for a right greeting, 0.5 where only its first word or only its name
+    is right, else 0; higher is better. A right greeting has "Hello" or "Hola", the name, and else only spaces and
+    ",.!¡".
 
     ## Feedback
     * reward: "Half right."
@@ -107,23 +116,23 @@ class Greeting(OptoEnv):
     * future_positive: "The greeting should be: Hello, Mary Ann!"
 
     ## Start
-    Greets everybody with "Hola, !".
+    The start values greet every customer with "Hola, !".
 
     ## End
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Train is 100 customers, test 100 others, of other names. Linear scale, anchors of 2026-11: the start scores 0.25,
-    the reference solution 1.0.
+    The train split has 100 customers, the test split 100 others with other names. Linear scale, anchors of 2026-11: the
+    start values score 0.25, the reference solution 1.0.
 
     ## Arguments
-    * `batch`: customers an oracle call, 3.
+    * `batch`: customers per oracle call; 3.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (customers). An example is `{"query", "name", "language"}`. An oracle call takes 45 to 110 ms, the
-    test split 2.3 s; no language model. Source: the tutorial, from its description; the sentences are ours
-    (MIT, as the package).
+    A distribution of customers. An example is `{"query", "name", "language"}`. An oracle call takes 45 to 110 ms, the
+    test split 2.3 s. The task uses no language model. Source: the tutorial, from its description; the sentences are our
+    own (MIT licence, as the package).
 
     ## Version history
     * v0: first version.
@@ -150,7 +159,7 @@ class Greeting(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One greeting."""
+        """Greets one customer."""
 
         @operator
         def choose(language: Any, english: str, spanish: str) -> str:
@@ -169,38 +178,46 @@ class Greeting(OptoEnv):
         return fill(text, p.extract_name(query))
 
     def judge(self, output: Any, example: Any) -> Feedback:
-        """Whether the first word and the name are right."""
+        """Checks the first word and the name of the greeting; each is half of the score."""
         word = WORDS[example["language"]]
         first, *rest = re.split(r"[\s,.!¡]+", output.strip(" ,.!¡"), maxsplit=1)
-        named = "".join(rest) == example["name"]
-        spoken = first == word
-        score = (spoken + named) / 2
+        name_right = "".join(rest) == example["name"]
+        language_right = first == word
+        score = (language_right + name_right) / 2
         speaks = {"en": "English", "es": "Spanish"}[example["language"]]
-        said = [Part("reward", ("Wrong.", "Half right.", "Right.")[int(2 * score)])]
+        parts = [Part("reward", ("Wrong.", "Half right.", "Right.")[int(2 * score)])]
         for right, good, bad in (
-            (spoken, "The language is right.", f"The customer speaks {speaks}: {output!r:.80} begins wrongly."),
-            (named, "The name is right.", f"{output!r:.80} does not name the customer alone, after one word."),
+            (language_right, "The language is right.", f"The customer speaks {speaks}: {output!r:.80} begins wrongly."),
+            (name_right, "The name is right.", f"{output!r:.80} does not name the customer alone, after one word."),
         ):
-            said.append(Part("hindsight_positive", good) if right else Part("hindsight_negative", bad))
+            parts.append(Part("hindsight_positive", good) if right else Part("hindsight_negative", bad))
         if score < 1:
-            said.append(Part("future_positive", f"The greeting should be: {word}, {example['name']}!"))
-        return Feedback(score, tuple(said), score == 1.0)
+            parts.append(Part("future_positive", f"The greeting should be: {word}, {example['name']}!"))
+        return Feedback(score, tuple(parts), score == 1.0)
 
     def reference_solution(self) -> dict[str, Any]:
         """Code that knows the phrases of both languages."""
         texts = {"english": "Hello, {name}!", "spanish": "Hola, {name}!"}
         return {"decide_language": LANGUAGE, **texts, "extract_name": NAME}
 
-    def render(self) -> Any:
-        """The last batch's greetings, as a picture or as text."""
-        if self.last is None or self.render_mode is None:
-            return None
+    def render_text(self) -> str:
+        """The queries and the greetings of the last call, and its score."""
+        assert self.last is not None
+        return table_text(self.last, self._last_greetings())
+
+    def render_image(self) -> Picture:
+        """The queries and the greetings of the last call as a table."""
+        assert self.last is not None
+        return table_image(self.last, self._last_greetings())
+
+    def _last_greetings(self) -> list[tuple[str, str, bool]]:
+        """(query, greeting, whether it is right) of each customer; empty where the code raised."""
+        assert self.last is not None
         graph, results = self.last.graph, self.last.per_example
         queries, greetings = (
             [str(n.value) for n in graph.nodes if graph.operators[n.operator].name == name]
             for name in ("query", "fill")
         )
-        if len(greetings) < len(results):  # some code raised
-            return draw_table(self, [])
-        right = [r.feedback.success for r in results]
-        return draw_table(self, list(zip(queries, greetings, right, strict=True)))
+        if len(greetings) < len(results):
+            return []
+        return list(zip(queries, greetings, [r.feedback.success for r in results], strict=True))

@@ -1,4 +1,4 @@
-"""Negotiation: two players trade by plans in words (a task of the Trace library's tutorials, re-made)."""
+"""Negotiation: two players trade by plans in words (a task of the Trace library's tutorials, reimplemented)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ...problems import Anchors, Feedback, Parameter, Part
 from ...reading.actions import read_action
 from ...spaces import Prompt
 from ...trace import node, operator
-from ..questions.asking import reply_of
+from ..drawing import scenes
+from ..questions.asking import reply_text
 
 NAMES = ("Alice", "Bob")
 
@@ -39,24 +40,30 @@ In your turn, answer with one JSON object and nothing else:
 Inventory = dict[str, int]
 
 Game = dict[str, Any]
+"""The state of a game as plain data: inventories, turn, offer, refused offers, and how many players in a row ended."""
 
 Action = dict[str, Any]
+"""``{"action": "offer" | "accept" | "reject" | "end", ...}``, as `RULES` describes it."""
 
 
 # ------------------------------------------------------------------ the game
 def new_game(inventories: tuple[tuple[int, ...], ...]) -> Game:
-    """Alice's turn, no offer yet."""
-    held = {name: dict(zip(RESOURCES, row, strict=True)) for name, row in zip(NAMES, inventories, strict=True)}
-    return {"inventories": held, "turn": NAMES[0], "offer": None, "refused": [], "ended": 0}
+    """The start of a game: it is Alice's turn, and there is no offer.
+
+    Args:
+        inventories: The wood, stone and gold of Alice and of Bob.
+    """
+    named = {name: dict(zip(RESOURCES, row, strict=True)) for name, row in zip(NAMES, inventories, strict=True)}
+    return {"inventories": named, "turn": NAMES[0], "offer": None, "refused": [], "ended": 0}
 
 
 def other(name: str) -> str:
-    """The other player."""
+    """The name of the other player."""
     return NAMES[1 - NAMES.index(name)]
 
 
-def can(game: Game, action: Action) -> bool:
-    """Whether the player whose turn it is can do this."""
+def is_possible(game: Game, action: Action) -> bool:
+    """Whether the player whose turn it is can take an action."""
     kind = action.get("action")
     if kind == "offer":
         give, get, quantity = (action.get(k) for k in ("give", "get", "quantity"))
@@ -67,23 +74,24 @@ def can(game: Game, action: Action) -> bool:
     return kind == END or (kind in (ACCEPT, REJECT) and game["offer"] is not None)
 
 
-def after(game: Game, action: Action) -> Game:
-    """The game after an action; one that is not possible counts as the end of trading, on this player's side."""
-    kind = action["action"] if can(game, action) else END
+def next_state(game: Game, action: Action) -> Game:
+    """The game after an action. An action that is not possible counts as ``end``."""
+    kind = action["action"] if is_possible(game, action) else END
     me, you = game["turn"], other(game["turn"])
-    held, refused = game["inventories"], game["refused"]
+    inventories, refused = game["inventories"], game["refused"]
     if kind == ACCEPT:
         offer = game["offer"]
         give, get, n = offer["give"], offer["get"], offer["quantity"]
-        held = {
-            you: {**held[you], give: held[you][give] - n, get: held[you][get] + n},
-            me: {**held[me], give: held[me][give] + n, get: held[me][get] - n},
+        mine, yours = inventories[me], inventories[you]
+        inventories = {
+            you: {**yours, give: yours[give] - n, get: yours[get] + n},
+            me: {**mine, give: mine[give] + n, get: mine[get] - n},
         }
-        refused = []  # what was refused may be welcome now
+        refused = []  # after a trade, a player may accept what it refused before
     elif game["offer"] is not None:
         refused = [*refused, [you, game["offer"]["give"], game["offer"]["get"]]]
     return {
-        "inventories": {name: held[name] for name in NAMES},
+        "inventories": {name: inventories[name] for name in NAMES},
         "turn": you,
         "offer": action if kind == "offer" else None,
         "refused": refused,
@@ -91,13 +99,13 @@ def after(game: Game, action: Action) -> Game:
     }
 
 
-def value(game: Game) -> int:
-    """The points of both players."""
-    return sum(n * n for held in game["inventories"].values() for n in held.values())
+def total_points(game: Game) -> int:
+    """The sum of both players' points."""
+    return sum(n * n for inventory in game["inventories"].values() for n in inventory.values())
 
 
-def most(inventories: tuple[tuple[int, ...], ...]) -> int:
-    """The most points that trades of equal quantities can lead to."""
+def max_points(inventories: tuple[tuple[int, ...], ...]) -> int:
+    """The highest sum of points that trades of equal quantities can lead to."""
     mine, theirs = inventories
     totals = [a + b for a, b in zip(mine, theirs, strict=True)]
     ways = itertools.product(*(range(n + 1) for n in totals))
@@ -107,17 +115,20 @@ def most(inventories: tuple[tuple[int, ...], ...]) -> int:
 
 
 # ------------------------------------------------------------------ players by rules
-def wanted(plan: str) -> list[str]:
+def named_resources(plan: str) -> list[str]:
     """The resources that a plan names, in the order of their first mention."""
     found = re.findall(rf"\b({'|'.join(RESOURCES)})\b", plan.lower())
     return list(dict.fromkeys(found))
 
 
-def by_rules(plan: str, game: Game) -> Action:
-    """What a player does who wants what the plan names, the first the most, and all else equally little."""
+def rule_based_action(plan: str, game: Game) -> Action:
+    """The action of a player by rules, who prefers resources in the order in which the plan names them.
+
+    Resources that the plan does not name come last and are equal.
+    """
     me = game["turn"]
     mine, theirs = game["inventories"][me], game["inventories"][other(me)]
-    wants = wanted(plan)
+    wants = named_resources(plan)
     rank = {r: wants.index(r) if r in wants else len(RESOURCES) for r in RESOURCES}
     if game["offer"] is not None:
         return {"action": ACCEPT if rank[game["offer"]["give"]] < rank[game["offer"]["get"]] else REJECT}
@@ -134,27 +145,33 @@ PLANS = tuple(f"Collect {', then '.join(p)}." for n in (1, 2, 3) for p in iterto
 
 @functools.lru_cache(256)
 def best_plans(inventories: tuple[tuple[int, ...], ...]) -> tuple[int, str, str]:
-    """(points, Alice's plan, Bob's plan) of the best plans for players by rules."""
+    """(points, Alice's plan, Bob's plan) of the best plans for players by rules, found by trying all of `PLANS`."""
 
-    def played(plans: tuple[str, ...]) -> int:
+    def points_of(plans: tuple[str, ...]) -> int:
         game = new_game(inventories)
         for _ in range(TURNS):
-            game = after(game, by_rules(plans[NAMES.index(game["turn"])], game))
+            game = next_state(game, rule_based_action(plans[NAMES.index(game["turn"])], game))
             if game["ended"] == 2:
                 break
-        return value(game)
+        return total_points(game)
 
-    alice, bob = max(itertools.product(PLANS, repeat=2), key=played)
-    return played((alice, bob)), alice, bob
+    alice, bob = max(itertools.product(PLANS, repeat=2), key=points_of)
+    return points_of((alice, bob)), alice, bob
 
 
 @functools.lru_cache(256)
 def draw_inventories(problem: int) -> tuple[tuple[int, ...], ...]:
-    """Each player's wood, stone and gold: plans can reach the most points, which are 1.5 times the start's or more."""
+    """Draws each player's wood, stone and gold.
+
+    Plans can reach the highest sum of points, which is at least 1.5 times that of the start.
+
+    Args:
+        problem: The number of the problem; equal numbers give equal inventories.
+    """
     rng = np.random.default_rng([20240705, problem])
     while True:
         inventories = tuple(tuple(int(n) for n in row) for row in rng.integers(0, 7, size=(2, 3)))
-        best, start = most(inventories), value(new_game(inventories))
+        best, start = max_points(inventories), total_points(new_game(inventories))
         if start > 0 and best >= 1.5 * start and best_plans(inventories)[0] == best:
             return inventories
 
@@ -164,15 +181,15 @@ class Negotiation(OptoEnv):
 
     ## Description
     Alice and Bob have wood, stone and gold; n pieces of one resource are worth n² points to their owner. In turns they
-    offer trades of equal quantities, accept, reject, or end the trading; each follows a plan in words, which is a
-    parameter. After the negotiation arena of the Trace library's tutorials (github.com/microsoft/Trace), re-made:
-    there, GPT-4 plays both players on one pair of private inventories, and a table gives the points. Here the players
-    go by rules unless `players="model"`, see both inventories, which are drawn by seed, and what a player can't do
-    counts as ending the trading.
+    offer trades of equal quantities, accept, reject, or end the trading. Each follows a plan in words, which is a
+    parameter. The task follows the negotiation arena of the Trace library's tutorials (github.com/microsoft/Trace).
+    There, GPT-4 plays both players on one pair of private inventories, and a table gives the points. Here, the players
+    follow rules unless `players="model"`, they see both inventories, which are drawn by seed, and an action that is not
+    possible counts as ending the trading.
 
-    Players by rules want the resources that their plan names (wood, stone, gold), the first the most, and all others
-    equally little. They accept what they want more than what they give for it, and offer what they want least for what
-    they want most, as much as both have, until every such offer is refused.
+    Players by rules prefer resources (wood, stone, gold) in the order in which their plan names them, and want the
+    others least, equally. They accept an offer if they want what they get more than what they give. They offer what
+    they want least for what they want most, in the largest quantity that both have, until every such offer is refused.
 
     ## Parameters (action space)
     | name | space | start |
@@ -184,7 +201,7 @@ class Negotiation(OptoEnv):
     The graph of the game, turn by turn (plan, action, inventories), and the feedback.
 
     ## Reward
-    The score: the points of both players at the end, as a share of the most possible; higher is better.
+    The score, which is the points of both players at the end as a share of the highest possible sum; higher is better.
 
     ## Feedback
     * reward: "Alice and Bob have 197 points together, of 197 possible."
@@ -193,26 +210,27 @@ class Negotiation(OptoEnv):
     * future_negative: "Both hold wood: Alice 6, Bob 1. Divided resources are worth less."
 
     ## Start
-    Plans that name no resource: nobody trades (players by rules).
+    Plans that name no resource. With players by rules, nobody trades.
 
     ## End
     When all possible points are reached, or after `oracle_calls` steps. A game ends when both players end trading, one
     after the other, or after 20 turns.
 
     ## Score and anchors
-    One case: test is train. Linear scale, anchors of 2026-11: 0 is the start's own score (0.50 to 0.67 for the problems
-    0 to 99), 1 is score 1, which the best plans reach with players by rules (found by trying all orders of the
+    One case: test is train. Linear scale, anchors of 2026-11: 0 is the score of the start values (0.50 to 0.67 for the
+    problems 0 to 99); 1 is score 1, which the best plans reach with players by rules (found by trying all orders of the
     resources). For players by a model no best plans are known.
 
     ## Arguments
-    * `problem`: 0 to 99, which inventories.
-    * `players`: `"rules"`, or `"model"`: the environment's language model plays both, at temperature 0, knowing the
-      rules of the game, its plan, both inventories and the offer. The environment is then nondeterministic.
+    * `problem`: the number of the inventories, 0 to 99; 0.
+    * `players`: `"rules"` or `"model"`; `"rules"`. With `"model"`, the environment's language model plays both players
+      at temperature 0. It gets the rules of the game, the player's plan, both inventories and the offer. The
+      environment is then nondeterministic.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    An instance; an example is None, since nothing is left to draw. An oracle call takes 0.5 ms with players by rules,
-    and 2 to 20 calls of the model else; no data set. Source: the tutorial, from its description.
+    An instance; an example is None, since a game has no randomness. An oracle call takes 0.5 ms with players by rules,
+    else 2 to 20 calls of the model. The task uses no data set. Source: the tutorial, from its description.
 
     ## Version history
     * v0: first version.
@@ -245,18 +263,18 @@ class Negotiation(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """One game."""
+        """Plays one game."""
         decide = self._by_model() if self.players == "model" else self._by_rules()
 
         @operator
         def play(game: Game, action: Action) -> Game:
             """The game after the action; one that is not possible counts as `end`."""
-            return after(game, action)
+            return next_state(game, action)
 
         @operator
         def points(game: Game) -> int:
             """The points of both players: n * n for n pieces of one resource in one hand."""
-            return value(game)
+            return total_points(game)
 
         game = node(new_game(self.inventories), "game")
         actions: list[tuple[Game, Action]] = []
@@ -265,7 +283,7 @@ class Negotiation(OptoEnv):
             actions.append((game.data, action.data))
             game = play(game, action)
         output = points(game)
-        return output, self._said(actions, game.data)
+        return output, self._feedback(actions, game.data)
 
     def _by_rules(self) -> Any:
         @operator
@@ -274,7 +292,7 @@ class Negotiation(OptoEnv):
 
             Accepts what is wanted more than what it costs; offers what is wanted least for what is wanted most.
             """
-            return by_rules(plan, game)
+            return rule_based_action(plan, game)
 
         return decide
 
@@ -282,41 +300,40 @@ class Negotiation(OptoEnv):
         @operator
         def decide(plan: str, game: Game) -> Action:
             """What a language model does as the player whose turn it is, given the rules, its plan and the game."""
-            seen = f"You are {game['turn']}. Your plan: {plan}\nInventories: {json.dumps(game['inventories'])}\n"
+            situation = f"You are {game['turn']}. Your plan: {plan}\nInventories: {json.dumps(game['inventories'])}\n"
             offer = game["offer"] and f"{other(game['turn'])} offers to {_deal(game['offer'])}"
             messages = [
                 {"role": "system", "content": RULES},
-                {"role": "user", "content": f"{seen}The offer to you: {offer or 'none'}. Your action:"},
+                {"role": "user", "content": f"{situation}The offer to you: {offer or 'none'}. Your action:"},
             ]
-            return read_action(reply_of(self.llm.chat(messages, max_tokens=100, temperature=0.0)))
+            return read_action(reply_text(self.llm.chat(messages, max_tokens=100, temperature=0.0)))
 
         return decide
 
-    def _said(self, actions: list[tuple[Game, Action]], game: Game) -> Feedback:
-        best = most(self.inventories)
-        said = [Part("reward", f"Alice and Bob have {value(game)} points together, of {best} possible.")]
+    def _feedback(self, actions: list[tuple[Game, Action]], game: Game) -> Feedback:
+        points, best = total_points(game), max_points(self.inventories)
+        parts = [Part("reward", f"Alice and Bob have {points} points together, of {best} possible.")]
         trades, refused, impossible = [], [], []
         for before, action in actions:
             who, kind = before["turn"], action.get("action", "")[:20]
-            if not can(before, action):
+            if not is_possible(before, action):
                 impossible.append(f"{who} wanted to {_deal(action) if kind == 'offer' else kind or 'do nothing known'}")
             elif kind == ACCEPT:
                 trades.append(f"{other(who)} {_deal(before['offer']).replace('give', 'gave', 1)}")
             elif before["offer"] is not None:
                 refused.append(f"{other(who)} offered to {_deal(before['offer'])}")
         if trades:
-            said.append(Part("hindsight_positive", f"Trades: {'; '.join(trades)}."))
+            parts.append(Part("hindsight_positive", f"Trades: {'; '.join(trades)}."))
         wrong = [f"{name}: {'; '.join(x)}." for name, x in (("Refused", refused), ("Not possible", impossible)) if x]
         if wrong:
-            said.append(Part("hindsight_negative", " ".join(wrong)))
-        success = value(game) == best
-        held = game["inventories"]
+            parts.append(Part("hindsight_negative", " ".join(wrong)))
+        success, inventories = points == best, game["inventories"]
         for resource in RESOURCES if not success else ():
-            amounts = [held[name][resource] for name in NAMES]
+            amounts = [inventories[name][resource] for name in NAMES]
             if min(amounts):
                 both = f"Both hold {resource}: Alice {amounts[0]}, Bob {amounts[1]}."
-                said.append(Part("future_negative", f"{both} Divided resources are worth less."))
-        return Feedback(value(game) / best, tuple(said), success, metrics={"inventories": held})
+                parts.append(Part("future_negative", f"{both} Divided resources are worth less."))
+        return Feedback(points / best, tuple(parts), success, metrics={"inventories": inventories})
 
     def reference_solution(self) -> dict[str, Any] | None:
         """The best plans for players by rules; None for a model."""
@@ -325,19 +342,23 @@ class Negotiation(OptoEnv):
         _, alice, bob = best_plans(self.inventories)
         return {"alice": alice, "bob": bob}
 
-    def render(self) -> Any:
-        """The inventories after the last game, as a picture or as text."""
-        if self.last is None or self.render_mode is None:
-            return None
-        held = self.last.metrics.get("inventories", new_game(self.inventories)["inventories"])
-        said = f"score {self.last.score:.2f}"
-        if self.render_mode == "ansi":
-            lines = (f"{name}: {', '.join(f'{n} {r}' for r, n in held[name].items())}\n" for name in NAMES)
-            return "".join(lines) + f"{said}\n"
-        from ..drawing.scenes import bars
+    def render_text(self) -> str:
+        """The inventories after the last game, and its score."""
+        inventories, title = self._last_inventories()
+        lines = (f"{name}: {', '.join(f'{n} {r}' for r, n in inventories[name].items())}\n" for name in NAMES)
+        return "".join(lines) + f"{title}\n"
 
-        pairs = [(f"{name}\n{r}", float(n)) for name in NAMES for r, n in held[name].items()]
-        return bars([label for label, _ in pairs], [n for _, n in pairs], said)
+    def render_image(self) -> scenes.Picture:
+        """The inventories after the last game as bars."""
+        inventories, title = self._last_inventories()
+        pairs = [(f"{name}\n{r}", float(n)) for name in NAMES for r, n in inventories[name].items()]
+        return scenes.bars([label for label, _ in pairs], [n for _, n in pairs], title)
+
+    def _last_inventories(self) -> tuple[dict[str, Inventory], str]:
+        """The inventories after the last game (those of the start where it was not played), and a title."""
+        assert self.last is not None
+        inventories = self.last.metrics.get("inventories", new_game(self.inventories)["inventories"])
+        return inventories, f"score {self.last.score:.2f}"
 
 
 def _deal(action: Action) -> str:

@@ -1,4 +1,4 @@
-"""A tutorial of the Trace library, re-made: sort a list in a strange order."""
+"""Sort lists in a strange order (a task of the Trace library's tutorials, reimplemented)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ...core import OptoEnv, Parameters
 from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Code
 from ...trace import node, operator
-from .table import draw_table
+from ..drawing.scenes import Picture
+from .table import table_image, table_text
 
-# ------------------------------------------------------------------ the strange order
 START_SORT = '''def strange_sort_list(lst):
     """Gives the numbers in the strange order: the smallest, then the largest of the rest, then again the smallest of
     the rest, and so on."""
@@ -28,13 +28,17 @@ SORT = '''def strange_sort_list(lst):
 
 
 def strange(numbers: Sequence[int]) -> list[int]:
-    """The smallest, the largest of the rest, the smallest of the rest, and so on."""
+    """The numbers in the strange order: the smallest, the largest of the rest, the smallest of the rest, and so on."""
     rest = sorted(numbers)
     return [rest.pop(-(k % 2)) for k in range(len(numbers))]
 
 
 def number_lists(seed: int) -> list[list[int]]:
-    """Five lists: one of up to two numbers, which any sorting gets right, and four of 3 to 9, which it does not."""
+    """Draws five lists: one of up to two numbers, which the usual order gets right, and four of 3 to 9 numbers.
+
+    Args:
+        seed: Equal seeds give equal lists.
+    """
     rng = np.random.default_rng([20240614, seed])
     lists = [rng.integers(-20, 21, size=int(rng.integers(3))).tolist()]
     while len(lists) < 5:
@@ -48,9 +52,9 @@ class StrangeSortList(OptoEnv):
     """Write a function that sorts in an unusual order.
 
     ## Description
-    One code parameter is tried on lists of numbers. After the code tutorial of the Trace library
+    One code parameter is called with lists of numbers. The task follows the code tutorial of the Trace library
     (github.com/microsoft/Trace), whose task is problem 70 of HumanEval (Chen et al., "Evaluating Large Language Models
-    Trained on Code", 2021), re-made: the tests are drawn by seed and split into train and test, the code runs in the
+    Trained on Code", 2021). Here the test cases are drawn by seed and split into train and test, the code runs in the
     sandbox, and the feedback names the wrong answers.
 
     ## Parameters (action space)
@@ -59,10 +63,10 @@ class StrangeSortList(OptoEnv):
     | `strange_sort_list` | `Code("strange_sort_list(lst)")` | returns `sorted(lst)` |
 
     ## Observation
-    The graph (each list, the answer, the check, the tally), and the feedback.
+    The graph (each list, the answer, its check, the tally of all checks), and the feedback.
 
     ## Reward
-    The score: the share of right answers, 0 to 1; higher is better. Code that raises scores 0.
+    The score, which is the share of right answers: 0 to 1, higher is better. Code that raises scores 0.
 
     ## Feedback
     * reward: "1 of 5 lists are right."
@@ -71,22 +75,24 @@ class StrangeSortList(OptoEnv):
     * future_positive: "It should give [1, 3, 2] for [3, 1, 2]."
 
     ## Start
-    Sorts as usual.
+    The start value sorts in the usual order.
 
     ## End
     After `oracle_calls` steps.
 
     ## Score and anchors
-    Train has 10^6 examples, test 100 others that no call ever draws. Linear scale, anchors of 2026-11: the start scores
-    0.2 (of each example's five lists the one of up to two numbers), the reference solution 1.0.
+    The train split has 10^6 examples; the test split has 100 others, which no call draws. Linear scale, anchors of
+    2026-11: the start value scores 0.2 (one of the five lists of each example, that of up to two numbers), the
+    reference solution 1.0.
 
     ## Arguments
-    * `batch`: examples an oracle call, 1.
+    * `batch`: examples per oracle call; 1.
     * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
 
     ## Kind, cost and source
-    A distribution (lists). An example is a number, the seed of five lists. An oracle call takes 15 to 50 ms, the test
-    split 3 s; no language model, no data set: neither text nor tests are HumanEval's (which is under the MIT licence).
+    A distribution of lists. An example is a number, the seed of five lists. An oracle call takes 15 to 50 ms, the test
+    split 3 s. The task uses no language model and no data set: neither the text nor the test cases are HumanEval's
+    (which has the MIT licence).
 
     ## Version history
     * v0: first version.
@@ -107,7 +113,7 @@ class StrangeSortList(OptoEnv):
         super().__init__(**keywords)
 
     def forward(self, p: Parameters, example: Any) -> Any:
-        """Five lists."""
+        """Sorts the five lists of an example and checks the answers."""
 
         @operator
         def check(answer: Any, lst: list[int]) -> bool:
@@ -124,30 +130,34 @@ class StrangeSortList(OptoEnv):
         answers = [p.strange_sort_list(lst) for lst in given]
         checks = [check(answer, lst) for answer, lst in zip(answers, given, strict=True)]
         results = [(n, a.data, c.data) for n, a, c in zip(lists, answers, checks, strict=True)]
-        return tally(*checks), self._said(results)
+        return tally(*checks), self._feedback(results)
 
-    def _said(self, results: list[tuple[list[int], Any, bool]]) -> Feedback:
+    def _feedback(self, results: list[tuple[list[int], Any, bool]]) -> Feedback:
         right = [numbers for numbers, _, good in results if good]
         wrong = [(numbers, answer) for numbers, answer, good in results if not good]
-        said = [Part("reward", f"{len(right)} of {len(results)} lists are right.")]
+        parts = [Part("reward", f"{len(right)} of {len(results)} lists are right.")]
         if right:
-            said.append(Part("hindsight_positive", f"Right: {', '.join(map(str, right))}."))
+            parts.append(Part("hindsight_positive", f"Right: {', '.join(map(str, right))}."))
         if wrong:
             some = "; ".join(f"{numbers} gave {answer!r:.80}" for numbers, answer in wrong)
             should = "; ".join(f"{strange(numbers)} for {numbers}" for numbers, _ in wrong)
-            said += [
+            parts += [
                 Part("hindsight_negative", f"Wrong: {some}."),
                 Part("future_positive", f"It should give {should}."),
             ]
         shown = [[str(numbers), f"{answer!r:.80}", good] for numbers, answer, good in results]
-        return Feedback(len(right) / len(results), tuple(said), not wrong, metrics={"shown": shown})
+        return Feedback(len(right) / len(results), tuple(parts), not wrong, metrics={"shown": shown})
 
     def reference_solution(self) -> dict[str, Any]:
-        """Takes from the two ends of the sorted list in turn."""
+        """Code that takes from the two ends of the sorted list in turn."""
         return {"strange_sort_list": SORT}
 
-    def render(self) -> Any:
-        """The last example's lists and answers, as a picture or as text."""
-        if self.last is None or self.render_mode is None:
-            return None
-        return draw_table(self, self.last.metrics.get("shown", []))
+    def render_text(self) -> str:
+        """The lists and the answers of the last example, and the score."""
+        assert self.last is not None
+        return table_text(self.last, self.last.metrics.get("shown", []))
+
+    def render_image(self) -> Picture:
+        """The lists and the answers of the last example as a table."""
+        assert self.last is not None
+        return table_image(self.last, self.last.metrics.get("shown", []))

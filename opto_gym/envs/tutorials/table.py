@@ -1,20 +1,28 @@
-"""Tasks of the Trace library's tutorials, re-made: a greeting, a strange order, a regression in batches."""
+"""Tables of inputs and outputs, by which two of the tutorials' tasks show their last call."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ...core import OptoEnv
+from ...problems import Evaluation
+from ..drawing import charts
+from ..drawing.scenes import Picture
+
+Rows = Sequence[Sequence[Any]]
+"""(input, output, whether it is right) of each case."""
 
 
-def draw_table(env: OptoEnv, rows: Sequence[Sequence[Any]]) -> Any:
-    """What went in and what came out, as `env.render_mode` wants it."""
-    assert env.last is not None
-    said = f"score {env.last.score:.2f}" if env.last.error is None else f"error: {env.last.error[:90]}"
-    if env.render_mode == "ansi":
-        marked = (f"{'right' if right else 'wrong'}: {given} -> {answer}\n" for given, answer, right in rows)
-        return "".join(marked) + f"{said}\n"
-    from ..drawing.charts import table
+def table_text(last: Evaluation, rows: Rows) -> str:
+    """The cases of an evaluation, one a line, and its score or error."""
+    marked = (f"{'right' if right else 'wrong'}: {given} -> {output}\n" for given, output, right in rows)
+    return "".join(marked) + f"{_title(last)}\n"
 
-    return table([(given, answer, right) for given, answer, right in rows], said)
+
+def table_image(last: Evaluation, rows: Rows) -> Picture:
+    """The cases of an evaluation as a table, with its score or error as the title."""
+    return charts.table([(given, output, right) for given, output, right in rows], _title(last))
+
+
+def _title(last: Evaluation) -> str:
+    return f"score {last.score:.2f}" if last.error is None else f"error: {last.error[:90]}"

@@ -1,7 +1,7 @@
-"""The seccomp filter: which system calls a candidate's process may still make.
+"""The seccomp filter: the system calls that a candidate's process may make.
 
-An allow-list. What Python itself calls now and then and a candidate may not have (a socket, a fork, a file opened for
-writing) answers EPERM, which the candidate sees as PermissionError; what no module of Python ever calls ends the
+It is an allow-list. Calls that Python's modules make and that a candidate may not make (a socket, a fork, a file opened
+for writing) fail with EPERM, which the candidate sees as PermissionError. Calls that no module of Python makes kill the
 process. Sources: seccomp(2), syscalls(2), the kernel's Documentation/userspace-api/seccomp_filter.rst and its tables
 of numbers, include/uapi/asm-generic/unistd.h (arm64) and arch/x86/entry/syscalls/syscall_64.tbl.
 """
@@ -12,7 +12,7 @@ import errno
 import struct
 from collections.abc import Iterable
 
-# name, number on x86-64, number on arm64; "-" where it has none
+# name, number on x86-64, number on arm64; "-" where the machine does not have the call
 ALLOWED = """
 read 0 63, write 1 64, readv 19 65, writev 20 66, pread64 17 67, pwrite64 18 68, preadv 295 69, pwritev 296 70,
 close 3 57, close_range 436 436, lseek 8 62, dup 32 23, dup2 33 -, dup3 292 24, pipe 22 -, pipe2 293 59,
@@ -55,20 +55,20 @@ semget 64 190, msgget 68 186, mq_open 240 180
 
 _O_CHANGING = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, __O_TMPFILE
 _TTY_AND_FLAGS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, window size, FIONREAD, FIONBIO, FIO*CLEX
-_DUP_FLAGS_LOCKS = (*range(8), 1030)  # F_DUPFD to F_SETLKW, F_DUPFD_CLOEXEC; not F_SETOWN, which aims signals
+_DUP_FLAGS_LOCKS = (*range(8), 1030)  # F_DUPFD to F_SETLKW, F_DUPFD_CLOEXEC; not F_SETOWN, which directs signals
 CONDITIONS: tuple[tuple[str, tuple[int, int], int, tuple[int, ...]], ...] = (
-    # name, numbers on x86-64 and arm64, argument, values that it must have
-    ("prlimit64", (302, 261), 0, (0,)),  # one's own limits only
-    ("socketpair", (53, 199), 0, (1,)),  # AF_UNIX: asyncio wakes itself with one
+    # name, numbers on x86-64 and arm64, index of an argument, values that it must have
+    ("prlimit64", (302, 261), 0, (0,)),  # limits of the calling process only
+    ("socketpair", (53, 199), 0, (1,)),  # AF_UNIX: asyncio uses one to wake its loop
     ("ioctl", (16, 29), 1, _TTY_AND_FLAGS),
     ("fcntl", (72, 25), 1, _DUP_FLAGS_LOCKS),
 )
 OPENING: tuple[tuple[str, tuple[int | None, int | None], int], ...] = (
-    # name, numbers, the argument that holds the flags; openat2 has them in memory and is refused
+    # name, numbers, index of the argument with the flags; openat2 has its flags in memory and is refused
     ("open", (2, None), 1),
     ("openat", (257, 56), 2),
 )
-CLONE3 = 435  # its flags lie in memory, where no filter can look: libc falls back to clone
+CLONE3 = 435  # its flags are in memory, which a filter can't read; answered as missing, so that libc uses clone
 
 MACHINES = {
     "x86_64": (0, 0xC000003E),
@@ -83,24 +83,24 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, k
 
 
 def numbers(table: str, column: int) -> list[int]:
-    """The calls of a table on one machine; column 0 is x86-64, 1 is arm64."""
+    """The numbers of a table's calls on one machine; column 0 is x86-64, column 1 is arm64."""
     rows = (row.split() for row in table.replace("\n", " ").split(","))
     return [int(row[1 + column]) for row in rows if row[1 + column] != "-"]
 
 
 def program(machine: str, *, writing: bool) -> list[Instruction]:
-    """The filter for a machine.
+    """Makes the filter for a machine.
 
     Args:
-        machine: As `os.uname().machine` has it.
-        writing: Whether files may be changed at all: where there is a scratch folder.
+        machine: The value of `os.uname().machine`.
+        writing: Whether files may be changed, which is the case where there is a scratch folder.
 
     Raises:
-        KeyError: If the machine's numbers are not known.
+        KeyError: If the system call numbers of the machine are not known.
     """
     column, arch = MACHINES[machine]
     made: list[Instruction] = [(LOAD, 0, 0, 4), (EQUAL, 1, 0, arch), (RETURN, 0, 0, KILL_PROCESS), (LOAD, 0, 0, 0)]
-    if machine == "x86_64":  # the x32 calls have this bit
+    if machine == "x86_64":  # x32 calls have this bit set
         made += [(NOT_BELOW, 0, 1, 0x40000000), (RETURN, 0, 0, KILL_PROCESS)]
 
     def answer(calls: Iterable[int], verdict: int) -> None:
@@ -130,5 +130,5 @@ def program(machine: str, *, writing: bool) -> list[Instruction]:
 
 
 def packed(made: list[Instruction]) -> bytes:
-    """The program as the kernel reads it: structs sock_filter."""
+    """The program in the kernel's format, an array of ``struct sock_filter``."""
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in made)

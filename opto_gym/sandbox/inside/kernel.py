@@ -1,6 +1,6 @@
-"""Linux's interfaces that lock a process down, by ctypes: process attributes, seccomp, Landlock, namespaces.
+"""Linux's interfaces for restricting a process, by ctypes: process attributes, seccomp, Landlock, namespaces.
 
-Own code, because of the packages that wrap the first two none is old and kept enough; about a hundred lines. Sources:
+This is our own code since no package that wraps seccomp or Landlock is mature and maintained enough. Sources:
 prctl(2), seccomp(2), landlock(7) and Documentation/userspace-api/landlock.rst, unshare(2), user_namespaces(7),
 mount(2), open_tree(2), move_mount(2), mount_setattr(2), pivot_root(2), capabilities(7).
 """
@@ -24,21 +24,21 @@ CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
-# numbers that x86-64 and arm64 share, and those that they do not
+# system call numbers that x86-64 and arm64 share, and those that differ
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
-_OWN_NUMBERS = {
+_NUMBERS_BY_MACHINE = {
     "x86_64": {"seccomp": 317, "capset": 126, "pivot_root": 155},
     "aarch64": {"seccomp": 277, "capset": 91, "pivot_root": 41},
 }
-# Landlock's rights on files; each ABI but the fourth knows one more (4: TCP, 6: signals and abstract sockets, 7: logs)
+# Landlock's rights on files; ABI 2, 3 and 5 add one each. ABI 4 adds rights for TCP, 6 scopes for signals and sockets.
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _CHANGE = sum(1 << bit for bit in (1, 4, 5, 7, 8, 13, 14))  # write, remove and make files and folders, move, truncate
 _OF_FILES = (1 << 1) | _READ_FILE | (1 << 14)  # those that a rule for a single file may name
 
 
 def prctl(option: int, value: int) -> bool:
-    """Sets one of Linux's process attributes; False where there is no such thing."""
+    """Sets one of Linux's process attributes; False where the system does not have it."""
     return _LIBC is not None and bool(_LIBC.prctl(option, value, 0, 0, 0) == 0)
 
 
@@ -56,9 +56,9 @@ def _call(number: int, what: str, *args: int | bytes | ctypes.Array[ctypes.c_cha
     return _checked(_LIBC.syscall(ctypes.c_long(number), *made), what)
 
 
-def _own_number(what: str) -> int:
+def _machine_number(what: str) -> int:
     try:
-        return _OWN_NUMBERS[os.uname().machine][what]
+        return _NUMBERS_BY_MACHINE[os.uname().machine][what]
     except KeyError:
         raise OSError(38, f"its number on {os.uname().machine} is not known", what) from None
 
@@ -66,30 +66,33 @@ def _own_number(what: str) -> int:
 def drop_capabilities() -> None:
     """Gives up every capability, root's too. Raises OSError."""
     version_3 = struct.pack("=Ii", 0x20080522, 0)
-    _call(_own_number("capset"), "capset", version_3, bytes(24))
+    _call(_machine_number("capset"), "capset", version_3, bytes(24))
 
 
 def install_filter(program: bytes) -> None:
-    """Binds this thread and what it starts to a seccomp filter of packed BPF. Raises OSError."""
+    """Installs a seccomp filter, packed BPF, on this thread and the processes that it starts. Raises OSError."""
     code = ctypes.create_string_buffer(program, len(program))
     fprog = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
-    _call(_own_number("seccomp"), "seccomp", 1, 0, fprog)  # SECCOMP_SET_MODE_FILTER
+    _call(_machine_number("seccomp"), "seccomp", 1, 0, fprog)  # SECCOMP_SET_MODE_FILTER
 
 
 def landlock_abi() -> int:
-    """The version of Landlock that this kernel speaks. Raises OSError where it speaks none."""
+    """The version of Landlock that this kernel supports. Raises OSError where it supports none."""
     return _call(_LANDLOCK_CREATE_RULESET, "landlock", None, 0, 1)
 
 
 def landlock_ruleset(readable: list[tuple[str, bool]], writable: str | None) -> int:
-    """A descriptor of rules that grant nothing but reading.
+    """Makes a ruleset that grants only reading.
 
     Args:
-        readable: Paths, each with whether its files may be read (with all below) or a folder's names only.
-        writable: A folder whose content may be changed too.
+        readable: Paths, each with whether its files and all below may be read, else only the names in the folder.
+        writable: A folder whose content may also be changed.
+
+    Returns:
+        The ruleset's descriptor.
 
     Raises:
-        OSError: If the kernel lacks Landlock, or has it switched off.
+        OSError: If the kernel has no Landlock, or has it switched off.
     """
     abi = landlock_abi()
     known = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
@@ -109,48 +112,48 @@ def landlock_ruleset(readable: list[tuple[str, bool]], writable: str | None) -> 
 
 
 def landlock_restrict(rules: int) -> None:
-    """Binds this thread and what it starts to a ruleset. Raises OSError."""
+    """Restricts this thread and the processes that it starts by a ruleset. Raises OSError."""
     _call(_LANDLOCK_RESTRICT_SELF, "landlock", rules, 0)
 
 
 def unshare(flags: int) -> None:
-    """Leaves namespaces for new ones. Raises OSError."""
+    """Moves this process into new namespaces, given by ``CLONE_NEW*`` flags. Raises OSError."""
     _checked(_LIBC.unshare(flags) if _LIBC else -1, "unshare")
 
 
 def setns(fd: int, kind: int) -> None:
-    """Enters a namespace. Raises OSError."""
+    """Moves this process into the namespace of a descriptor. Raises OSError."""
     _checked(_LIBC.setns(fd, kind) if _LIBC else -1, "setns")
 
 
 def mount(kind: str | None, target: str, flags: int, options: str | None = None) -> None:
-    """Mounts a file system that has no device, or changes what is mounted. Raises OSError."""
+    """Mounts a file system without a device; with `kind` None, changes the flags of a mount. Raises OSError."""
     given = [None if text is None else text.encode() for text in (kind, target, options)]
     _checked(_LIBC.mount(*given[:2], given[0], ctypes.c_ulong(flags), given[2]) if _LIBC else -1, "mount")
 
 
 def open_tree(path: str, attributes: int) -> int:
-    """A descriptor of a mount that shows what lies at the path, to be hung in somewhere. Raises OSError."""
+    """Makes a detached mount of what lies at a path and returns its descriptor. Raises OSError."""
     tree = _call(_OPEN_TREE, "open_tree", _AT_FDCWD, path.encode(), 1 | os.O_CLOEXEC | _AT_RECURSIVE)
     set_mount(tree, "", attributes)
     return tree
 
 
 def move_mount(tree: int, target: str) -> None:
-    """Hangs a mount in at the target. Raises OSError."""
+    """Attaches a detached mount at the target. Raises OSError."""
     _call(_MOVE_MOUNT, "move_mount", tree, b"", _AT_FDCWD, target.encode(), 4)  # MOVE_MOUNT_F_EMPTY_PATH
 
 
 def set_mount(tree: int, path: str, attributes: int) -> None:
-    """Adds attributes to a mount: to the descriptor's own, or to that at an absolute path. Raises OSError."""
+    """Adds attributes to the mount of a descriptor, or to that at an absolute path if there is one. Raises OSError."""
     flags = _AT_RECURSIVE if path else _AT_RECURSIVE | _AT_EMPTY_PATH
     wanted = struct.pack("=QQQQ", attributes, 0, 0, 0)
     _call(_MOUNT_SETATTR, "mount_setattr", tree, path.encode(), flags, wanted, len(wanted))
 
 
 def pivot_root(root: str) -> None:
-    """Makes a mounted folder the root and lets go of the old one. Raises OSError."""
+    """Makes a mounted folder the root and unmounts the old root. Raises OSError."""
     os.chdir(root)
-    _call(_own_number("pivot_root"), "pivot_root", b".", b".")
+    _call(_machine_number("pivot_root"), "pivot_root", b".", b".")
     _checked(_LIBC.umount2(b".", 2) if _LIBC else -1, "umount2")  # MNT_DETACH
     os.chdir("/")

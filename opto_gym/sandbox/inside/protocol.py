@@ -1,8 +1,8 @@
-"""What both ends of a program's channel agree on: sizes, framing, plain data.
+"""The protocol between the supervisor, the zygote and candidates' processes: sizes, framing, plain data.
 
-Control channel: first a report of what is in force; then, from the supervisor, `CONTROL` structs: (b"f", n) with a
-descriptor forks program n, which talks over that descriptor, (b"e", n) ends program n. Channel of a program:
-length-framed JSON in ASCII.
+On the control channel the zygote first sends a report of what is in force. Then the supervisor sends `CONTROL` structs:
+(b"f", n) with a descriptor forks process n, which uses that descriptor as its channel; (b"e", n) ends process n. The
+channel of a process carries length-framed JSON in ASCII.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 LEVELS = ("L0", "L1", "L2", "L3")
 CONTROL = struct.Struct(">cI")
 LENGTH = struct.Struct(">I")
-CHUNK = 1 << 16  # bytes to read at once
-DEPTH = 100  # of nested lists and dicts in one value
-ROOM = 32768  # bytes of a message besides the value: an error's text, escaped
+CHUNK = 1 << 16  # bytes per read
+DEPTH = 100  # the deepest nesting of lists and dicts in a value
+OVERHEAD = 32768  # the most bytes of a message besides the value, such as the escaped text of an error
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (  # an enum's member or a numpy.float64 as its bare value
+_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (  # for members of enums, numpy.float64 and other subclasses
     (int, int.__int__),
     (float, float.__float__),
     (str, str.__str__),
@@ -29,12 +29,12 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (  # an enum's member or
 
 
 def plain(value: Any, what: str, depth: int = 0) -> Any:
-    """Values as JSON's own types; tuples and arrays become lists.
+    """Converts a value to JSON's own types; tuples and arrays become lists.
 
     Args:
         value: None, bool, int, float, str, lists and tuples, dicts with text keys, NumPy's scalars and arrays.
-        what: What the value is, for the error.
-        depth: How deep it is nested already.
+        what: What the value is, for the message of an error.
+        depth: The depth at which the value is nested.
 
     Raises:
         TypeError: If it holds anything else, or more than `DEPTH` levels; the message names the type.
@@ -51,16 +51,19 @@ def plain(value: Any, what: str, depth: int = 0) -> Any:
             if not isinstance(key, str):
                 raise TypeError(f"{what} has a dictionary key of type {type(key).__name__}; keys must be text")
         return {str.__str__(key): plain(x, what, depth + 1) for key, x in value.items()}
-    for base, bare in _BASES:
+    for base, convert in _BASES:
         if isinstance(value, base):
-            return bare(value)
+            return convert(value)
     if t.__module__.partition(".")[0] == "numpy" and hasattr(t, "tolist"):
         return plain(value.tolist(), what, depth + 1)
     raise TypeError(f"{what} holds a value of type {t.__name__}, which is not plain data (numbers, text, lists, dicts)")
 
 
 def receive(fd: int) -> Any:
-    """The supervisor's next message, or None at the end; it sends one at a time."""
+    """Waits for the supervisor's next message; None when it has closed the channel.
+
+    The supervisor sends nothing more before the message is answered, so that there is never more than one to read.
+    """
     data, wanted = bytearray(), LENGTH.size
     while len(data) < wanted:
         chunk = os.read(fd, CHUNK)
@@ -73,7 +76,7 @@ def receive(fd: int) -> Any:
 
 
 def write(fd: int, body: bytes) -> None:
-    """One message: its length and itself."""
+    """Writes one message: its length and its body."""
     left = memoryview(LENGTH.pack(len(body)) + body)
     while left:
         left = left[os.write(fd, left) :]

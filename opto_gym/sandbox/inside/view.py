@@ -1,6 +1,6 @@
-"""What a candidate sees of the file system: the interpreter and its libraries, to read, and a folder to scratch in.
+"""A candidate's view of the file system: the interpreter and its libraries, read-only, and a scratch folder.
 
-Where the machine allows namespaces there is nothing else; a level below, Landlock refuses to open anything else.
+At L3 the namespace has no other files; at L2 the scratch folder is missing, and Landlock refuses to open other files.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from pathlib import Path
 
 from . import kernel
 
-SCRATCH = (
-    "/tmp/scratch"  # where there is one; Landlock's rule names its parent, the mount on it being each program's own
-)
+# The scratch folder of L3. Each process mounts its own on it, so Landlock's rule has to name the parent.
+SCRATCH = "/tmp/scratch"
 SCRATCH_BYTES, SCRATCH_FILES = 16 << 20, 256
 DEVICES = ("/dev/null", "/dev/urandom")
 
 
 def folders() -> list[str]:
-    """Absolute paths, symbolic links unresolved, of all that a candidate may read; only those that exist."""
+    """The existing files and folders that a candidate may read: absolute paths, with symbolic links unresolved."""
     paths = sysconfig.get_paths()
     prefixes = dict.fromkeys((sys.base_prefix, sys.base_exec_prefix))
     wanted = [
@@ -33,36 +32,45 @@ def folders() -> list[str]:
 
 
 def rules(wanted: list[str]) -> list[tuple[str, bool]]:
-    """The same as Landlock's rules: each path with whether files may be read, or a folder's names only.
+    """Landlock's rules for paths: (real path, whether files may be read, else only the names in the folder).
 
-    Of installed packages opto_gym is left out: it carries data that scores are made of.
+    Among installed packages opto_gym is left out, since its data files hold test examples.
+
+    Args:
+        wanted: The paths of `folders`.
     """
-    packages = {os.path.realpath(place) for place in sys.path if os.path.isdir(place)}
+    package_folders = {os.path.realpath(path) for path in sys.path if os.path.isdir(path)}
     made: dict[str, bool] = {}
     for path in wanted:
-        _grant(os.path.realpath(path), packages, made)
+        _grant(os.path.realpath(path), package_folders, made)
     return list(made.items())
 
 
-def _grant(path: str, packages: set[str], made: dict[str, bool]) -> None:
-    inside = {place for place in packages if place == path or place.startswith(path + os.sep)}
+def _grant(path: str, package_folders: set[str], made: dict[str, bool]) -> None:
+    """Adds a rule for a path; where package folders lie in it, one for each of its entries but opto_gym."""
+    inside = {folder for folder in package_folders if folder == path or folder.startswith(path + os.sep)}
     made[path] = not inside
     for entry in os.listdir(path) if inside else ():
-        if not (path in packages and entry.lower().replace("-", "_").lstrip("_").startswith("opto_gym")):
+        if not (path in package_folders and entry.lower().replace("-", "_").lstrip("_").startswith("opto_gym")):
             _grant(os.path.join(path, entry), inside, made)
 
 
 class View:
-    """What is to be shown, held open: who has dropped the user may not find the way there any more.
+    """The mounts that a candidate's root will show.
+
+    They are opened here, since a process that has dropped its user may not be able to reach their paths any more.
+
+    Args:
+        wanted: The paths to show.
 
     Raises:
-        OSError: If the machine knows no mounts that can be handed on.
+        OSError: If the kernel has no ``open_tree(2)``, or refuses it.
     """
 
     def __init__(self, wanted: list[str]) -> None:
         self.links: dict[str, str] = {}
         for path in wanted:
-            self._follow(path)
+            self._collect_links(path)
         self.trees: dict[str, int] = {}
         self.is_folder: dict[str, bool] = {}
         for path in sorted(set(map(os.path.realpath, wanted))):
@@ -71,40 +79,40 @@ class View:
                 self.trees[path] = kernel.open_tree(path, kernel.RDONLY | kernel.NOSUID | device)
                 self.is_folder[path] = os.path.isdir(path)
 
-    def _follow(self, path: str) -> None:
-        """Notes the symbolic links that a path goes through."""
-        done = "/"
+    def _collect_links(self, path: str) -> None:
+        """Adds the symbolic links along a path to `links`."""
+        prefix = "/"
         for part in Path(path).parts[1:]:
-            done = os.path.join(done, part)
-            if os.path.islink(done):
-                if done not in self.links:
-                    self.links[done] = os.readlink(done)
-                    self._follow(os.path.join(os.path.dirname(done), self.links[done]))
-                done = os.path.realpath(done)
+            prefix = os.path.join(prefix, part)
+            if os.path.islink(prefix):
+                if prefix not in self.links:
+                    self.links[prefix] = os.readlink(prefix)
+                    self._collect_links(os.path.join(os.path.dirname(prefix), self.links[prefix]))
+                prefix = os.path.realpath(prefix)
 
     def enter(self) -> None:
-        """Makes a root of all this and an empty folder for scratch, and enters it. Raises OSError."""
+        """Makes a root of the mounts and an empty scratch folder, and enters it. Raises OSError."""
         kernel.mount(None, "/", kernel.MS_REC | kernel.MS_PRIVATE)
         root = "/tmp"
         kernel.mount("tmpfs", root, kernel.MS_NOSUID | kernel.MS_NODEV, "size=256k,mode=755")
         for path, tree in self.trees.items():
-            place = Path(root + path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.mkdir(exist_ok=True) if self.is_folder[path] else place.touch()
-            kernel.move_mount(tree, str(place))
+            target = Path(root + path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.mkdir(exist_ok=True) if self.is_folder[path] else target.touch()
+            kernel.move_mount(tree, str(target))
             os.close(tree)
-        for path, target in self.links.items():
-            place = Path(root + path)
-            if not place.is_symlink():  # it may lie in one of the folders above
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(target)
+        for path, destination in self.links.items():
+            link = Path(root + path)
+            if not link.is_symlink():  # it may lie in one of the mounted folders
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(destination)
         Path(root + SCRATCH).mkdir(parents=True, exist_ok=True)
         kernel.pivot_root(root)
         kernel.set_mount(0, "/", kernel.RDONLY)
 
 
 def scratch() -> None:
-    """A folder of limited size for this process alone, which goes when it ends; makes it the current one."""
+    """Mounts a scratch folder of limited size for this process alone and changes to it. Raises OSError."""
     kernel.unshare(kernel.CLONE_NEWNS)
     options = f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=700"
     kernel.mount("tmpfs", SCRATCH, kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, options)

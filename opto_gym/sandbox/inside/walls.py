@@ -1,8 +1,8 @@
-"""The walls around candidates' processes: which ones this machine grants, and raising them.
+"""The walls around candidates' processes: which ones this machine grants, and how they are raised.
 
-Level by level: L0 the process's own limits, L1 the system-call filter, L2 Landlock, L3 namespaces and a root of its
-own. The zygote tries each wall in a process of no consequence first, so that what the machine refuses is known, and
-why, before any candidate runs.
+The levels: L0 limits of the process, L1 the system call filter, L2 Landlock, L3 namespaces with a root of their own.
+The zygote first tries each wall in a child process, so that what the machine refuses, and why, is known before a
+candidate runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAMESPACES = {
 
 
 def attempt(*steps: Callable[[], None]) -> str:
-    """Takes steps in a process of its own; the reason why one failed, or "" if none did."""
+    """Takes steps in a child process; returns the reason why one of them failed, or "" if none did."""
     ours, theirs = os.pipe()
     if (pid := os.fork()) == 0:
         try:
@@ -41,21 +41,21 @@ def attempt(*steps: Callable[[], None]) -> str:
         finally:
             os._exit(0)
     os.close(theirs)
-    said = b"".join(iter(lambda: os.read(ours, 1000), b"")).decode(errors="replace")
+    report = b"".join(iter(lambda: os.read(ours, 1000), b"")).decode(errors="replace")
     os.close(ours)
     os.waitpid(pid, 0)
-    return "" if said == "done" else said or "the process that tried it was killed"
+    return "" if report == "done" else report or "the process that tried it was killed"
 
 
 def drop_user() -> None:
-    """Becomes nobody for good. Raises OSError."""
+    """Changes this process's user to nobody, irrevocably. Raises OSError."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def can_import() -> None:
-    """Raises OSError if this process can't read the interpreter's modules and those of its packages any more."""
+    """Raises OSError if this process can't read modules of the interpreter and of its packages."""
     for module in (os, sys.modules.get("numpy")):
         if module is not None and module.__file__:
             with open(module.__file__, "rb") as file:
@@ -63,19 +63,27 @@ def can_import() -> None:
 
 
 def no_new_privileges() -> None:
-    """Nothing that this process starts gains rights. Raises OSError."""
+    """Prevents processes that this one starts from gaining privileges. Raises OSError."""
     if not kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1):
         raise OSError(0, "refused", "no_new_privs")
 
 
 class Walls:
-    """What is in force around the candidates of one zygote.
+    """The walls around the candidates of one zygote.
+
+    Making it may move the zygote into namespaces, for which it has to fork: the calling process then waits for its
+    child and ends with it; the constructor returns in the child only.
 
     Args:
-        most: No wall above this level is raised.
+        most: The highest level of walls to raise.
 
-    Making it may move the calling process into namespaces, which takes a child: the process that called waits for the
-    child, ends with it and never returns.
+    Attributes:
+        missing: What this machine does not grant, and why.
+        landlock_abi: The version of Landlock in force, or None.
+        filter: The packed seccomp filter, or None.
+        rules: The descriptor of Landlock's ruleset, or None.
+        namespaces: Whether candidates run in namespaces.
+        uid_dropped: Whether candidates run as the user nobody.
     """
 
     def __init__(self, most: str) -> None:
@@ -85,7 +93,7 @@ class Walls:
         self.rules: int | None = None
         self.namespaces = False
         self.uid_dropped = False
-        self._pids = -1  # the zygote's own pid namespace, to come back to
+        self._pid_namespace = -1  # a descriptor of the zygote's own, to which `fork` returns
         wanted = LEVELS.index(most)
         if sys.platform != "linux":
             if wanted:
@@ -93,22 +101,22 @@ class Walls:
             return
         readable = view.folders()
         if wanted >= 3:
-            self._leave(readable)
+            self._try_namespaces(readable)
         if os.geteuid() == 0:
-            self._drop_user()
+            self._try_drop_user()
         if wanted >= 2:
-            self._rule(readable)
+            self._try_landlock(readable)
         if wanted >= 1:
-            self._filter()
+            self._try_filter()
 
     @property
     def level(self) -> str:
-        """The highest level that is in force with all those below."""
+        """The highest level that is in force together with all levels below it."""
         raised = (self.filter is not None, self.rules is not None, self.namespaces)
         return LEVELS[raised.index(False) if False in raised else 3]
 
     def report(self) -> dict[str, Any]:
-        """What is in force, as plain data."""
+        """What is in force, as plain data; see `Sandbox.in_force`."""
         return {
             "level": self.level,
             "landlock_abi": self.landlock_abi,
@@ -118,48 +126,48 @@ class Walls:
             "missing": self.missing,
         }
 
-    def _filter(self) -> None:
+    def _try_filter(self) -> None:
         try:
             made = filters.packed(filters.program(os.uname().machine, writing=self.namespaces))
         except KeyError:
             self.missing.append(f"seccomp: the numbers of system calls on {os.uname().machine} are not known")
             return
-        why = attempt(no_new_privileges, lambda: kernel.install_filter(made))
-        if why:
-            self.missing.append(f"seccomp: {why}")
+        reason = attempt(no_new_privileges, lambda: kernel.install_filter(made))
+        if reason:
+            self.missing.append(f"seccomp: {reason}")
         else:
             self.filter = made
 
-    def _rule(self, readable: list[str]) -> None:
+    def _try_landlock(self, readable: list[str]) -> None:
         writable = os.path.dirname(view.SCRATCH) if self.namespaces else None
         try:
             abi, rules = kernel.landlock_abi(), kernel.landlock_ruleset(view.rules(readable), writable)
         except OSError as e:
             self.missing.append(f"Landlock: {e.filename}: {e.strerror}")
             return
-        why = attempt(no_new_privileges, lambda: kernel.landlock_restrict(rules), can_import)
-        if why:
-            self.missing.append(f"Landlock: {why}")
+        reason = attempt(no_new_privileges, lambda: kernel.landlock_restrict(rules), can_import)
+        if reason:
+            self.missing.append(f"Landlock: {reason}")
         else:
             self.landlock_abi, self.rules = abi, rules
 
-    def _drop_user(self) -> None:
-        if why := attempt(drop_user, can_import):
-            self.missing.append(f"a user without rights (uid {NOBODY}): {why}")
+    def _try_drop_user(self) -> None:
+        if reason := attempt(drop_user, can_import):
+            self.missing.append(f"a user without rights (uid {NOBODY}): {reason}")
         else:
             drop_user()
             self.uid_dropped = True
 
-    def _leave(self, readable: list[str]) -> None:
-        why = ""
+    def _try_namespaces(self, readable: list[str]) -> None:
+        reason = ""
         for drop in (True, False) if os.geteuid() == 0 else (False,):
-            why = attempt(
+            reason = attempt(
                 functools.partial(self._enter, readable, drop), self._become_program, view.scratch, can_import
             )
-            if not why:
+            if not reason:
                 self._enter(readable, drop)
                 return
-        self.missing.append(f"namespaces: {why}")
+        self.missing.append(f"namespaces: {reason}")
 
     def _become_program(self) -> None:
         if pid := self.fork():
@@ -167,11 +175,16 @@ class Walls:
             os._exit(0)
 
     def _enter(self, readable: list[str], drop: bool) -> None:
-        """Becomes the first process of new namespaces with a root that shows what is readable and nothing else."""
+        """Becomes the first process of new namespaces, whose root shows only what is readable.
+
+        Args:
+            readable: The paths to show.
+            drop: Whether to become the user nobody first.
+        """
         shown = view.View(readable) if drop else None
         if drop:
             drop_user()
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else /proc/self would belong to root
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # otherwise /proc/self belongs to root
         uid, gid = os.getuid(), os.getgid()
         kernel.unshare(sum(_NAMESPACES.values()))
         for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
@@ -182,29 +195,29 @@ class Walls:
             os.waitpid(pid, 0)
             os._exit(0)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        self._pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         shown.enter()
         self.namespaces, self.uid_dropped = True, drop
 
     def fork(self) -> int:
-        """As os.fork; in namespaces the child is alone in one for processes: its death is that of all it started."""
+        """As `os.fork`. At L3 the child gets a pid namespace of its own, whose processes die with it."""
         if self.namespaces:
-            kernel.setns(self._pids, kernel.CLONE_NEWPID)
+            kernel.setns(self._pid_namespace, kernel.CLONE_NEWPID)
             kernel.unshare(kernel.CLONE_NEWPID)
         return os.fork()
 
     def lock_down(self, limits: dict[str, int], parent: int) -> list[str]:
-        """Locks this process in, a new child of the zygote's, for good.
+        """Raises the walls around this process, a new child of the zygote, irrevocably.
 
         Args:
-            limits: Bytes of memory, and seconds of processor time as ``cpu``.
-            parent: The zygote's process number.
+            limits: ``memory`` in bytes, ``cpu`` in seconds of processor time.
+            parent: The zygote's process id.
 
         Returns:
-            The names of what belongs to L0 and is not granted here.
+            The names of limits and attributes of L0 that this machine does not grant.
 
         Raises:
-            OSError: If a wall that is in force can't be raised now.
+            OSError: If a wall that the zygote could raise fails now.
         """
         if self.namespaces:
             view.scratch()
@@ -212,7 +225,7 @@ class Walls:
         linux = sys.platform == "linux"
         if not kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL):
             missing.append("parent-death signal")
-        if os.getppid() not in (parent, 0):  # it died before the signal was asked for; 0 from another namespace
+        if os.getppid() not in (parent, 0):  # the zygote died before that; 0 is a parent in another namespace
             os._exit(1)
         if linux:
             kernel.drop_capabilities()
@@ -228,7 +241,7 @@ class Walls:
         return missing
 
     def _limit(self, limits: dict[str, int]) -> list[str]:
-        import resource  # no such module on Windows, where `box` says what to do
+        import resource  # missing on Windows, which `Sandbox` refuses
 
         missing = []
         for name, value in (
@@ -241,10 +254,10 @@ class Walls:
             ("MEMLOCK", 0),
             ("MSGQUEUE", 0),
         ):
-            try:  # the processor's soft limit is a signal that can be caught, the hard one is not
+            try:  # the soft limit of CPU sends a signal that can be caught; the hard limit kills
                 resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value + 1 if name == "CPU" else value))
             except (AttributeError, ValueError, OSError):
                 missing.append(f"RLIMIT_{name}")
         if os.geteuid() == 0 and self.filter is None:
-            missing.append("RLIMIT_NPROC")  # the kernel does not count root's processes
+            missing.append("RLIMIT_NPROC")  # the kernel does not limit root's processes
         return missing

@@ -1,0 +1,126 @@
+"""The accounting of a client's calls: reservations in its budget, attempts in its ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .answer import Answer, recorded_answer
+from .budget import Budget, Reservation
+from .endpoint import Endpoint
+from .ledger import Attempt, Ledger
+from .prices import Price
+
+
+class Account:
+    """Books the calls of one client. Its calls are numbered by the ledger.
+
+    In what follows, a bound is the most tokens (in, out) that a call can cost, and a failed attempt is an entry of
+    ``failed_attempts`` in a line of ``llm.jsonl``.
+
+    Args:
+        role: Of ``ledger.ROLES``.
+        model: The model's name.
+        endpoint: Where it is asked.
+        price: The price of the model's tokens, or None.
+        budget: Where calls are reserved and settled.
+        ledger: Where attempts are entered.
+    """
+
+    def __init__(
+        self, role: str, model: str, endpoint: Endpoint, price: Price | None, budget: Budget, ledger: Ledger
+    ) -> None:
+        self._role, self._model, self._endpoint = role, model, endpoint
+        self._price, self._budget, self._ledger = price, budget, ledger
+
+    def reserve(self, bound: Sequence[int]) -> Reservation:
+        """Reserves a call with its tokens and its price.
+
+        Raises:
+            BudgetSpent: If the budget can't hold them.
+        """
+        return self._budget.reserve(llm_calls=1, tokens=sum(bound), usd=self._usd(bound))
+
+    def settle(self, reservation: Reservation, number: int, answer: Answer) -> None:
+        """Books an answer: in the ledger, unless nothing was computed, and in the budget."""
+        if answer.counted != "none":
+            self._enter_answer(number, answer)
+        reservation.settle(tokens=answer.tokens_in + answer.tokens_out, usd=answer.usd or 0.0)
+
+    def enter_failure(
+        self,
+        number: int,
+        failed: Mapping[str, Any],
+        bound: Sequence[int],
+        *,
+        replayed: bool = False,
+        lost: bool = False,
+    ) -> None:
+        """Enters a failed attempt in the ledger: at the bound where it may be billed, else without cost."""
+        tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if failed["lost"] else (0, 0, "none")
+        usd = self._price.of(*tokens[:2]) if self._price else None if failed["lost"] else 0.0
+        self._enter(number, tokens, failed["seconds"], usd, error=failed["error"], replayed=replayed, lost=lost)
+
+    def book_recorded_failures(self, number: int, line: Mapping[str, Any]) -> None:
+        """Books the failed attempts of a recorded call, in the ledger and the budget, as they were booked originally.
+
+        Raises:
+            BudgetSpent: If the budget can't hold them.
+        """
+        for failed in line["failed_attempts"]:
+            self.enter_failure(number, failed, line["bound"], replayed=True)
+            if failed["lost"]:
+                self.reserve(line["bound"]).settle(llm_calls=0)
+
+    def book_recorded_answer(self, number: int, line: Mapping[str, Any]) -> Answer:
+        """Books the answer of a recorded call as it was booked originally, and returns it.
+
+        Raises:
+            BudgetSpent: If the budget can't hold it.
+        """
+        answer = recorded_answer(line, self._price)
+        self.settle(self.reserve(line["bound"]), number, answer)
+        return answer
+
+    def book_lost(self, line: Mapping[str, Any]) -> None:
+        """Books a recorded call of an abandoned try, whatever the limits are now."""
+        number = self._ledger.next_call()
+        bound, failures = line["bound"], line["failed_attempts"]
+        for failed in failures:
+            self.enter_failure(number, failed, bound, replayed=True, lost=True)
+        may_be_billed = sum(failed["lost"] for failed in failures)
+        spent = {
+            "llm_calls": 0.0,
+            "tokens": sum(bound) * may_be_billed,
+            "usd": self._usd(bound) * may_be_billed,
+        }
+        if line["error"] is None:
+            answer = recorded_answer(line, self._price)
+            spent["llm_calls"] = 1.0
+            spent["tokens"] += answer.tokens_in + answer.tokens_out
+            spent["usd"] += answer.usd or 0.0
+            if answer.counted != "none":
+                self._enter_answer(number, answer, lost=True)
+        Reservation(self._budget, spent).settle()
+
+    def _enter_answer(self, number: int, answer: Answer, *, lost: bool = False) -> None:
+        tokens = (answer.tokens_in, answer.tokens_out, answer.counted)
+        self._enter(number, tokens, answer.seconds, answer.usd, error=None, replayed=answer.replayed, lost=lost)
+
+    def _enter(
+        self,
+        number: int,
+        tokens: tuple[int, int, str],
+        seconds: float,
+        usd: float | None,
+        *,
+        error: str | None,
+        replayed: bool,
+        lost: bool,
+    ) -> None:
+        source = (self._role, self._model, self._endpoint.name)
+        self._ledger.add(Attempt(*source, number, *tokens, seconds, usd, time.time(), error, replayed, lost))
+
+    def _usd(self, tokens: Sequence[int]) -> float:
+        return self._price.of(*tokens) if self._price else 0.0
