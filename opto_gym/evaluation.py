@@ -80,7 +80,7 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
             if len(outcomes) >= PATIENCE and all(o.timed_out for o in outcomes[-PATIENCE:]):
                 outcomes.append(outcomes[-1]._replace(example=example))  # an endless loop costs a few limits, not 200
             elif invalid:
-                error = trace.error_node(ValueError(invalid), p.values(), "check")
+                error = trace.error_node(ValueError(invalid), (invalid, *p.values()), "check")
                 outcomes.append(_failed(env, example, error))
             else:
                 candidate.restart()  # nothing is remembered from one example to the next

@@ -21,6 +21,7 @@ from ..llm.endpoint import without_credentials
 from ..sandbox import shared
 from ..utils.arguments import naming_arguments
 from ..wrappers.observations import unwrapped
+from ..wrappers.supported import check_wrappers
 from .identity import RULES, source_hash
 from .records import digest
 
@@ -116,6 +117,7 @@ class Spec:
             wrapper = getattr(wrappers, name)
             with naming_arguments(wrapper, settings):
                 env = wrapper(env, **settings)
+        check_wrappers(env)
         return env
 
     def seeds(self) -> tuple[int, int]:
