@@ -1,4 +1,4 @@
-"""`OptoEnv`, the base class of all environments, and the parameters as its `forward` receives them.
+"""`OptoEnv`, the base class of all environments.
 
 The primitive is the stateless trace oracle `OptoEnv.evaluate`; Gymnasium's ``reset`` and ``step`` are defined on it.
 """
@@ -8,62 +8,24 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import gymnasium as gym
 import numpy as np
 
-from . import trace
-from .errors import OptoGymError, ProposalError, TraceError
-from .problems import (
-    KINDS,
-    Anchors,
-    Evaluation,
-    ExampleResult,
-    Feedback,
-    Parameter,
-    Part,
-    Problem,
-    TraceFeedback,
-    TraceSpace,
-)
-from .sandbox.candidate import Candidate
+from . import evaluation
+from .errors import ProposalError
+from .evaluation import Parameters as Parameters
+from .problems import KINDS, Anchors, Evaluation, Feedback, Parameter, Problem, TraceFeedback, TraceSpace
 from .spaces import Code
+from .splits import check_disjoint, chosen_examples
 from .utils.checks import at_least
 from .utils.extras import require
 from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .llm import Client
-
-
-class Parameters(dict[str, Any]):
-    """The parameters as `forward` receives them: ``p.act(map)`` or ``p["x0"]``."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"the problem has the parameters {list(self)}, not {name!r}") from None
-
-
-# What a proposal's answer can cause in plain code around it. Everything else is a bug of the environment's author.
-_CAUSED_BY_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
-
-
-PATIENCE = 3
-"""After so many examples in a row that a time limit stopped, the rest of an evaluation counts as stopped too."""
-
-
-def _timed_out(output: trace.Node) -> bool:
-    return output._op.kind == "error" and str(output.data).startswith("(TimeLimit)")
-
-
-@trace.operator(name="check", description="Tests that each parameter is in its space.")
-def _refuse(why: str, *values: Any) -> None:
-    raise ValueError(why)
 
 
 class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
@@ -74,11 +36,14 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         parameters: Θ; give them in the class, or in ``__init__`` before ``super().__init__(**kwargs)``.
         splits: Examples by split, sequences of plain data: ``train``, ``test`` and perhaps ``val``. A task of one case
             gives the same for train and test.
+        overlapping_splits: Whether the splits of a task of several cases share examples on purpose; else that is an
+            error, since held-out examples must not be trained on.
         scores: (worst, best): the direction, the score of a failure, the normalization.
         batch: Examples an oracle call.
         scale: ``"linear"``, or ``"log"`` where scores are normalized by log(1 + distance to the best).
         anchors: Dated scores for the normalization.
         feedback_kinds: The kinds of feedback that the task can give.
+        kept_kinds: Those that it was told to give, by `keep_feedback`; None for all.
         ends_when_solved: Whether one successful oracle call proves the problem solved.
         nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
         instance: Whether θ answers one fixed case (else it must generalize).
@@ -94,6 +59,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
 
     Raises:
         MissingExtra: If something that it `needs` is not installed; the message is the line that installs it.
+        ValueError: For an argument out of its range, or if two splits share an example (see `overlapping_splits`).
     """
 
     objective: str
@@ -107,11 +73,12 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     ends_when_solved: bool = False
     nondeterministic: bool = False
     instance: bool = False
+    overlapping_splits: bool = False
     uses_model: bool = False
     needs: ClassVar[tuple[str, ...]] = ()
     data_files: Mapping[str, str] = {}
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
-    _kept: tuple[str, ...] | None = None
+    kept_kinds: tuple[str, ...] | None = None
 
     # ---------------------------------------------------------------- an author writes these
     def forward(self, p: Parameters, example: Any) -> Any:
@@ -176,6 +143,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         if oracle_calls is not None:
             at_least(1, oracle_calls=oracle_calls)
         at_least(1, batch=self.batch)
+        if not (self.instance or self.overlapping_splits):
+            check_disjoint(type(self).__name__, self.splits)
         if feedback is not None:
             self.keep_feedback(feedback)
         self.render_mode, self.oracle_calls = render_mode, oracle_calls
@@ -200,7 +169,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             raise ValueError(
                 f"{type(self).__name__}: expected kinds of feedback of {list(self.feedback_kinds)}, got {kinds!r}"
             )
-        self.feedback_kinds = self._kept = tuple(k for k in self.feedback_kinds if k in kinds)
+        self.feedback_kinds = self.kept_kinds = tuple(k for k in self.feedback_kinds if k in kinds)
 
     @property
     def llm(self) -> Client:
@@ -253,32 +222,17 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
 
         Raises:
             ProposalError: For unknown or missing parameter names.
-            KeyError, IndexError: For a split or index that the task does not have.
+            KeyError: For a split that the task does not have.
+            IndexError: For an index that the split does not have.
+            ValueError: If `examples` is empty.
         """
         values = self._values(parameters)
         if split not in self.splits:
             raise KeyError(f"expected a split of {sorted(self.splits)}, got {split!r}")
         if examples is None:
             examples = self.draw(seed or 0, 0) if split == "train" else range(len(self.splits[split]))
-        chosen = [int(e) if isinstance(e, np.integer) else e for e in examples]
-        if not chosen or any(isinstance(e, bool) for e in chosen):
-            raise ValueError(f"evaluate() expected at least one example, an index or an example, got {chosen!r}")
-        return self._evaluate(values, split, chosen)
-
-    def _evaluate(self, values: Mapping[str, Any], split: str, examples: Sequence[Any]) -> Evaluation:
-        code = {q.space.function: values[q.name] for q in self.parameters if isinstance(q.space, Code)}
-        if not self.runs_code:
-            code = {}
-        with Candidate(code, self.host) as candidate:
-            p = Parameters((q.name, self._traced(q, values[q.name], candidate)) for q in self.parameters)
-            runs: list[tuple[Any, trace.Node, Feedback]] = []
-            for which in examples:
-                if len(runs) >= PATIENCE and all(_timed_out(node) for _, node, _ in runs[-PATIENCE:]):
-                    runs.append((which, *runs[-1][1:]))  # a loop without end costs its limit a few times, not 200
-                else:
-                    candidate.restart()  # nothing is remembered from one example to the next
-                    runs.append((which, *self._run(values, p, split, which)))
-        return self._join(p, runs)
+        chosen = chosen_examples(type(self).__name__, split, len(self.splits[split]), examples)
+        return evaluation.evaluate(self, values, split, chosen)
 
     @property
     def runs_code(self) -> bool:
@@ -294,102 +248,9 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             raise ProposalError(f"expected exactly the parameters {names}; unknown: {unknown}, missing: {missing}")
         return {n: v.item() if isinstance(v := parameters[n], np.generic) else v for n in names}
 
-    def _run(self, values: Mapping[str, Any], p: Parameters, split: str, which: Any) -> tuple[trace.Node, Feedback]:
-        """One example: the output node and the feedback."""
-        example = self.splits[split][which] if type(which) is int else which
-        wrong = [
-            f"{q.name}: {why}" for q in self.parameters if (why := q.space.invalid_reason(values[q.name])) is not None
-        ]
-        try:
-            if wrong:
-                _refuse("; ".join(wrong), *p.values())
-            output = self.forward(p, example)
-            output, feedback = output if isinstance(output, tuple) else (output, None)
-            if isinstance(output, trace.Parameter):
-                output = output.node
-            if not isinstance(output, trace.Node):
-                raise TraceError(
-                    f"{type(self).__name__}.forward expected to return a node, or (node, Feedback), "
-                    f"got {type(output).__name__}"
-                )
-            return output, self._finite(feedback or self.judge(output.data, example))
-        except trace.ExecutionError as e:
-            output = e.exception_node
-        except _CAUSED_BY_VALUES as e:
-            if isinstance(e, OptoGymError) or self._fails_at_start(values, split, which):
-                raise
-            output = self._error_node(e, p)
-        said = Part("hindsight_negative", str(output.data))
-        return output, self._finite(Feedback(self.scores[0], (said,)))
-
-    def _traced(self, q: Parameter, value: Any, candidate: Candidate) -> trace.Parameter:
-        if isinstance(q.space, Code) and isinstance(value, str):
-            run = candidate.executor(q.space.function)
-            return trace.CodeParameter(value, q.name, run, q.description, q.space.describe())
-        return trace.Parameter(value, q.name, q.description, q.space.describe())
-
-    def _fails_at_start(self, values: Mapping[str, Any], split: str, which: Any) -> bool:
-        """Whether the start values break the author's code too: then it is the author's bug, and nobody's proposal."""
-        start = self.problem.start
-        if values == start:
-            return True
-        try:
-            self._evaluate(start, split, [which])
-        except _CAUSED_BY_VALUES:
-            return True
-        return False
-
-    @staticmethod
-    def _error_node(e: Exception, p: Parameters) -> trace.Node:
-        @trace.operator(name="forward", description="Uses the parameters' answers.")
-        def again(*values: Any) -> None:
-            raise e
-
-        try:
-            again(*p.values())
-        except trace.ExecutionError as error:
-            return error.exception_node
-        raise AssertionError("the error node's operator raises")
-
-    def _finite(self, f: Feedback) -> Feedback:
-        """The feedback with its reward; a score that is no finite number is the worst."""
-        score = float(f.score)
-        if not math.isfinite(score):
-            said = Part("hindsight_negative", f"The score is {score}, which counts as {self.scores[0]:g}.")
-            f = dataclasses.replace(f, parts=(*f.parts, said), success=False)
-            score = float(self.scores[0])
-        for part in f.parts:
-            if part.kind not in KINDS:
-                raise TraceError(f"{type(self).__name__}: expected feedback of a kind in {KINDS}, got {part.kind!r}")
-        parts = f.parts if self._kept is None else tuple(part for part in f.parts if part.kind in self._kept)
-        return dataclasses.replace(f, parts=parts, score=score, reward=self.reward(score))
-
     def reward(self, score: float) -> float:
         """A score turned so that higher is better."""
         return (score if self.scores[1] > self.scores[0] else -score) + 0.0  # no -0.0
-
-    def _join(self, p: Parameters, runs: list[tuple[Any, trace.Node, Feedback]]) -> Evaluation:
-        results = [
-            ExampleResult(which, f, str(node.data) if node._op.kind == "error" else None) for which, node, f in runs
-        ]
-        output, feedback = runs[0][1:]
-        if len(runs) > 1:
-            output = trace.batch([node for _, node, _ in runs])
-            score = math.fsum(r.feedback.score for r in results) / len(results)
-            parts = tuple(q._replace(example=k) for k, r in enumerate(results) for q in r.feedback.parts)
-            success, rewards = all(r.feedback.success for r in results), tuple(r.feedback.reward for r in results)
-            feedback = Feedback(score, parts, success, self.reward(score), rewards)
-        graph = trace.backward(output, p.values())
-        return Evaluation(
-            feedback.score,
-            feedback.reward,
-            feedback.success,
-            dataclasses.replace(feedback, metrics={}),
-            graph,
-            tuple(r._replace(feedback=dataclasses.replace(r.feedback, metrics={})) for r in results),
-            dict(runs[-1][2].metrics),
-            next((r.error for r in results if r.error), None),
-        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -42,6 +42,7 @@ class FunctionEnv(OptoEnv):
     ) -> None:
         self.objective, self.scores, self.batch, self.name = objective, scores, batch, name
         self.splits = {"train": list(examples), "test": list(test)}
+        self.overlapping_splits = test is examples  # the default of `from_function`
         self.instance = len(examples) == 1 and list(test) == list(examples)
         self.ends_when_solved = self.instance
         self.parameters = tuple(

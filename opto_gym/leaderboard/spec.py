@@ -19,6 +19,7 @@ from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..utils.arguments import naming_arguments
 from ..wrappers.observations import unwrapped
+from ..wrappers.supported import check_wrappers
 from .identity import RULES, AgentIdentity, EnvIdentity, Identity, ModelNames, source_hash
 
 
@@ -120,6 +121,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
         if oracle_calls is not None:
             arguments["oracle_calls"] = oracle_calls
         env = registration.make(self.env, disable_env_checker=True, **arguments)
+        check_wrappers(env)
         if self.mask:
             env = wrappers.MaskGraph(env, self.mask)
         if self.feedback is not None:

@@ -22,7 +22,7 @@ from ..errors import TraceError
 from .data import PARTS, Data, GraphNode, Literal, OperatorInfo
 from .failures import ExecutionError
 from .graph import TraceGraph
-from .nodes import Node, Operator
+from .nodes import Node, Operator, error_node
 from .operators import bundle, model, operator
 from .parameters import CodeParameter, InProcess, Parameter, node, parameter
 from .propagation import backward, batch
@@ -46,6 +46,7 @@ __all__ = [
     "backward",
     "batch",
     "bundle",
+    "error_node",
     "model",
     "node",
     "operator",

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import math
 import operator as python
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from ..errors import TraceError
 from . import bounds
-from .failures import execution_error, told, where
+from .combined_errors import execution_error
+from .failures import ExecutionError, location, node_text
 from .values import ATOMS, DEPTH, Room, short, snapshot, thaw
 
 
@@ -176,15 +177,40 @@ def make(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool) -> Node:
 
 
 def fail(e: Exception, op: Operator, inputs: tuple[Any, ...], live: bool) -> NoReturn:
-    """Raise e as an `ExecutionError` with its error node; see failures.py for what passes through unchanged."""
-    error = execution_error(e, op.name)
-    if error is None:
+    """Raises e as an `ExecutionError` that carries its error node; see failures.py for what is raised unchanged."""
+    error = execution_error(e)
+    if error is None or error is e:
         raise e
-    if error is not e:
-        said = Operator(error.type, "error", f"{op.name} raised this{where(error)}.")
-        error.exception_node = Node(said, inputs if live else (), told(error), live)
-        raise error from e
-    raise e
+    error.exception_node = _error_node(error, op.name, inputs, live)
+    raise error from e
+
+
+def error_node(exception: Exception, inputs: Iterable[Any], name: str) -> Node:
+    """The node that stands for an operation which failed, as an operator that raises the exception would leave it.
+
+    Args:
+        exception: What was raised; an `ExecutionError` has its node already, which is returned.
+        inputs: The operation's inputs: nodes, parameters or plain values.
+        name: The operation's name, for the node's description.
+
+    Returns:
+        An output for `backward`, whose value is ``"(IndexError) message"``.
+
+    Raises:
+        OptoGymError: The exception itself, if it is one: no proposal caused it.
+    """
+    error = execution_error(exception)
+    if error is None:
+        raise exception
+    if error is exception:
+        return error.exception_node
+    nodes = tuple(map(lift, inputs))
+    return _error_node(error, name, nodes, _any_live(nodes))
+
+
+def _error_node(error: ExecutionError, name: str, inputs: tuple[Any, ...], live: bool) -> Node:
+    op = Operator(error.type, "error", f"{name} raised this{location(error)}.")
+    return Node(op, inputs if live else (), node_text(error), live)
 
 
 LIST, TUPLE, DICT, SLICE = Operator("list"), Operator("tuple"), Operator("dict"), Operator("slice")

@@ -406,6 +406,7 @@ class Slow(OptoEnv):
 
     objective, scores = "Make x large.", (0.0, 1.0)
     splits = {"train": (None,), "test": (None,)}
+    instance = True
     parameters = (Parameter("x", Number(0, 1), 0.0),)
 
     def forward(self, p, example):

@@ -37,6 +37,7 @@ class Words(OptoEnv):
         "val": [list(ANIMALS[:4]), list(ANIMALS[2:])],
         "test": [list(ANIMALS)],
     }
+    overlapping_splits = True
     parameters = (
         Parameter("times", Number(1, 3, integer=True), 2),
         Parameter("first", Prompt(500), "  Write of a cat.\n\n", "the first text"),

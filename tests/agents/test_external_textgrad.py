@@ -23,6 +23,7 @@ class Words(OptoEnv):
 
     objective, scores = "Make the text long.", (0.0, 100.0)
     splits = {"train": (None,), "test": (None,)}
+    instance = True
     parameters = (Parameter("text", Prompt(200), "hello"),)
 
     def forward(self, p, example):

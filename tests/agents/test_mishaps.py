@@ -99,7 +99,7 @@ def alone(kind):
 
     class Alone(OptoEnv):
         objective, scores = "Make it large.", (0.0, 100.0)
-        splits = {"train": range(4), "test": range(4)}
+        splits = {"train": range(4), "test": range(4, 8)}
         parameters = (Parameter("x", *KINDS[kind]),)
 
         def forward(self, p, example):

@@ -32,6 +32,7 @@ class Menu(OptoEnv):
 
     objective, scores = "Make the price high.", (-1e6, 1e6)
     splits = {"train": (None,), "test": (None,)}
+    instance = True
     parameters = (
         Parameter("dish", Choice(["soup", "cake", "stew"]), "soup"),
         Parameter("plates", Choice([1, 2, 3]), 1),

@@ -329,6 +329,7 @@ class Many(OptoEnv):
 
     objective, scores = "Make the sum 10.", (-100.0, 0.0)
     splits = {"train": (None,), "test": (None,)}
+    instance = True
     parameters = tuple(Parameter(f"x{k}", Number(), 0.0) for k in range(10))
 
     def forward(self, p, example):

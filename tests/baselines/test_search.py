@@ -25,6 +25,7 @@ class Bowl(OptoEnv):
 
     objective, scores = "Make the output small.", (1e4, 0.0)
     splits = {"train": (None,), "test": (None,)}
+    instance = True
     parameters = (
         Parameter("n", Number(-20, 20, integer=True), -10),
         Parameter("x", Number(-1, 1), -0.9),

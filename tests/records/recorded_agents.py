@@ -39,6 +39,7 @@ class Adder(OptoEnv):
         "val": [[7, 7], [1, 2]],
         "test": [[1000, k] for k in range(5)],
     }
+    overlapping_splits = True
     parameters = (Parameter("add", Code("add(a, b)"), "def add(a, b):\n    return 0\n", "adds"),)
 
     def forward(self, p, example):
@@ -60,6 +61,7 @@ class Words(OptoEnv):
         "val": [list(ANIMALS[:4]), list(ANIMALS[2:])],
         "test": [list(ANIMALS)],
     }
+    overlapping_splits = True
     parameters = (
         Parameter("times", Number(1, 3, integer=True), 2),
         Parameter("first", Prompt(500), "  Write of a cat.\n\n", "the first text"),

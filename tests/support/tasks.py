@@ -28,7 +28,7 @@ class Adder(OptoEnv):
     objective, scores, batch = "Make the code add a and b.", (0.0, 1.0), 3
     splits = {
         "train": [[i, i + 1] for i in range(50)],
-        "val": [[7, 7], [1, 2]],
+        "val": [[7, 7], [2, 1]],
         "test": [[1000, k] for k in range(5)],
     }
     parameters = (Parameter("add", Code("add(a, b)"), "def add(a, b):\n    return 0\n", "adds"),)
@@ -69,7 +69,7 @@ class Walk(OptoEnv):
     """A task that lives on: each call moves a position, which is the next call's example."""
 
     objective, scores = "Walk far.", (-100.0, 100.0)
-    splits = {"train": range(3), "test": (0,)}
+    splits = {"train": range(3), "test": (3,)}
     parameters = (Parameter("step", Number(-2, 2, integer=True), 1),)
 
     def draw(self, seed, call, last=None):
@@ -91,7 +91,7 @@ class Buggy(Valley):
 class Careless(OptoEnv):
     """Plain code around a parameter's answer, which breaks on answers of another shape."""
 
-    objective, scores = "Give a pair.", (0.0, 1.0)
+    objective, scores, instance = "Give a pair.", (0.0, 1.0), True
     splits = {"train": (None,), "test": (None,)}
     parameters = (Parameter("pair", Code("pair(x)"), "def pair(x):\n    return [x, x]\n"),)
 

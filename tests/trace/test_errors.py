@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 
 from opto_gym.errors import BudgetSpent, EndpointError
-from opto_gym.trace import ExecutionError, TraceError, backward, node, operator, parameter
+from opto_gym.trace import ExecutionError, TraceError, backward, error_node, node, operator, parameter
 
 
 class Coded(Exception):
@@ -123,3 +125,63 @@ def test_an_error_inside_an_operator_inside_an_operator_is_told_once():
     with pytest.raises(ValueError, match=r"^deep$") as e:
         outer(parameter(1, "p"))
     assert e.value.exception_node.data == "(ValueError) deep"
+
+
+class TakesNothing(ValueError):
+    """Its __init__ takes other arguments than it passes on."""
+
+    def __init__(self, *, level=1):
+        super().__init__("one", level)
+        self.level = level
+
+
+PLAIN = {
+    "no input": lambda p: (),
+    "a parameter": lambda p: (p,),
+    "a text, a parameter and a container": lambda p: ("text", p, [p, 2], {"k": node(3)}),
+    "fixed values": lambda p: (node(1), "text"),
+}
+
+
+@pytest.mark.parametrize("inputs", PLAIN)
+@pytest.mark.parametrize("name", ["index", "coded", "syntax", "os", "address", "group"])
+def test_an_error_node_is_what_an_operator_that_raises_would_leave(name, inputs):
+    p, raises = parameter(1, "p"), RAISED[name][0]
+    given = PLAIN[inputs](p)
+    with pytest.raises(ExecutionError) as e:
+        operator(lambda *values: raises(), name="f")(*given, node(0))
+    try:
+        raises()
+    except Exception as plain:
+        made = error_node(plain, (*given, node(0)), "f")
+    assert backward(made, [p]) == backward(e.value.exception_node, [p])
+
+
+def test_an_error_that_has_its_node_keeps_it_and_what_no_proposal_did_is_raised():
+    with pytest.raises(IndexError) as e:
+        parameter([1], "p")[2]
+    assert error_node(e.value, (), "f") is e.value.exception_node
+    with pytest.raises(EndpointError, match="dead"):
+        error_node(EndpointError("dead"), (), "f")
+
+
+@pytest.mark.parametrize("how", ["copy", "deepcopy", 2, 3, 4, 5])
+@pytest.mark.parametrize("name", sorted(set(RAISED) - {"group"}))
+def test_an_execution_error_copies_and_pickles_with_its_node(name, how):
+    p, raises = parameter(1, "p"), RAISED[name][0]
+    with pytest.raises(ExecutionError) as caught:
+        operator(lambda x: raises(), name="f")(p)
+    e = caught.value
+    for gone in ("obj", "doc"):  # an attribute error's object, which need not pickle
+        vars(e).pop(gone, None)
+    again = getattr(copy, how)(e) if isinstance(how, str) else pickle.loads(pickle.dumps(e, how))
+    assert type(again) is type(e)
+    assert (again.args, again.type, again.message, again.line) == (e.args, e.type, e.message, e.line)
+    assert backward(again.exception_node) == backward(e.exception_node)
+
+
+def test_classes_whose_init_takes_other_arguments_pickle_too():
+    with pytest.raises(TakesNothing) as e:
+        operator(lambda x: (_ for _ in ()).throw(TakesNothing(level=4)))(parameter(1, "p"))
+    again = pickle.loads(pickle.dumps(e.value))
+    assert (again.level, again.args, type(again)) == (4, ("one", 4), type(e.value))
