@@ -4,10 +4,12 @@ An agent works on any problem whose kinds of parameters it takes, and knows no d
 only where parameters are numbers, is a baseline.
 """
 
-from ..registration import register_agent
+from ..registration import BASES, register_agent
 from .base import Agent, Oracle, Values
 
 __all__ = ["Agent", "Oracle", "Values"]
+
+BASES["agent"] = Agent
 
 register_agent("OptoPrime", "opto_gym.agents.optoprime:OptoPrime")
 register_agent("OptoPrime-NoMem", "opto_gym.agents.optoprime_variants:NoMem")

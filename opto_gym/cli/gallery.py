@@ -180,7 +180,7 @@ def write(folder: Path, made: list[Card]) -> Path:
     """Writes ``index.html`` and the pictures into a folder; gives the page's path."""
     pictures(folder, made)
     page = folder / "index.html"
-    page.write_text(render("gallery.html.j2", made, pictures=""))
+    page.write_text(render("gallery.html.j2", made, pictures=""), encoding="utf-8")
     return page
 
 

@@ -1,6 +1,9 @@
 """The tasks: one module or package a family. This table is what `opto_gym.make` knows."""
 
-from ..registration import register
+from ..core import OptoEnv
+from ..registration import BASES, register
+
+BASES["env"] = OptoEnv
 
 register("Battleship-v0", "opto_gym.envs.battleship:Battleship")
 register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")

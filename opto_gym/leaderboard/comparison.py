@@ -168,8 +168,8 @@ def compare(
     assert found.page is not None
     assert found.picture is not None
     try:
-        found.picture.write_text(drawn)
-        found.page.write_text(html(found, drawn))
+        found.picture.write_text(drawn, encoding="utf-8")
+        found.page.write_text(html(found, drawn), encoding="utf-8")
     except OSError as e:
         raise RecordError(f"{found.page} can't be written: {e.strerror or e}") from e
     return found

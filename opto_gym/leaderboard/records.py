@@ -200,10 +200,10 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = filelock.FileLock(self.path / ".lock")
             self._lock.acquire(blocking=False)
-            note.write_text(f"process {os.getpid()} on {os.uname().nodename}\n")
+            note.write_text(f"process {os.getpid()} on {os.uname().nodename}\n", encoding="utf-8")
         except filelock.Timeout as e:
             self._lock = None
-            holder = note.read_text().strip() if note.exists() else "another process"
+            holder = note.read_text(encoding="utf-8").strip() if note.exists() else "another process"
             raise RecordError(f"{self.path} is in use by {holder}: wait for it, or use another --out") from e
         except OSError as e:
             raise RecordError(f"{self.path} can't be written: {e.strerror or e}. Choose another --out") from e

@@ -55,7 +55,7 @@ def state() -> str:
     stamp = folder() / STAMP
     if not stamp.is_file() or not _interpreter().is_file():
         return "missing"
-    made_from = stamp.read_text()
+    made_from = stamp.read_text(encoding="utf-8")
     return "ready" if made_from == _hash() else "older" if made_from else "half-made"
 
 
@@ -73,13 +73,13 @@ def python() -> Path:
 def packages() -> list[Package]:
     """What the lock pins, by name."""
     there = _installed() if state() == "ready" else set()
-    pins = re.findall(r"^([^\s=#]+)==(\S+)(?: ; (.*?))? \\$", LOCK.read_text(), re.MULTILINE)
+    pins = re.findall(r"^([^\s=#]+)==(\S+)(?: ; (.*?))? \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     return [Package(name, version, where, (name, version) in there) for name, version, where in pins]
 
 
 def asked() -> dict[str, str]:
     """The versions of the packages that the lock was made for: those by name, without what they need."""
-    return dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.with_suffix(".in").read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.with_suffix(".in").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def install() -> Path:
@@ -125,7 +125,7 @@ def _make(where: Path) -> None:
     _run([sys.executable, "-I", "-m", "venv", str(where)])
     pip = [str(_interpreter()), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
     _run([*pip, "--no-deps", "--require-hashes", "-r", str(LOCK)])  # no dependencies: some are left out of the lock
-    stamp.write_text(_hash())
+    stamp.write_text(_hash(), encoding="utf-8")
 
 
 def _run(command: list[str]) -> None:

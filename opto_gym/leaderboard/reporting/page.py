@@ -66,7 +66,7 @@ def report(run: str | Path) -> Path:
     for note in notes(trials):
         console.print(note, highlight=False)
     page = Path(run) / "report.html"
-    page.write_text(html(Path(run).resolve().name, trials))
+    page.write_text(html(Path(run).resolve().name, trials), encoding="utf-8")
     return page
 
 
