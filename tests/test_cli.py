@@ -102,7 +102,11 @@ def test_dry_run_says_what_it_would_cost_and_runs_nothing(capsys, tmp_path):
             2,
             "Battleship",
         ),
-        (["run", "--env", "Battleship-v0", "--agent", "Nobody", "--oracle-calls", "1", "--out", "x"], 2, "Registered:"),
+        (
+            ["run", "--env", "Battleship-v0", "--agent", "Nobody", "--oracle-calls", "1", "--out", "x"],
+            2,
+            "`opto-gym agents` lists the names",
+        ),
         (["run", "--env", "Battleship-v0"], 2, "--agent"),
         ([*RUN], 2, "--out"),
         ([*RUN, "--out", "x", "--mask", "coed"], 2, "coed"),

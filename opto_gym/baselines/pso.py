@@ -81,7 +81,7 @@ def _pyswarms() -> tuple[Any, Any, Any]:
     working folder, unless a configuration is named in ``LOG_CFG``: for that moment one that changes nothing.
     """
     before = os.environ.get("LOG_CFG")
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as quiet:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".yaml") as quiet:
         quiet.write("{version: 1, incremental: true}")
         quiet.flush()
         os.environ["LOG_CFG"] = quiet.name

@@ -7,7 +7,15 @@ import os
 import sys
 from typing import Any
 
-from .arguments import FIXED_BY_FOLDER, parse_named, parse_pairs, parse_seeds, plan_settings, trial_limits
+from .arguments import (
+    FIXED_BY_FOLDER,
+    parse_agent,
+    parse_cap,
+    parse_env,
+    parse_seeds,
+    plan_settings,
+    trial_limits,
+)
 
 
 def run_trials(options: argparse.Namespace) -> int:
@@ -23,7 +31,7 @@ def run_trials(options: argparse.Namespace) -> int:
             raise ValueError(
                 "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
             )
-        quiet, cap = options.quiet, parse_pairs(options.cap)
+        quiet, cap = options.quiet, parse_cap(options.cap)
         return show_end(
             leaderboard.resume(
                 options.resume,
@@ -48,8 +56,8 @@ def run_trials(options: argparse.Namespace) -> int:
         )
     elif options.env and options.agent:
         made = leaderboard.plan(
-            [parse_named(e) for e in options.env],
-            [parse_named(a) for a in options.agent],
+            [parse_env(e) for e in options.env],
+            [parse_agent(a) for a in options.agent],
             seeds=parse_seeds(options.seeds or "5"),
             test_scores=options.test_scores or "each",
             **settings,
@@ -90,7 +98,7 @@ def compare_agents(options: argparse.Namespace) -> int:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
     settings = plan_settings(options)
     what: dict[str, Any] = {
-        "envs": [parse_named(e) for e in options.env],
+        "envs": [parse_env(e) for e in options.env],
         "suite": options.suite,
         "seeds": parse_seeds(options.seeds) if options.seeds else None,
         "out": options.out,
@@ -98,7 +106,7 @@ def compare_agents(options: argparse.Namespace) -> int:
         **settings,
         "cap": settings["cap"] or None,
     }
-    agent, against = parse_named(options.agent), parse_named(options.against)
+    agent, against = parse_agent(options.agent), parse_agent(options.against, "--against")
     if options.dry_run:
         show_outline(compare.comparison_plan(agent, against, **what))
         return 0

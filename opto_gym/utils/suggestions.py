@@ -24,7 +24,7 @@ def closest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     if wanted in folded:
         return [folded[wanted]]
     longer = sorted((key for key in folded if len(wanted) > 1 and key.startswith(wanted)), key=lambda k: (len(k), k))
-    alike = difflib.get_close_matches(wanted, folded, most, 0.7)
+    alike = difflib.get_close_matches(wanted, folded, most, 0.6)
     return [folded[key] for key in dict.fromkeys((*longer, *alike))][:most]
 
 

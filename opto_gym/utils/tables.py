@@ -88,6 +88,8 @@ def _in_words(problem: str, fields: list[str], value: Any) -> str:
         return f"there is no key {unknown[1]!r} (the keys are {', '.join(fields)}){did_you_mean(unknown[1], fields)}"
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return f"the key {missing[1]!r} is missing"
+    if not problem.startswith("Expected "):  # a struct's own check, or a value outside an enumeration
+        return problem
     expected = problem.partition(", got")[0].replace(">= ", "of at least ")
     expected = re.sub(r"`([^`]*)`", lambda m: " or ".join(_WORDS.get(w, w) for w in m[1].split(" | ")), expected)
     return f"{expected[0].lower()}{expected[1:]}, got {value!r:.80}"

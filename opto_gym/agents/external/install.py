@@ -140,7 +140,9 @@ def _run(command: list[str]) -> None:
     said: list[str] = []
     with (
         Console(stderr=True).status("making the environment") as status,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+        ) as run,
     ):
         for line in run.stdout or ():
             said.append(line.rstrip())
@@ -167,5 +169,5 @@ def _installed() -> set[tuple[str, str]]:
     program = (
         "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
     )
-    done = subprocess.run([_interpreter(), "-I", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([_interpreter(), "-I", "-c", program], capture_output=True, encoding="utf-8", check=True)
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in json.loads(done.stdout)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...utils.text import write_text
 from ..results import Row, TrialData, load, rows
 from .figure import figure, svg
 
@@ -66,7 +67,7 @@ def report(run: str | Path) -> Path:
     for note in notes(trials):
         console.print(note, highlight=False)
     page = Path(run) / "report.html"
-    page.write_text(html(Path(run).resolve().name, trials), encoding="utf-8")
+    write_text(page, html(Path(run).resolve().name, trials))
     return page
 
 

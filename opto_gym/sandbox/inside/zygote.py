@@ -68,7 +68,7 @@ def children() -> set[int]:
     In namespaces there is no /proc to ask, and no need to: a program's death is that of its whole pid namespace.
     """
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as f:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as f:
             return {int(pid) for pid in f.read().split()}
     except OSError:
         return set()
@@ -115,7 +115,7 @@ def main(control_fd: int, most: str) -> None:
     preload()
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as f:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as f:
         f.write("500")  # where memory runs out, candidates go first
     walls = Walls(most)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
