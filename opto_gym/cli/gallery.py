@@ -187,12 +187,12 @@ def write_gallery(folder: str) -> int:
         OptoGymError: If the folder can't be made or written. This is found before the environments run.
     """
     path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--gallery: expected a folder, got the file {folder}")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+    except FileExistsError as e:
+        raise UsageError(f"--gallery: expected a folder, got the file {folder}") from e
     except OSError as e:
         raise OptoGymError(f"--gallery: the folder {folder} can't be written: {e.strerror}") from e
     print(write(path, list(cards())))

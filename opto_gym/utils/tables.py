@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -73,13 +72,11 @@ def as_struct(data: Any, form: type[T]) -> T:
 
 def _places(steps: list[str | int]) -> Iterator[str]:
     """A path in words: ``task 2: budget: `` for ``.tasks[1].budget``."""
-    for step, following in itertools.zip_longest(steps, steps[1:]):
+    for before, step, following in zip([None, *steps], steps, [*steps[1:], None], strict=False):
         if isinstance(step, int):
-            yield f" {step + 1}: "
-        elif isinstance(following, int):
-            yield step.removesuffix("s")
+            yield f"{'' if isinstance(before, str) else 'entry '}{step + 1}: "
         else:
-            yield f"{step}: "
+            yield f"{step.removesuffix('s')} " if isinstance(following, int) else f"{step}: "
 
 
 def _in_words(problem: str, fields: list[str], value: Any) -> str:
