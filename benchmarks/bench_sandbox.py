@@ -133,7 +133,7 @@ def test_64_idle_programs(benchmark, box):
 
 
 def _proportional(pid):
-    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
 
 

@@ -1,6 +1,6 @@
-"""Names for environments and agents: built in, from plug-ins (entry points), or as ``module:Name``.
+"""Registers environments and agents by name: opto_gym's own, those of plug-ins (entry points), or ``module:Name``.
 
-Environments live in Gymnasium's own registry, in the namespace ``opto_gym``. A plug-in is a package that declares
+Environments are kept in Gymnasium's own registry, in the namespace ``opto_gym``. A plug-in is a package that declares
 
 .. code-block:: toml
 
@@ -10,43 +10,55 @@ Environments live in Gymnasium's own registry, in the namespace ``opto_gym``. A 
     [project.entry-points."opto_gym.agents"]
     "MyAgent" = "my_package.agents:MyAgent"
 
-Plug-ins are looked for at the first unknown name, and when names are listed.
+Plug-ins are looked up when a name is not known, and before names are listed.
 """
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import functools
-import importlib
 import importlib.metadata
 import re
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from .utils.moved import moved_names
+from .utils.arguments import naming_arguments
+from .utils.loading import import_module, load_class, split_path
+from .utils.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from .agents import Agent
-from .utils.arguments import naming_arguments
 
 NAMESPACE = "opto_gym"
 
-registry = gym.registry  # environments by full id: Gymnasium's own
+registry = gym.registry
+"""Environments by their full id: Gymnasium's own registry."""
 
 AGENTS: dict[str, str] = {}
 """Agents by name; a value is ``"module:Class"``."""
+
+BASES: dict[str, type] = {}
+"""The base classes that classes of users are checked against, ``"env"`` and ``"agent"``. The packages `envs` and
+`agents`, which this module can't import, enter them."""
+
+_ENV = "a subclass of opto_gym.OptoEnv, or a function that returns an instance of one"
+_AGENT = "a subclass of opto_gym.agents.Agent"
 
 
 def register(id: str, entry_point: str | Any, **keywords: Any) -> None:
     """Registers an environment in the namespace ``opto_gym`` of Gymnasium's registry.
 
     Args:
-        id: ``"Name-v0"``; the version changes whenever a stored result would.
+        id: ``"Name-v0"``; the version must change whenever a stored result would.
         entry_point: An `OptoEnv` subclass, or ``"module:Class"``.
-        keywords: What `gymnasium.register` takes (``kwargs``, ``nondeterministic``, ...).
+        keywords: Further arguments of `gymnasium.register` (``kwargs``, ``nondeterministic``, ...).
+
+    Raises:
+        ValueError: If the id has no version, or another namespace.
     """
     if "/" in id and not id.startswith(f"{NAMESPACE}/"):
         raise ValueError(f"register() expected an id such as 'Name-v0', got {id!r}")
@@ -59,10 +71,13 @@ def register_agent(name: str, entry_point: str) -> None:
     """Registers an agent.
 
     Args:
-        name: What `make_agent` and the command line take.
+        name: The name that `make_agent` and the command line take.
         entry_point: ``"module:Class"``.
+
+    Raises:
+        ValueError: If the entry point has another form.
     """
-    _split(entry_point)
+    split_path(entry_point)
     AGENTS[name] = entry_point
 
 
@@ -74,83 +89,91 @@ def make(id: str | EnvSpec, **keywords: Any) -> gym.Env[Any, Any]:
         keywords: The environment's arguments, such as ``oracle_calls`` and ``render_mode``.
 
     Raises:
-        gymnasium.error.NameNotFound: For an unknown name, with the nearest known one.
-        gymnasium.error.VersionNotFound: For a name without its version, or with another, with the one that there is.
-        TypeError: For an unknown argument, with those that there are.
-        MissingExtra: If the extra that it needs is not installed; the message is the line that installs it.
+        gymnasium.error.NameNotFound: For an unknown name; the message has similar names.
+        gymnasium.error.VersionNotFound: For a name without its version, or with another one; the message has the
+            version that exists.
+        ValueError: If a module, or the class in it, does not exist.
+        ImportError: If the module can't be imported.
+        TypeError: If the class is no `OptoEnv`, or for an unknown argument; the message has those that exist.
+        MissingExtra: If a package of one of opto_gym's extras is missing; the message says how to install it.
     """
     wanted = spec(id) if isinstance(id, str) else id
-    with naming_arguments(_entry(wanted), {**wanted.kwargs, **keywords}):
+    entry = _entry(wanted)
+    with naming_arguments(entry, {**wanted.kwargs, **keywords}), _of_function(wanted):
         env = gym.make(wanted, **keywords)
     inner = env.unwrapped
+    if not isinstance(inner, BASES["env"]):  # a function made it
+        raise TypeError(f"{wanted.entry_point!r}: expected {_ENV}; the function returned a {type(inner).__name__}")
     if inner.spec is not None and getattr(inner, "nondeterministic", False):  # its arguments may have made it so
         inner.spec.nondeterministic = True
     return env
 
 
 def spec(id: str) -> EnvSpec:
-    """The spec of an environment, as `gymnasium.spec`; an unknown name of a known family comes with its page."""
+    """The specification of an environment, as `gymnasium.spec` returns it. The arguments and errors are `make`'s."""
     if ":" in id:
-        return _own_spec(id)
-    if id not in gym.registry and _full(id) not in gym.registry:
+        return _spec_of_path(id)
+    full = _full(id)
+    if full not in gym.registry:
         load_plugins()
-        versions = [name for name in gym.registry if re.fullmatch(rf"{re.escape(_full(id))}-v\d+", name)]
-        if versions:
-            known = versions[-1].removeprefix(f"{NAMESPACE}/")
-            raise gym.error.VersionNotFound(f"expected an id with its version, such as {known!r}, got {id!r}")
-    try:
-        return gym.spec(_full(id))
-    except gym.error.NameNotFound as e:
-        family = _full(id).removeprefix(f"{NAMESPACE}/").partition("-")[0]
-        relative = next((name for name in registered_envs() if name.startswith(f"{family}-")), None)
-        if relative is None:
-            raise
-        raise gym.error.NameNotFound(f"{e} `opto-gym envs {relative}` tells the arguments of its family.") from None
+    if full not in gym.registry and full.startswith(f"{NAMESPACE}/"):
+        raise _unknown_env(id)
+    return gym.spec(full)
 
 
 def env_class(id: str) -> Any:
-    """The class of an environment, or the function that makes it; none is made, which may want data or an extra."""
+    """The class of an environment, or the function that makes it. Nothing is made, so no data is needed."""
     return _entry(spec(id))
 
 
 def registered_envs() -> list[str]:
-    """The ids of all registered environments, without the namespace."""
+    """The ids of all registered environments, without the namespace, sorted."""
     load_plugins()
     return sorted(i.removeprefix(f"{NAMESPACE}/") for i in gym.registry if i.startswith(f"{NAMESPACE}/"))
 
 
 def registered_agents() -> list[str]:
-    """The names of all registered agents."""
+    """The names of all registered agents, sorted."""
     load_plugins()
     return sorted(AGENTS)
 
 
 def agent_class(name: str) -> type[Agent]:
-    """The class of an agent: a registered name, or ``"module:Class"``.
+    """The class of an agent.
+
+    Args:
+        name: A registered name, or ``"module:Class"``.
 
     Raises:
-        KeyError: For an unknown name, with the nearest known one.
+        KeyError: For an unknown name; the message has similar names.
+        ValueError: If a module, or the class in it, does not exist.
+        ImportError: If the module can't be imported.
+        TypeError: If the class is not derived from `Agent`.
+        MissingExtra: If the module needs a package of one of opto_gym's extras that is missing.
     """
     if ":" not in name:
         if name not in AGENTS:
             load_plugins()
         if name not in AGENTS:
-            near = difflib.get_close_matches(name, AGENTS, 1, 0.4)
-            raise _Unknown(
-                f"no agent is called {name!r}{f'; did you mean {near[0]!r}?' if near else ''}. "
-                f"Registered: {', '.join(sorted(AGENTS))}; or give 'module:Class'"
+            raise _UnknownAgent(
+                f"no agent is called {name!r}{did_you_mean(name, AGENTS) or '.'} "
+                "`opto-gym agents` lists the names; an agent of your own is given as 'module:Class'"
             )
         name = AGENTS[name]
-    return _load(name)  # type: ignore[no-any-return]
+    return load_class(name, BASES["agent"], _AGENT)  # type: ignore[no-any-return]
 
 
 def make_agent(name: str, **settings: Any) -> Agent:
-    """Makes an agent: a registered name or ``"module:Class"``, and its settings (``model``, ...).
+    """Makes an agent.
+
+    Args:
+        name: A registered name, or ``"module:Class"``.
+        settings: The agent's settings, such as ``model``.
 
     Raises:
-        KeyError: For an unknown name, with the nearest known one.
-        TypeError: For an unknown setting, with those that there are.
-        MissingExtra: If the extra that it needs is not installed; the message is the line that installs it.
+        KeyError, ValueError, ImportError: As `agent_class`.
+        TypeError: As `agent_class`; and for an unknown setting, with those that exist.
+        MissingExtra: If a package of one of opto_gym's extras is missing; the message says how to install it.
     """
     cls = agent_class(name)
     with naming_arguments(cls, settings):
@@ -159,10 +182,10 @@ def make_agent(name: str, **settings: Any) -> Agent:
 
 @functools.cache
 def load_plugins() -> None:
-    """Registers what other packages declare. A broken plug-in is named in a warning and hides nothing else."""
+    """Registers what other packages declare. A broken plug-in causes a warning; the others are still registered."""
     for point in importlib.metadata.entry_points(group="opto_gym.envs"):
         try:
-            _split(point.value)
+            split_path(point.value)
             if _full(point.name) not in gym.registry:
                 register(point.name, point.value)
         except Exception as e:
@@ -175,8 +198,8 @@ def load_plugins() -> None:
             warnings.warn(f"plug-in agent {point.name!r} ({point.value}) is broken: {e}", stacklevel=2)
 
 
-class _Unknown(KeyError):
-    __str__ = Exception.__str__
+class _UnknownAgent(KeyError):
+    __str__ = Exception.__str__  # KeyError would show the message's repr
 
 
 def _full(id: str) -> str:
@@ -184,42 +207,46 @@ def _full(id: str) -> str:
 
 
 def _entry(of: EnvSpec) -> Any:
-    return _load(of.entry_point) if isinstance(of.entry_point, str) else of.entry_point
+    if isinstance(of.entry_point, str):
+        return load_class(of.entry_point, BASES["env"], _ENV, functions=True)
+    return of.entry_point
 
 
-def _split(path: str) -> tuple[str, str]:
-    module, _, name = path.partition(":")
-    if not module or not name.isidentifier():
-        raise ValueError(f"expected 'module:Class', got {path!r}")
-    return module, name
-
-
-def _load(path: str) -> Any:
-    module_name, name = _split(path)
+@contextlib.contextmanager
+def _of_function(wanted: EnvSpec) -> Iterator[None]:
+    """Replaces Gymnasium's error for a function that returns no environment by one that names the function."""
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as e:
-        if e.name != module_name.split(".")[0] and e.name != module_name:
+        yield
+    except TypeError as e:
+        returned = re.match(
+            r"The environment must inherit from the gymnasium.Env class, actual class: (.*?)\. See", str(e)
+        )
+        if returned is None:
             raise
-        raise ValueError(f"{path!r}: there is no module {module_name!r} on the path") from e
-    if not hasattr(module, name):
-        raise ValueError(f"{path!r}: the module {module_name!r} has no {name!r}")
-    return getattr(module, name)
+        raise TypeError(f"{wanted.entry_point!r}: expected {_ENV}; the function returned a {returned[1]}") from e
 
 
-def _own_spec(path: str) -> EnvSpec:
+def _unknown_env(id: str) -> gym.error.Error:
+    """The error for an id that is not registered: a missing or wrong version, or an unknown name."""
+    known = registered_envs()
+    wanted = id.removeprefix(f"{NAMESPACE}/")
+    name, _, version = re.fullmatch(r"(.*?)(-v(\d+))?", wanted, re.DOTALL).groups()  # type: ignore[union-attr]
+    versions = [other for other in known if re.fullmatch(rf"{re.escape(name)}-v\d+", other)]
+    if versions and version is None:
+        return gym.error.VersionNotFound(f"expected an id with its version, such as {versions[-1]!r}, got {id!r}")
+    if versions:
+        return gym.error.VersionNotFound(f"{name} has no version {version!r}; did you mean {versions[-1]!r}?")
+    found = did_you_mean(wanted, known) or did_you_mean(name, known)
+    family = next((other for other in known if other.startswith(f"{name.partition('-')[0]}-")), None)
+    page = f"`opto-gym envs {family}` shows the arguments of its family" if family else "`opto-gym envs` lists the ids"
+    return gym.error.NameNotFound(f"no environment is called {id!r}{found or '.'} {page}")
+
+
+def _spec_of_path(path: str) -> EnvSpec:
     """A spec for ``module:Class``, or for an id that importing the module registers."""
     module_name, _, name = path.partition(":")
-    if not name.isidentifier():
-        importlib.import_module(module_name)
+    if re.search(r"-v\d+$", name):
+        import_module(path, module_name)
         return spec(name)
-    if not callable(_load(path)):
-        raise ValueError(f"{path!r}: expected an environment class, got {_load(path)!r}")
+    load_class(path, BASES["env"], _ENV, functions=True)
     return EnvSpec(f"{name}-v0", entry_point=path)
-
-
-if not TYPE_CHECKING:  # for one release
-    __getattr__ = moved_names(
-        __name__,
-        {},
-    )

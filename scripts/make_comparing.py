@@ -159,8 +159,8 @@ def main() -> None:
     """Writes the figures into the page."""
     page = Path(__file__).parent.parent / "docs" / "comparing.md"
     made = figures()
-    head, mark, _ = page.read_text().partition("<!-- figures: scripts/make_comparing.py -->\n")
-    page.write_text(f"{head}{mark}\n{made}")
+    head, mark, _ = page.read_text(encoding="utf-8").partition("<!-- figures: scripts/make_comparing.py -->\n")
+    page.write_text(f"{head}{mark}\n{made}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def table() -> str:
 
 def main() -> None:
     """Writes it into the page."""
-    PAGE.write_text(PLACE.sub(lambda _: table(), PAGE.read_text()))
+    PAGE.write_text(PLACE.sub(lambda _: table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

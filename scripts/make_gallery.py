@@ -15,7 +15,7 @@ def main() -> None:
     docs = Path(__file__).parent.parent / "docs"
     made = list(gallery.cards())
     gallery.pictures(docs / "gallery", made)
-    (docs / "gallery.md").write_text(gallery.render("gallery.md.j2", made, pictures="gallery/"))
+    (docs / "gallery.md").write_text(gallery.render("gallery.md.j2", made, pictures="gallery/"), encoding="utf-8")
     for card in made:
         print(f"{card.name:30} {card.failed or card.time}")
 

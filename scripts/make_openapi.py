@@ -12,4 +12,4 @@ from opto_gym.agents.external.openapi import openapi
 
 if __name__ == "__main__":
     page = Path(__file__).parent.parent / "docs" / "openapi.json"
-    page.write_text(json.dumps(openapi(), indent=1) + "\n")
+    page.write_text(json.dumps(openapi(), indent=1) + "\n", encoding="utf-8")

@@ -32,7 +32,7 @@ def main(wheel: str) -> None:
     }
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(models.items()))
     page = json.dumps(said, indent=1)[:-2] + ',\n "models": {\n' + rows + "\n }\n}\n"
-    Path(__file__).parent.with_name("opto_gym").joinpath("llm", "prices.json").write_text(page)
+    Path(__file__).parent.with_name("opto_gym").joinpath("llm", "prices.json").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def main(*runs: str) -> None:
     refused = {f"* `{agent}`: {why}" for _, agent, why in skipped}
     if refused:
         parts.append("## Refused before anything was spent\n\n" + "\n".join(sorted(refused)) + "\n")
-    PAGE.write_text("\n".join(parts))
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

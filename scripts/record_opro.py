@@ -139,7 +139,7 @@ def main_of(program, answers, arguments=()):
     with contextlib.suppress(Enough):
         program.main([])
     (path,) = glob.glob(f"{OPRO}/outputs/optimization-results/*{'tsp' if arguments else 'regression'}*/results.json")
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         return json.load(file)
 
 

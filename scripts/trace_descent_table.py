@@ -159,7 +159,7 @@ def main() -> None:
     for setting in SETTINGS:
         rows.append(row(setting))
         print(rows[-1], flush=True)
-    PAGE.write_text(TEMPLATE.format(rows="\n".join(rows)))
+    PAGE.write_text(TEMPLATE.format(rows="\n".join(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -8,8 +9,10 @@ import sys
 import pytest
 
 import opto_gym
-from opto_gym.cli import main
+from opto_gym.cli import entry, main
 from opto_gym.cli.arguments import parse_named, parse_pairs
+from opto_gym.cli.commands import COMMANDS
+from opto_gym.cli.parser import make_parser
 
 RUN = [
     "run",
@@ -102,7 +105,11 @@ def test_dry_run_says_what_it_would_cost_and_runs_nothing(capsys, tmp_path):
             2,
             "Battleship",
         ),
-        (["run", "--env", "Battleship-v0", "--agent", "Nobody", "--oracle-calls", "1", "--out", "x"], 2, "Registered:"),
+        (
+            ["run", "--env", "Battleship-v0", "--agent", "Nobody", "--oracle-calls", "1", "--out", "x"],
+            2,
+            "`opto-gym agents` lists the names",
+        ),
         (["run", "--env", "Battleship-v0"], 2, "--agent"),
         ([*RUN], 2, "--out"),
         ([*RUN, "--out", "x", "--mask", "coed"], 2, "coed"),
@@ -135,6 +142,97 @@ def test_wrong_use_is_one_clear_line(capsys, tmp_path, monkeypatch, arguments, s
     assert said in err
     assert "Traceback" not in err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seeds", "1,1"], "--seeds expected seeds that differ, got 1 more than once"),
+        (["--seeds", "0"], "--seeds expected at least one seed, got 0"),
+        (["--seeds", "-3"], "--seeds expected at least one seed, got -3"),
+        (["--seeds", "1,-3"], "--seeds expected seed to be a whole number of 0 or more, got -3"),
+        (["--seeds", ","], "--seeds expected at least one seed"),
+        (["--seeds", "a"], "--seeds expected a number, such as 5, or a list, such as 0,3,7; got 'a'"),
+        (["--seeds", "1.5"], "--seeds expected a number"),
+        (["--seeds", "1,b"], "--seeds expected a number"),
+        (["--oracle-calls", "0"], "argument --oracle-calls: expected a whole number, at least 1, got '0'"),
+        (["--evaluations", "0"], "argument --evaluations: expected a whole number, at least 1, got '0'"),
+        (["--oracle-calls", "-2"], "argument --oracle-calls: expected a whole number, at least 1, got '-2'"),
+        (["--oracle-calls", "2.5"], "argument --oracle-calls: expected a whole number, at least 1, got '2.5'"),
+        (["--tokens", "nan"], "argument --tokens: expected a whole number, at least 0, got 'nan'"),
+        (["--llm-calls", "1e3"], "argument --llm-calls: expected a whole number, at least 0, got '1e3'"),
+        (["--usd", "nan"], "argument --usd: expected a number, at least 0, got 'nan'"),
+        (["--usd", "inf"], "argument --usd: expected a number, at least 0, got 'inf'"),
+        (["--seconds", "-1"], "argument --seconds: expected a number, at least 0, got '-1'"),
+        (["--seconds", "x"], "argument --seconds: expected a number, at least 0, got 'x'"),
+        (["--jobs", "0"], "argument --jobs: expected a whole number, at least 1 job, got '0'"),
+        (["--jobs", "two"], "argument --jobs: expected a whole number, at least 1 job, got 'two'"),
+        (["--cap", "calls=3"], "--cap: expected limits of oracle_calls, evaluations, llm_calls, tokens, usd, seconds"),
+        (["--cap", "usd=nan"], "--cap: expected usd to be a number, got 'nan'"),
+        (["--cap", "usd=-1"], "--cap: expected usd of at least 0, got -1"),
+        (["--cap", "tokens=1.5"], "--cap: expected tokens to be a whole number, got 1.5"),
+        (["--cap", "usd=1,usd=2"], "--cap: expected each key once, got 'usd' twice in 'usd=1,usd=2'"),
+        (["--cap", "usd"], "--cap: expected KEY=VALUE, got 'usd'"),
+        (["--sandbox", "L9"], "argument --sandbox: invalid choice: 'L9' (choose from L0, L1, L2, L3)"),
+        (["--out"], "argument --out: expected one argument; see `opto-gym COMMAND --help`"),
+        (["more"], "there is no argument 'more'; see `opto-gym COMMAND --help`"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "compare", "resume"])
+def test_values_that_no_option_takes(capsys, tmp_path, monkeypatch, command, arguments, said):
+    if command == "resume" and arguments[0] in ("--seeds", "--out"):
+        return  # the folder has them
+    monkeypatch.chdir(tmp_path)
+    task = ["--env", "tests.support.tasks:Valley", "--agent", "RandomSearch"]
+    commands = {
+        "run": ["run", *task, "--out", "x"],
+        "compare": ["compare", *task, "--against", "Grid", "--out", "x"],
+        "resume": ["run", "--resume", "x"],
+    }
+    status, out, err = call(capsys, *commands[command], *arguments)
+    assert status == 2
+    assert out == ""
+    (line,) = err.splitlines()
+    assert said.replace("COMMAND", commands[command][0]) in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["play", "prompt", "reproduce"])
+def test_so_it_is_with_the_other_commands(capsys, command):
+    option = "--jobs" if command == "reproduce" else "--seed"
+    for value in ("-1", "1.5", "x"):
+        status, _, err = call(
+            capsys, command, *["NumericalOptimization-v0", "OptoPrime"][: command != "play"], option, value
+        )
+        assert status == 2
+        assert f"argument {option}: expected a whole number, at least" in err
+
+
+def test_every_command_and_option_has_a_help(capsys):
+    for command in (None, *COMMANDS):
+        with pytest.raises(SystemExit) as e:
+            main([command, "--help"] if command else ["--help"])
+        assert e.value.code == 0
+        text = capsys.readouterr().out
+        entries = re.split(r"\n  (?=-)", text.partition("\noptions:\n")[2].partition("\n\n")[0])
+        assert all(re.search(r"  +\S|\n +\S", entry.strip()) for entry in entries), text
+
+
+def test_the_table_of_commands_is_the_parser_s():
+    assert set(COMMANDS) == set(make_parser().commands)
+    for path in COMMANDS.values():
+        module, _, function = path.partition(":")
+        assert callable(getattr(importlib.import_module(f"opto_gym.cli.{module}"), function))
+
+
+def test_a_file_system_s_error_is_one_line(capsys, tmp_path, monkeypatch):
+    def fail(options):
+        (tmp_path / "missing" / "file").read_bytes()
+
+    monkeypatch.setattr(entry, "run_command", fail)
+    status, _, err = call(capsys, "agents")
+    assert status == 1
+    assert err == f"opto-gym: {tmp_path / 'missing' / 'file'}: No such file or directory\n"
 
 
 def test_arguments_of_environments_and_agents():
@@ -175,6 +273,14 @@ def test_help_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_the_console_script_is_installed():
-    done = subprocess.run([sys.executable, "-m", "opto_gym", "envs"], capture_output=True, text=True, check=True)
-    assert "Battleship-v0" in done.stdout
+def test_the_console_script_and_the_module_do_the_same():
+    for words, status in ((["data", "path"], 0), (["agents", "Nobody"], 2), (["report", "/no/such/run"], 1)):
+        script = os.path.join(os.path.dirname(sys.executable), "opto-gym")
+        by_module, by_script = (
+            subprocess.run([*command, *words], capture_output=True, text=True)
+            for command in ([sys.executable, "-m", "opto_gym"], [script])
+        )
+        assert (by_module.returncode, by_module.stdout, by_module.stderr) == (
+            by_script.returncode, by_script.stdout, by_script.stderr,
+        )  # fmt: skip
+        assert by_module.returncode == status

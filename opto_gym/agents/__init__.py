@@ -4,10 +4,12 @@ An agent here works on problems of any domain. An agent that knows a domain, or 
 is a baseline (`opto_gym.baselines`).
 """
 
-from ..registration import register_agent
+from ..registration import BASES, register_agent
 from .base import Agent, Oracle, Values
 
 __all__ = ["Agent", "Oracle", "Values"]
+
+BASES["agent"] = Agent
 
 register_agent("OptoPrime", "opto_gym.agents.optoprime:OptoPrime")
 register_agent("OptoPrime-NoMem", "opto_gym.agents.optoprime_variants:NoMem")

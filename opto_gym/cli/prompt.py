@@ -1,21 +1,27 @@
-"""What an agent would send to its model first, and how many tokens that is: nothing is sent."""
+"""``opto-gym prompt`` and ``tokens``: the first prompt that an agent would send to its model. Nothing is sent."""
 
 from __future__ import annotations
 
+import argparse
 import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from rich.console import Console
+from rich.table import Table
+
 from .. import registration
-from ..errors import BudgetSpent, OptoGymError
+from ..errors import BudgetSpent, MissingExtra, OptoGymError
 from ..leaderboard.spec import TrialSpec
 from ..llm import Client
 from ..utils.extras import need
 from ..wrappers.observations import unwrapped
+from .arguments import parse_agent, parse_env
 
-PATIENCE = 20
-"""Oracle calls after which an agent is taken for one that asks no model."""
+MOST_CALLS = 20
+"""The number of oracle calls after which an agent counts as one that asks no model."""
 
 DOMAINS = (
     "NumericalOptimization-v0",
@@ -24,9 +30,36 @@ DOMAINS = (
     "BBH-object_counting-v0",
     "MetaWorld-Reach-v0",
 )
-"""One task of each domain of the Trace paper's table of prompt tokens (Cheng, Nie and Swaminathan, NeurIPS 2024)."""
+"""One task of each domain in the Trace paper's table of prompt tokens (Cheng, Nie and Swaminathan, NeurIPS 2024)."""
 
 _HEADING = re.compile(r"^(?=#\w)", re.MULTILINE)
+
+
+def show_prompt(options: argparse.Namespace) -> int:
+    """Runs ``opto-gym prompt ENV AGENT``."""
+    (env, arguments), (agent, settings) = parse_env(options.env, "ENV"), parse_agent(options.agent, "AGENT")
+    request = first_request(env, agent, env_arguments=arguments, settings=settings, seed=options.seed)
+    for message in request["messages"]:
+        print(f"--- {message['role']}\n{message['content']}")
+    others = {name: value for name, value in request.items() if name not in ("model", "messages")}
+    print(f"--- and {json.dumps(others)}\n")
+    table = Table("message", "part", "characters", "tokens", box=None)
+    try:
+        for role, heading, text in parts(request["messages"]):
+            table.add_row(role, heading, f"{len(text):,}", f"{count(text):,}")
+        Console().print(table)
+    except MissingExtra as e:
+        print(f"Tokens are not counted: {e}")
+    return 0
+
+
+def show_tokens(options: argparse.Namespace) -> int:
+    """Runs ``opto-gym tokens``."""
+    table = Table("environment", "agent", "system", "user", "tokens", box=None)
+    for row in token_table():
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+    Console().print(table)
+    return 0
 
 
 class _Shown(Client):
@@ -47,14 +80,15 @@ def first_request(
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The first request of a trial, as it would be sent: ``messages``, ``max_tokens``, ...
+    """The first request of a trial as it would be sent, with ``messages``, ``max_tokens`` and other fields.
 
     Args:
-        env: The environment's id or ``module:Class``; one with a model inside asks it about the start values.
+        env: The environment's id or ``module:Class``. If a model answers inside it, that model is asked about the start
+            values.
         agent: The agent's name or ``module:Class``.
         env_arguments: The environment's arguments.
         settings: The agent's settings.
-        seed: The trial's.
+        seed: The seed of the trial.
 
     Raises:
         OptoGymError: If the agent can't work on the task, or asks no model.
@@ -70,17 +104,17 @@ def first_request(
     made.reset(problem, seed=agent_seed)
     observation, _ = task.reset(seed=episode_seed)
     try:
-        for _ in range(PATIENCE):
+        for _ in range(MOST_CALLS):
             observation = task.step(made.propose(observation))[0]
     except BudgetSpent:
         pass
     if shown.request is None:
-        raise OptoGymError(f"{agent} asked no model in its first {PATIENCE} oracle calls")
+        raise OptoGymError(f"{agent} asked no model in its first {MOST_CALLS} oracle calls")
     return shown.request
 
 
 def parts(messages: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
-    """(role, heading, text) of each part: a message is divided at lines that begin with ``#Heading``."""
+    """Divides messages at lines that begin with ``#Heading``; returns (role, heading, text) of each part."""
     found = []
     for message in messages:
         for text in filter(None, _HEADING.split(message["content"])):
@@ -90,10 +124,10 @@ def parts(messages: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
 
 
 def count(text: str) -> int:
-    """Tokens of a text by cl100k_base, the encoding of GPT-4, exactly and without a network.
+    """The number of tokens of a text in cl100k_base, the encoding of GPT-4. No network is needed.
 
     Raises:
-        MissingExtra: Without tiktoken and its vocabulary.
+        MissingExtra: If tiktoken or its vocabulary is not installed.
     """
     return len(_encoding().encode(text, disallowed_special=()))
 
@@ -105,7 +139,7 @@ def _encoding() -> Any:
 
 
 def token_table(agents: Sequence[str] = ("OptoPrime", "OPRO-Trace"), envs: Sequence[str] = DOMAINS) -> list[list[Any]]:
-    """(environment, agent, tokens of the system's message, of the user's, of both) of first prompts."""
+    """A row for each first prompt: environment, agent, tokens of the system message, of the user message, of both."""
     rows: list[list[Any]] = []
     for env in envs:
         for agent in agents:

@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import FIXED_BY_FOLDER, parse_named, parse_pairs, parse_seeds, plan_settings, run_config, trial_limits
+from .arguments import (
+    FIXED_BY_FOLDER,
+    parse_agent,
+    parse_cap,
+    parse_env,
+    parse_seeds,
+    plan_settings,
+    run_config,
+    trial_limits,
+)
 
 
 def run_trials(options: argparse.Namespace) -> int:
@@ -23,7 +32,7 @@ def run_trials(options: argparse.Namespace) -> int:
             raise ValueError(
                 "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
             )
-        quiet, cap = options.quiet, parse_pairs(options.cap)
+        quiet, cap = options.quiet, parse_cap(options.cap)
         return show_end(
             leaderboard.resume(
                 options.resume,
@@ -73,7 +82,7 @@ def compare_agents(options: argparse.Namespace) -> int:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
     settings = plan_settings(options)
     what: dict[str, Any] = {
-        "envs": [parse_named(e) for e in options.env],
+        "envs": [parse_env(e) for e in options.env],
         "suite": options.suite,
         "seeds": parse_seeds(options.seeds) if options.seeds else None,
         "out": options.out,
@@ -81,7 +90,7 @@ def compare_agents(options: argparse.Namespace) -> int:
         **settings,
         "cap": settings["cap"] or None,
     }
-    agent, against = parse_named(options.agent), parse_named(options.against)
+    agent, against = parse_agent(options.agent), parse_agent(options.against, "--against")
     if options.dry_run:
         show_outline(compare.comparison_plan(agent, against, **what))
         return 0

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import DataNotFound, MissingExtra
 from ..utils.extras import need
+from ..utils.suggestions import did_you_mean
 from .catalogue import GITHUB, SETS
 from .store import load, root
 
@@ -28,7 +29,7 @@ def fetch(name: str, *, progress: bool = False) -> Path:
         DataNotFound: If it can't be had; the message says which files to put where.
     """
     if name not in SETS:
-        raise DataNotFound(f"expected a data set of {sorted(SETS)}, got {name!r}")
+        raise DataNotFound(f"expected a data set of {sorted(SETS)}, got {name!r}{did_you_mean(name, SETS)}")
     folder, wanted = root(), SETS[name]
     missing = [path for path in wanted.files if not (folder / path).is_file()]
     for path in wanted.files:

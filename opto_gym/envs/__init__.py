@@ -1,6 +1,9 @@
 """The environments, one module or package per family. This module registers them for `opto_gym.make`."""
 
-from ..registration import register
+from ..core import OptoEnv
+from ..registration import BASES, register
+
+BASES["env"] = OptoEnv
 
 register("Battleship-v0", "opto_gym.envs.battleship:Battleship")
 register("BattleshipOnline-v0", "opto_gym.envs.battleship:BattleshipOnline")

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..utils.journal import Journal, read_lines
+from ..utils.text import write_text
 from .config import Named, RunConfig, named
 from .planning import Plan, grid
 from .records import RunFolder, TrialFolder
@@ -177,8 +178,8 @@ def compare(
     assert found.page is not None
     assert found.picture is not None
     try:
-        found.picture.write_text(drawn, encoding="utf-8")
-        found.page.write_text(html(found, drawn), encoding="utf-8", errors="backslashreplace")
+        write_text(found.picture, drawn)
+        write_text(found.page, html(found, drawn))
     except OSError as e:
         raise RecordError(f"{found.page} can't be written: {e.strerror or e}") from e
     return found

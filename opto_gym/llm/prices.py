@@ -28,7 +28,7 @@ class Price(NamedTuple):
 
 @functools.cache
 def _table() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(resources.files(__package__).joinpath("prices.json").read_text())
+    data: dict[str, Any] = json.loads(resources.files(__package__).joinpath("prices.json").read_text(encoding="utf-8"))
     return data
 
 

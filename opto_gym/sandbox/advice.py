@@ -92,6 +92,6 @@ def _container() -> str:
 
 def _sysctl(file: str) -> str:
     try:
-        return Path("/proc/sys", file).read_text().strip()
+        return Path("/proc/sys", file).read_text(encoding="utf-8").strip()
     except OSError:
         return ""

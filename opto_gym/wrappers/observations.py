@@ -12,6 +12,7 @@ from ..core import OptoEnv
 from ..problems import KINDS, TraceFeedback
 from ..trace import PARTS, TraceGraph
 from ..trace.data import GraphNode, OperatorInfo
+from ..utils.suggestions import did_you_mean
 
 _Base = gym.ObservationWrapper[TraceFeedback, dict[str, Any], TraceFeedback]
 
@@ -121,5 +122,6 @@ def _checked(what: str, given: Sequence[str], known: Sequence[str]) -> tuple[str
     if isinstance(given, str):
         given = [g for g in given.split(",") if g]
     if not isinstance(given, Iterable) or any(g not in known for g in given):
-        raise ValueError(f"expected {what} of {list(known)}, got {given!r}")
+        unknown = next((g for g in given if g not in known), "") if isinstance(given, Iterable) else ""
+        raise ValueError(f"expected {what} of {list(known)}, got {given!r}{did_you_mean(unknown, known)}")
     return tuple(k for k in known if k in given)

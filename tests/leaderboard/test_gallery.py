@@ -121,6 +121,27 @@ def test_no_name_beside_it(capsys):
     assert "--gallery shows all families" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("file", 2, "--gallery: expected a folder, got the file file"),
+        ("file/inside", 1, "--gallery: the folder file/inside can't be written: Not a directory"),
+        ("/proc/self/gallery", 1, "--gallery: the folder /proc/self/gallery can't be written: "),
+        ("x" * 300, 1, "can't be written: File name too long"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line_before_anything_runs(
+    tmp_path, monkeypatch, capsys, path, status, said
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gallery, "cards", lambda: pytest.fail("it ran"))
+    (tmp_path / "file").write_text("")
+    assert main(["envs", "--gallery", path]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert (tmp_path / "file").read_text() == ""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 @pytest.mark.parametrize("width", [375, 1200])

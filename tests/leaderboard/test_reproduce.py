@@ -134,7 +134,7 @@ def test_mistakes_in_a_recipe_are_named():
         recipes.parse("x", OWN.replace('score = "test"', 'score = "tests"'))
     with pytest.raises(ValueError, match="also"):
         recipes.parse("x", OWN.replace("best so far", "mode"))
-    with pytest.raises(TypeError, match="oracle_cals"):
+    with pytest.raises(ValueError, match=r"curve 1: there is no key 'oracle_cals' .*; did you mean 'oracle_calls'"):
         recipes.parse("x", OWN.replace("oracle_calls", "oracle_cals"))
     with pytest.raises(ValueError, match="size"):
         recipes.parse("x", OWN).curves[0].sized("huge")

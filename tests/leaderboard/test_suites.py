@@ -152,11 +152,107 @@ def test_wrong_use(arguments, said, capsys):
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["about = ", "tasks = 3", "[[tasks]]\nenvironment = 'x'", "nonsense = 1\ntasks = []"])
-def test_a_file_that_is_no_suite(tmp_path, text):
-    (tmp_path / "bad.toml").write_text(text)
-    with pytest.raises(ValueError, match="can't be read"):
-        load(str(tmp_path / "bad.toml"))
+SMALL = """
+about = "One task"
+agents = ["RandomSearch"]
+budget = { oracle_calls = 3 }
+
+[[tasks]]
+env = "tests.support.tasks:Valley"
+
+[[tasks]]
+env = "NumericalOptimization-v0"
+"""
+
+MISTAKES = {
+    "not TOML": ("about =", "about", "it is not TOML: "),
+    "an unknown key": ("about", "abuot", r"there is no key 'abuot' \(the keys are about, tasks, .*\); did you mean"),
+    "an unknown key of a task": ("env = ", "environment = ", "task 1: there is no key 'environment' .*keys are env"),
+    "a missing key": ('about = "One task"', "", "the key 'about' is missing"),
+    "a missing key of a task": ('env = "Num', 'arguments = {}\n# "Num', "task 2: the key 'env' is missing"),
+    "tasks that are no list": ("[[tasks]]", "[tasks]", "it is not TOML"),
+    "agents that are a string": ('["RandomSearch"]', '"RandomSearch"', "agents: expected an array, got 'RandomSearch'"),
+    "an agent that is a number": ('["RandomSearch"]', "[3]", "agent 1: expected a string or an array, got 3"),
+    "an agent without settings": ('["RandomSearch"]', '["Adam", ["Adam"]]', "agent 2: expected an array of length 2"),
+    "settings that are no table": ('["RandomSearch"]', '[["Adam", 3]]', "agent 1: entry 2: expected a table, got 3"),
+    "a budget that is a number": ("{ oracle_calls = 3 }", "3", "budget: expected a table, got 3"),
+    "an unknown budget": ("oracle_calls", "oracle_cals", "budget: expected limits of .*; did you mean 'oracle_calls'"),
+    "a negative budget": ("= 3", "= -3", "budget: expected oracle_calls of at least 1, got -3"),
+    "a budget of nothing": ("= 3", "= 0", "budget: expected oracle_calls of at least 1, got 0"),
+    "a fractional budget": ("= 3", "= 2.5", "budget: expected oracle_calls to be a whole number, got 2.5"),
+    "a budget that is NaN": ("oracle_calls = 3", "usd = nan", "budget: expected usd to be a number, got nan"),
+    "a budget that is text": ("= 3", "= 'x'", "budget: expected oracle_calls to be a number, got 'x'"),
+    "a task's budget": ('"Num', '"X"\nbudget = { tokens = -1 }\n# "Num', "task 2: budget: expected tokens of"),
+    "no seeds": ("about", "seeds = 0\nabout", "seeds: expected a whole number of at least 1, got 0"),
+    "seeds that are text": ("about", "seeds = '3'\nabout", "seeds: expected a whole number, got '3'"),
+    "seeds that are true": ("about", "seeds = true\nabout", "seeds: expected a whole number, got True"),
+    "unknown scoring": ("about", "test_scores = 'ech'\nabout", "expected test_scores to be one of .*mean 'each'"),
+    "arguments that are no table": ('"Num', '"X"\narguments = 3\n# "Num', "task 2: arguments: expected a table, got 3"),
+    "no tasks": (SMALL[SMALL.index("[[") :], "tasks = []", r"expected at least one \[\[tasks\]\] table, got none"),
+    "tasks that are a number": (SMALL[SMALL.index("[[") :], "tasks = 3", "tasks: expected an array, got 3"),
+    "not UTF-8": ("One task", "\udcff", "it is not in UTF-8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_file_that_is_no_suite(tmp_path, capsys, mistake):
+    old, new, message = MISTAKES[mistake]
+    assert old in SMALL
+    path = tmp_path / "bad.toml"
+    path.write_bytes(SMALL.replace(old, new).encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=rf"^the suite {path} can't be read: {message}"):
+        load(str(path))
+    for command in (["run"], ["compare", "--agent", "Adam", "--against", "Grid"]):
+        assert main([*command, "--suite", str(path), "--out", str(tmp_path / "r")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(path) in line
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_suite_that_is_a_folder(tmp_path, capsys):
+    (tmp_path / "folder.toml").mkdir()
+    assert main(["run", "--suite", str(tmp_path / "folder.toml"), "--out", "x"]) == 2
+    assert "folder.toml can't be read: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "NumericalOptimization-v0",
+            "NumericalOptimisation-v0",
+            r"task 2 \(Num.*did you mean 'NumericalOptimization-v0'",
+        ),
+        ("NumericalOptimization-v0", "NumericalOptimization", r"task 2 .* such as 'NumericalOptimization-v0'"),
+        (
+            "tests.support.tasks:Valley",
+            "tests.support.tasks:Vallley",
+            r"task 1 .*has no 'Vallley'; did you mean 'Valley'",
+        ),
+        ("tests.support.tasks:Valley", "no_such_module:X", r"task 1 .*there is no module 'no_such_module'"),
+        (
+            '"RandomSearch"',
+            '"randomsearch"',
+            r"task 1 .*no agent is called 'randomsearch'; did you mean 'RandomSearch'",
+        ),
+        (
+            '"RandomSearch"',
+            '"tests.support.tasks:Valley"',
+            r"task 1 .*expected a subclass of opto_gym.agents.Agent, got ",
+        ),
+        ('"RandomSearch"', '["RandomSearch", { depth = 3 }]', r"task 1 .*RandomSearch has no argument 'depth'"),
+        (
+            '"Num',
+            '"BinaryLock-v0"\narguments = { size = 3 }\n# "Num',
+            r"task 2 \(BinaryLock-v0\): BinaryLock has no argum",
+        ),
+        ("budget = ", "# ", r"task 1 .*: a run needs a budget"),
+    ],
+)
+def test_names_that_a_suite_gets_wrong_come_with_the_task(tmp_path, old, new, message):
+    (tmp_path / "bad.toml").write_text(SMALL.replace(old, new))
+    with pytest.raises(ValueError, match=rf"^the suite \S*bad.toml, {message}"):
+        suite_plan(str(tmp_path / "bad.toml"))
 
 
 def test_nothing_can_run(tmp_path):
@@ -187,7 +283,7 @@ def test_every_name_in_it_is_registered(name):
 def test_smoke_has_every_family():
     families = {type(opto_gym.make(t.env, **t.arguments).unwrapped) for t in load("smoke").tasks}
     for name in gallery.families():
-        cls = registration._load(opto_gym.spec(name).entry_point)
+        cls = registration.env_class(name)
         assert any(issubclass(cls, family) for family in families), name  # a variant belongs to its family
 
 

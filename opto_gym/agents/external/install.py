@@ -65,7 +65,7 @@ def state() -> str:
     stamp = folder() / STAMP
     if not stamp.is_file() or not _interpreter().is_file():
         return "missing"
-    made_from = stamp.read_text()
+    made_from = stamp.read_text(encoding="utf-8")
     return "ready" if made_from == _hash() else "older" if made_from else "half-made"
 
 
@@ -83,13 +83,13 @@ def python() -> Path:
 def packages() -> list[PinnedPackage]:
     """The packages that the lock file pins, in order of their names."""
     installed = _installed() if state() == "ready" else set()
-    pins = re.findall(r"^([^\s=#]+)==(\S+)(?: ; (.*?))? \\$", LOCK.read_text(), re.MULTILINE)
+    pins = re.findall(r"^([^\s=#]+)==(\S+)(?: ; (.*?))? \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     return [PinnedPackage(name, version, where, (name, version) in installed) for name, version, where in pins]
 
 
 def requested_versions() -> dict[str, str]:
     """The versions, by name, of the packages that the lock file was made for, without their dependencies."""
-    return dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.with_suffix(".in").read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([\w-]+)==(\S+)", LOCK.with_suffix(".in").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def install() -> Path:
@@ -137,7 +137,7 @@ def _make(where: Path) -> None:
     _run([sys.executable, "-I", "-m", "venv", str(where)])
     pip = [str(_interpreter()), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
     _run([*pip, "--no-deps", "--require-hashes", "-r", str(LOCK)])  # without dependencies: the lock leaves some out
-    stamp.write_text(_hash())
+    stamp.write_text(_hash(), encoding="utf-8")
 
 
 def _run(command: list[str]) -> None:
@@ -152,7 +152,9 @@ def _run(command: list[str]) -> None:
     output: list[str] = []
     with (
         Console(stderr=True).status("making the environment") as status,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+        ) as run,
     ):
         for line in run.stdout or ():
             output.append(line.rstrip())
@@ -182,7 +184,7 @@ def _installed() -> set[tuple[str, str]]:
     program = (
         "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
     )
-    done = subprocess.run([_interpreter(), "-I", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([_interpreter(), "-I", "-c", program], capture_output=True, encoding="utf-8", check=True)
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in json.loads(done.stdout)}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import RecordError
 from ...problems import Anchors
+from ...utils.text import write_text
 from ..results import Row, TrialData, load, rows
 from ..schema import SandboxRecord
 from .figure import figure, svg
@@ -71,7 +72,7 @@ def report(run: str | Path) -> Path:
         console.print(note, highlight=False)
     page = Path(run) / "report.html"
     try:
-        page.write_text(html(Path(run).resolve().name, trials), encoding="utf-8", errors="backslashreplace")
+        write_text(page, html(Path(run).resolve().name, trials))
     except OSError as e:
         raise RecordError(f"{page} can't be written: {e.strerror or e}") from e
     return page

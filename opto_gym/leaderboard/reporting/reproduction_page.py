@@ -145,8 +145,8 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
         console.print(note, highlight=False)
     folder = out / recipe.name / size
     picture, text = folder / "figure.svg", folder / "table.md"
-    picture.write_text(figure(found, recipe))
-    text.write_text(f"{recipe.title}\n\n{markdown(head, rows)}")
+    picture.write_text(figure(found, recipe), encoding="utf-8")
+    text.write_text(f"{recipe.title}\n\n{markdown(head, rows)}", encoding="utf-8")
     return picture, text
 
 
@@ -167,7 +167,7 @@ def docs(out: Path, page: Path) -> None:
     if not any(measured for _, measured in found):
         raise RecordError(f"{out} holds no complete curve at the paper's scale: expected the folder of reproductions")
     sections = [_section(recipe, measured, page) for recipe, measured in found]
-    page.write_text(f"{HEAD}\n{RULE}\n\n" + "\n".join(sections))
+    page.write_text(f"{HEAD}\n{RULE}\n\n" + "\n".join(sections), encoding="utf-8")
 
 
 HEAD = """\
@@ -194,7 +194,7 @@ def _section(recipe: Recipe, found: Sequence[Measured], page: Path) -> str:
     if found:
         folder = page.with_suffix("")
         folder.mkdir(exist_ok=True)
-        (folder / f"{recipe.name}.svg").write_text(figure(found, recipe))
+        (folder / f"{recipe.name}.svg").write_text(figure(found, recipe), encoding="utf-8")
         parts += [f"![{recipe.title}]({folder.name}/{recipe.name}.svg)", markdown(*table(found, recipe)).rstrip()]
         parts += [_facts(found), *notes([t for m in found for t in m.trials])]
     shown = {m.curve.name for m in found}

@@ -1,26 +1,52 @@
-"""Suites: lists of tasks with agents and budgets, that ``opto-gym run --suite NAME`` runs. One TOML file a suite.
+"""Suites: lists of tasks with agents and budgets, which ``opto-gym run --suite NAME`` runs. Each suite is a TOML file.
 
-A file holds what the suite is `about`, its `seeds`, when it scores on test (`test_scores`), the `agents` that run on
-every task and the `budget` of each trial; then a ``[[tasks]]`` table a task: `env`, and where wanted its `arguments`,
-`agents` of its own beside the others, and a `budget` of its own. An agent is a name, or
-``["name", {setting = value}]``.
+The file says what the suite is `about`, the number of `seeds`, when trials are scored on test (`test_scores`), the
+`agents` that run on every task, and the `budget` of each trial. A ``[[tasks]]`` table follows for each task, with `env`
+and, where the task needs them, the environment's `arguments`, `agents` in addition to the others, and a `budget` in
+place of the suite's. An agent is a name, or ``["name", {setting = value}]``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from gymnasium.error import Error
 
 from ... import registration
 from ...errors import DataNotFound, MissingExtra
+from ...utils.checks import budget_limits, one_of
+from ...utils.suggestions import did_you_mean
+from ...utils.tables import as_struct, check_at, parse_toml, read_toml
 from ...wrappers.observations import unwrapped
 from ..config import Named, RunConfig
 from ..planning import Plan, Planned, grid
 from ..schema import Limits
+from ..scoring import SCORING
+
+
+class _TaskTable(msgspec.Struct, forbid_unknown_fields=True):
+    """A ``[[tasks]]`` table of a suite's file."""
+
+    env: str
+    arguments: dict[str, Any] = {}
+    agents: list[str | tuple[str, dict[str, Any]]] = []
+    budget: dict[str, Any] | None = None
+
+
+class _SuiteFile(msgspec.Struct, forbid_unknown_fields=True):
+    """The file of a suite."""
+
+    about: str
+    tasks: list[_TaskTable]
+    seeds: Annotated[int, msgspec.Meta(ge=1)] = 1
+    test_scores: str = "end"
+    agents: list[str | tuple[str, dict[str, Any]]] = []
+    budget: dict[str, Any] = {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,10 +54,10 @@ class Task:
     """One environment of a suite.
 
     Attributes:
-        env: Its id or ``module:Class``.
-        arguments: Its keyword arguments.
-        agents: All that run on it.
-        budget: Of each trial.
+        env: The environment's id or ``module:Class``.
+        arguments: The environment's keyword arguments.
+        agents: All agents that run on it, the suite's included.
+        budget: The budget of each trial, by name.
     """
 
     env: str
@@ -45,10 +71,10 @@ class Suite:
     """A list of tasks.
 
     Attributes:
-        about: What it is for.
-        tasks: Its tasks.
-        seeds: Trials of each agent on each task.
-        test_scores: When they are scored on test.
+        about: What the suite is for, in a sentence.
+        tasks: The tasks.
+        seeds: The number of trials of each agent on each task.
+        test_scores: When trials are scored on test: ``"each"`` call, at the ``"end"`` or ``"never"``.
     """
 
     about: str
@@ -58,39 +84,55 @@ class Suite:
 
 
 def names() -> list[str]:
-    """The suites of opto_gym."""
+    """The names of opto_gym's own suites."""
     files = resources.files(__name__).iterdir()
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
 def load(name: str) -> Suite:
-    """A suite by its name, or by the path of a file of one's own, which ends in ``.toml``.
+    """Reads a suite.
+
+    Args:
+        name: The name of one of opto_gym's suites, or the path of a file that ends in ``.toml``.
 
     Raises:
-        ValueError: For an unknown name, or a file that holds no suite.
+        ValueError: For an unknown name, or a file that is not a suite; the message has the place in the file and what
+            was expected there. Whether the environments and agents exist is checked by `suite_plan`.
     """
-    if name.endswith(".toml"):
-        path = Path(name)
-        if not path.exists():
-            raise ValueError(f"there is no suite {name}: the file does not exist")
-        text = path.read_text()
-    elif name in names():
-        text = (resources.files(__name__) / f"{name}.toml").read_text()
-    else:
-        raise ValueError(f"there is no suite {name!r}: expected one of {names()}, or the path of a .toml file")
+    known = names()
+    if not name.endswith(".toml") and name not in known:
+        raise ValueError(
+            f"there is no suite {name!r}: expected one of {known}, or the path of a .toml file"
+            f"{did_you_mean(name, known)}"
+        )
     try:
-        data = tomllib.loads(text)
-        agents, budget = data.pop("agents", []), data.pop("budget", {})
-        tasks = [_task(t, agents, budget) for t in data.pop("tasks")]
-        return Suite(tasks=tuple(tasks), **data)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as e:
-        raise ValueError(f"the suite {name} can't be read: {type(e).__name__}: {e}") from e
+        if name.endswith(".toml"):
+            if not Path(name).exists():
+                raise ValueError("the file does not exist")
+            tables = read_toml(Path(name))
+        else:
+            tables = parse_toml((resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+        return _suite(as_struct(tables, _SuiteFile))
+    except ValueError as e:
+        raise ValueError(f"the suite {name} can't be read: {e}") from e
 
 
-def _task(data: dict[str, Any], agents: Sequence[Any], budget: Mapping[str, float]) -> Task:
-    everyone = [a if isinstance(a, str) else (a[0], a[1]) for a in (*agents, *data.pop("agents", ()))]
-    own = {"arguments": {}, "budget": budget, **data}
-    return Task(agents=tuple(everyone), **own)
+def _suite(file: _SuiteFile) -> Suite:
+    """A suite from its file, checked beyond the types."""
+    if not file.tasks:
+        raise ValueError("expected at least one [[tasks]] table, got none")
+    one_of(SCORING, test_scores=file.test_scores)
+    budget = check_at("budget", budget_limits, file.budget)
+    tasks = [
+        Task(
+            env=table.env,
+            arguments=table.arguments,
+            agents=(*file.agents, *table.agents),
+            budget=budget if table.budget is None else check_at(f"task {number}: budget", budget_limits, table.budget),
+        )
+        for number, table in enumerate(file.tasks, 1)
+    ]
+    return Suite(file.about, tuple(tasks), file.seeds, file.test_scores)
 
 
 def suite_plan(
@@ -102,41 +144,40 @@ def suite_plan(
     agents: Sequence[Named] | None = None,
     **settings: Any,
 ) -> Plan:
-    """The trials of a suite. What can't run on this machine is skipped, with the reason.
+    """Plans the trials of a suite. What can't run on this machine is skipped, with the reason.
 
     Args:
-        name: See `load`.
-        seeds: How many, or which, in place of the suite's.
-        limits: In place of the tasks' budgets of the same name.
-        test_scores: In place of the suite's.
-        agents: In place of each task's.
-        settings: What `plan` takes beside these: `cap`, models, endpoint, `mask`, `feedback`, `wrappers`.
+        name: As for `load`.
+        seeds: The number of seeds or the seeds themselves; replaces the suite's number.
+        limits: Budgets by name; each replaces the tasks' budget of the same name.
+        test_scores: Replaces the suite's.
+        agents: Replace those of every task.
+        settings: Further arguments of `plan`: `cap`, the models, the endpoint, `mask`, `feedback`, `wrappers`.
 
     Raises:
-        ValueError: If nothing of it can run.
+        ValueError: If a task can't be planned, for example because its environment does not exist (the message has the
+            task's number), or if nothing of the suite can run on this machine.
     """
     suite = load(name)
     new = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
+    common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
+    with_model = bool(settings.get("task_model") or settings.get("model"))
     trials: dict[str, Planned] = {}
     skipped: list[tuple[str, str, str]] = []
-    for task in suite.tasks:
+    for number, task in enumerate(suite.tasks, 1):
         for agent in task.agents if agents is None else agents:
             called = agent if isinstance(agent, str) else agent[0]
             try:
-                reason = unsupported_pair(task, called, bool(settings.get("task_model") or settings.get("model")))
+                reason = unsupported_pair(task, called, with_model)
                 if reason is None:
-                    config = RunConfig.of(
-                        [(task.env, task.arguments)],
-                        [agent],
-                        seeds=suite.seeds if seeds is None else seeds,
-                        limits={**task.budget, **new},
-                        test_scores=scores,
-                        **settings,
-                    )
+                    env = (task.env, task.arguments)
+                    config = RunConfig.of([env], [agent], limits={**task.budget, **new}, **common)
                     trials.update(grid(config).trials)
             except (MissingExtra, DataNotFound) as e:
                 reason = str(e)
+            except (ValueError, TypeError, KeyError, ImportError, Error) as e:
+                raise ValueError(f"the suite {name}, task {number} ({task.env}): {e}") from e
             if reason is not None:
                 skipped.append((task.env, called, reason))
     if not trials:
@@ -146,7 +187,13 @@ def suite_plan(
 
 
 def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
-    """Why an agent can't run on a task, or None."""
+    """The reason why an agent can't run on a task, or None if it can.
+
+    Args:
+        task: The task.
+        agent: The agent's name.
+        with_model: Whether a model was named for the environments that ask one.
+    """
     inner = unwrapped(registration.make(task.env, disable_env_checker=True, **task.arguments))
     if inner.uses_model and not with_model:
         return "a language model answers inside it: give one by --task-model"

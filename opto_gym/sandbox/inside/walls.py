@@ -188,7 +188,7 @@ class Walls:
         uid, gid = os.getuid(), os.getgid()
         kernel.unshare(sum(_NAMESPACES.values()))
         for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{file}", "w") as f:
+            with open(f"/proc/self/{file}", "w", encoding="utf-8") as f:
                 f.write(text)
         shown = shown or view.View(readable)
         if pid := os.fork():

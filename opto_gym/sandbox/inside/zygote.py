@@ -73,7 +73,7 @@ def child_pids() -> set[int]:
     At L3 it is empty: there is no /proc, and no need for it, since a candidate's pid namespace dies with its process.
     """
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as f:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as f:
             return {int(pid) for pid in f.read().split()}
     except OSError:
         return set()
@@ -126,7 +126,7 @@ def main(control_fd: int, most: str) -> None:
     preload()
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor handles Ctrl-C
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as f:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as f:
         f.write("500")  # if memory runs out, the kernel kills candidates first
     walls = Walls(most)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)

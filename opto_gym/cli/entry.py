@@ -1,0 +1,76 @@
+"""The entry point of the command line: runs a command, and turns its errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ..utils.text import never_fail_to_print
+from .arguments import UsageError
+from .commands import run_command
+from .parser import make_parser, parse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: The words after ``opto-gym``; None takes those of the process.
+
+    Returns:
+        The exit status: 0 for success, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    never_fail_to_print()
+    try:
+        options = parse(arguments)
+    except UsageError as e:
+        return _fail(e, 2)
+    if options.version:
+        from .. import __version__
+
+        print(f"opto-gym {__version__}")
+        return 0
+    if options.command is None:
+        make_parser().print_help()
+        return 2
+    if "" not in sys.path:
+        sys.path.append("")  # module:Class may be in the working folder, which an installed script does not look in
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Runs the command, and reports what a user can mend in one line; what is left is a bug with its traceback."""
+    try:
+        return run_command(options)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted.{_how_to_continue(options)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the program that reads our output, such as head, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as e:
+        from gymnasium.error import Error
+
+        from ..errors import OptoGymError
+
+        if isinstance(e, OptoGymError):
+            return _fail(e, 1)
+        if isinstance(e, ValueError | KeyError | TypeError | ImportError | Error):
+            return _fail(e, 2)
+        if isinstance(e, OSError) and e.filename is not None:
+            return _fail(f"{e.filename}: {e.strerror}", 1)
+        raise
+
+
+def _how_to_continue(options: argparse.Namespace) -> str:
+    out = options.resume or options.out if options.command == "run" else None
+    if out:
+        return f" Go on with: opto-gym run --resume {out}"
+    return " The same command goes on." if options.command in ("compare", "reproduce") else ""
+
+
+def _fail(message: object, status: int) -> int:
+    print(f"opto-gym: {message}", file=sys.stderr)
+    return status
