@@ -7,26 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
 from opto_gym.reading.proposals import Unusable, read_suggestion, read_tags, schema
+from tests.support.tasks import EVERY_KIND
 
-PROBLEM = Problem(
-    "t", {}, "o",
-    (
-        Parameter("n", Number(), 1.0),
-        Parameter("k", Number(0, 9, integer=True), 1),
-        Parameter("c", Choice([True, False, "auto"]), True),
-        Parameter("p", Prompt(), "hello"),
-        Parameter("f", Code("f(x)"), "def f(x):\n    return x\n"),
-        Parameter("order", Permutation(3), [0, 1, 2]),
-    ),
-    (0.0, 1.0),
-)  # fmt: skip
 CODE = 'def f(x):\n    return {"a": "}\\n\'"}[x]\n'
 
 
 def read(text):
-    return read_suggestion(text, PROBLEM)
+    return read_suggestion(text, EVERY_KIND)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +90,7 @@ def test_python_s_tuples_are_lists():
 def test_tags_take_linear_time(start, sent):
     begin = time.perf_counter()
     try:
-        read_tags(start + sent * (300_000 // len(sent)), PROBLEM)
+        read_tags(start + sent * (300_000 // len(sent)), EVERY_KIND)
     except Unusable:
         pass
     assert time.perf_counter() - begin < 2
@@ -118,7 +106,7 @@ def test_no_answer_breaks_the_parser(text):
         values = read(text)
     except Unusable:
         return
-    assert values.keys() <= {p.name for p in PROBLEM.parameters}
+    assert values.keys() <= {p.name for p in EVERY_KIND.parameters}
 
 
 json_values = st.recursive(
@@ -142,6 +130,6 @@ def test_a_proper_answer_comes_through_whole(text, n, k):
 
 
 def test_the_schema_names_every_parameter():
-    s = schema(PROBLEM)
+    s = schema(EVERY_KIND)
     assert s["properties"]["suggestion"]["required"] == [*"nkcpf", "order"]
     assert s["properties"]["suggestion"]["properties"]["k"] == {"type": "integer"}

@@ -12,8 +12,8 @@ import opto_gym
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
 from opto_gym.reading.proposals import Unusable
 from opto_gym.reading.trace_opt import read_as_trace_opt
-from tests.agents.test_contract import rollout
 from tests.support.openai_server import OpenAIServer
+from tests.support.rollouts import rollout
 from tests.support.tasks import Mixed
 
 PROBLEM = Problem(

@@ -12,9 +12,8 @@ import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
 from opto_gym.cli.prompt import count
 from opto_gym.reading.proposals import Unusable, read_tags
-from tests.agents.test_answers import PROBLEM
 from tests.support.openai_server import OpenAIServer
-from tests.support.tasks import Adder, Mixed, Valley
+from tests.support.tasks import EVERY_KIND, Adder, Mixed, Valley
 
 VARIANTS = ["CoT", "Candidates", "FewShot", "Masked", "NoMem", "Scalar"]
 CODE = "def f(x):\n    return x if x < 3 else '<value>\\n'"
@@ -250,7 +249,7 @@ def test_tags_are_asked_for_and_read(trial):
     ],
 )
 def test_forgiving_of_tags(answer, values):
-    assert read_tags(answer, PROBLEM) == values
+    assert read_tags(answer, EVERY_KIND) == values
 
 
 @pytest.mark.parametrize(
@@ -259,7 +258,7 @@ def test_forgiving_of_tags(answer, values):
 )
 def test_unusable_tags(answer):
     with pytest.raises(Unusable):
-        read_tags(answer, PROBLEM)
+        read_tags(answer, EVERY_KIND)
 
 
 PIECES = [
@@ -281,10 +280,10 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join))
 def test_no_tags_break_the_reader(text):
     try:
-        values = read_tags(text, PROBLEM)
+        values = read_tags(text, EVERY_KIND)
     except Unusable:
         return
-    assert values.keys() <= PROBLEM.start.keys()
+    assert values.keys() <= EVERY_KIND.start.keys()
 
 
 @pytest.mark.slow

@@ -18,8 +18,8 @@ from opto_gym.reading.proposals import Unusable
 from opto_gym.reading.values import read_value
 from opto_gym.trace import node, operator
 from opto_gym.wrappers import ScalarOnly
-from tests.agents.test_contract import Oracle
 from tests.support.openai_server import OpenAIServer
+from tests.support.rollouts import Oracle
 from tests.support.tasks import Adder, Mixed, Valley
 
 

@@ -56,8 +56,12 @@ def test_reset_and_step_are_defined_on_evaluate():
     reference = inner.reference_solution()
     after, reward, terminated, truncated, info = env.step(reference)
     assert (reward, terminated, truncated, info["call"]) == (1.0, False, False, 1)
-    drawn = inner.draw(inner._episode, 1)
+    drawn = [result.example for result in inner.last.per_example]
     assert after == inner.evaluate(reference, examples=drawn).observation
+    again = make("Adder", oracle_calls=3).unwrapped
+    again.reset(seed=5)
+    again.step(again.problem.start)
+    assert [result.example for result in again.last.per_example] == drawn  # by the episode and the call's number alone
 
 
 def test_calls_draw_other_examples_and_episodes_too():

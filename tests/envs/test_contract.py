@@ -27,12 +27,9 @@ from opto_gym.envs.tutorials.strange_sort import number_lists
 from opto_gym.errors import ProposalError
 from opto_gym.problems import KINDS
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
+from tests.support.registered import ENVS
 
 ALL = registered_envs()
-# One environment a class is tested in full, the one registered first; the others of its family differ in arguments and
-# get the essentials.
-REGISTERED = [name.removeprefix("opto_gym/") for name in gym.registry if name.startswith("opto_gym/")]
-ENVS = list({opto_gym.spec(name).entry_point: name for name in reversed(REGISTERED)}.values())[::-1]
 LONG = "TrafficPaper-v0"  # a second a call
 SIBLINGS = [pytest.param(n, marks=() if n in ENVS and n != LONG else pytest.mark.slow) for n in ALL]
 FULL = [pytest.param(name, marks=pytest.mark.slow if name == LONG else ()) for name in ENVS]

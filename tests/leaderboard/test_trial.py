@@ -11,14 +11,7 @@ import pytest
 from opto_gym.errors import ModelNotFound, OptoGymError
 from opto_gym.leaderboard import Spec, Trial, TrialFolder, plan, replay, resume, run
 from opto_gym.llm import local
-from tests.leaderboard.test_run import HERE, ask, content, count, go
-from tests.support.openai_server import OpenAIServer
-
-
-@pytest.fixture
-def server():
-    with OpenAIServer(count) as server:
-        yield server
+from tests.support.runs import HERE, ask, content, go
 
 
 def edit(path, **changes):
@@ -172,7 +165,7 @@ def test_two_runs_of_one_seed_are_equal(tmp_path, server):
 
 def test_a_missing_embedded_model_is_said_before_any_trial(tmp_path, monkeypatch):
     monkeypatch.setenv("OPTO_GYM_CACHE", str(tmp_path / "empty"))
-    monkeypatch.setattr(local, "_server", None)
+    monkeypatch.setattr(local, "server", local.Server)  # a test before may have started one
     with pytest.raises(ModelNotFound, match="opto-gym models pull"):
         go(tmp_path / "r", agent="Asking", model="local")
     assert not (tmp_path / "r" / "trials").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt
+from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Permutation, Problem, Prompt
 from opto_gym.trace import node, operator
 
 
@@ -104,3 +104,18 @@ class Careless(OptoEnv):
             return a + b
 
         return combine(a, b), Feedback({1: 0.5, 2: 1.0}[a.data])
+
+
+EVERY_KIND = Problem(
+    "t", {}, "o",
+    (
+        Parameter("n", Number(), 1.0),
+        Parameter("k", Number(0, 9, integer=True), 1),
+        Parameter("c", Choice([True, False, "auto"]), True),
+        Parameter("p", Prompt(), "hello"),
+        Parameter("f", Code("f(x)"), "def f(x):\n    return x\n"),
+        Parameter("order", Permutation(3), [0, 1, 2]),
+    ),
+    (0.0, 1.0),
+)  # fmt: skip
+"""A problem with a parameter of each kind, for what reads answers."""

@@ -13,7 +13,7 @@ from opto_gym import OptoEnv
 from opto_gym.interop import as_gepa_evaluator
 from opto_gym.llm import Answer, Client
 from opto_gym.reading.task_answers import KINDS, read, right
-from tests.support.malformed import VALUES, Everything, of_kind, recordable
+from tests.support.malformed_answers import VALUES, Everything, of_kind, recordable
 
 OTHER = json.dumps({"suggestion": {**VALUES, "times": 1}})
 AGENTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
