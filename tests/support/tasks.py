@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Permutation, Problem, Prompt
 from opto_gym.trace import node, operator
 
@@ -20,6 +22,15 @@ class Valley(OptoEnv):
     def judge(self, output, example):
         way = "larger" if output else "as it is"
         return Feedback(output, (Part("reward", f"The output is {output}."), Part("future_positive", way)), output == 0)
+
+
+class SlowAtTwo(Valley):
+    """The valley, whose evaluation takes longer at x = 2."""
+
+    def forward(self, p, example):
+        if p.x.data == 2:
+            time.sleep(0.4)
+        return super().forward(p, example)
 
 
 class Adder(OptoEnv):
