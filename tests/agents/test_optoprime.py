@@ -170,15 +170,21 @@ def test_candidates_temperatures_end_at_the_one_given(trial):
     assert [body["temperature"] for body in one.asked] == [0]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("form", ["json", "tags"])
-@pytest.mark.parametrize("budget", [1_000, 4_000])
-def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, form, budget):
+@pytest.fixture(scope="module")
+def long_graph():
+    """The graph of 5,000 operations on a long text."""
     x = trace.parameter("def add(a, b):\n    return 0\n" * 300, "add")
     y = trace.node(0, "zero") + x.count("a")
     for _ in range(5_000):
         y = y + 1.5
-    graph, numbers = trace.backward(y, [x]), iter(range(10**6))
+    return trace.backward(y, [x])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("form", ["json", "tags"])
+@pytest.mark.parametrize("budget", [1_000, 4_000])
+def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, form, budget, long_graph):
+    numbers = iter(range(10**6))
 
     def answer(body):
         if "TERMINATE" not in body["messages"][0]["content"]:  # the form is not asked for: CoT's first call
@@ -193,7 +199,7 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, for
     t = trial(f"OptoPrime-{variant}", Adder(), answer, prompt_budget=budget, form=form, memory_size=5)
     for k in range(4):
         said = (Part("reward", "long " * 20_000),)
-        values = t.agent.propose(TraceFeedback(graph, Feedback(float(k), said, reward=float(k))))
+        values = t.agent.propose(TraceFeedback(long_graph, Feedback(float(k), said, reward=float(k))))
     assert "def add" in values["add"]
     assert t.agent.invalid_answers == []
     sizes = [sum(count(m["content"]) for m in body["messages"]) for body in t.asked]
