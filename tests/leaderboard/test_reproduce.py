@@ -307,10 +307,10 @@ def test_the_docs_page_is_kept_where_nothing_is_recorded(own, tmp_path, capsys):
     assert page.read_text() == "what was measured"
 
 
-def test_a_docs_page_that_cannot_be_written_is_one_clear_line(own, tmp_path, capsys):
+def test_a_docs_page_that_cannot_be_written_is_one_clear_line(own, tmp_path, unwritable, capsys):
     main(["reproduce", "figure-0", "--curve", "First step", "--out", str(tmp_path), "--quiet"])
-    assert main(["reproduce", "--docs", "/nonexistent/page.md", "--out", str(tmp_path)]) == 1
-    assert "opto-gym: /nonexistent/page.md can't be written: " in capsys.readouterr().err
+    assert main(["reproduce", "--docs", str(unwritable / "page.md"), "--out", str(tmp_path)]) == 1
+    assert f"opto-gym: {unwritable / 'page.md'} can't be written: " in capsys.readouterr().err
 
 
 def test_no_figure_of_failed_trials_alone(tmp_path, monkeypatch, capsys):

@@ -176,9 +176,9 @@ def test_one_process_a_folder(tmp_path):
     assert go(tmp_path).trials[0].status == "done"  # the lock died with its process
 
 
-def test_a_folder_that_can_t_be_written(tmp_path):
+def test_a_folder_that_can_t_be_written(tmp_path, unwritable):
     with pytest.raises(RecordError, match="can't be written"):
-        go("/proc/nowhere/run")
+        go(unwritable / "run")
     (tmp_path / "file").write_text("x")
     with pytest.raises(RecordError, match="can't be written"):
         go(tmp_path / "file")
