@@ -9,7 +9,8 @@ from tests.support import golden
 from tests.support.registered import ENVS
 
 GOLDEN = json.loads(golden.FILE.read_text())
-CASES = [pytest.param(c, id=golden.key(*c), marks=() if c[0] in ENVS else pytest.mark.slow) for c in golden.CASES]
+QUICK = set(ENVS) - {"TrafficPaper-v0"}  # a second a call
+CASES = [pytest.param(c, id=golden.key(*c), marks=() if c[0] in QUICK else pytest.mark.slow) for c in golden.CASES]
 
 
 @pytest.mark.parametrize("case", CASES)
