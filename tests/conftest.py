@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from opto_gym import data
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no fault
+settings.load_profile("suite")
 
 if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or else the package's few examples
     beside = Path(__file__).parents[2] / "shared" / "data"

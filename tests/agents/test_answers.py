@@ -110,7 +110,9 @@ def test_no_answer_breaks_the_parser(text):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    st.none() | st.booleans() | st.floats() | st.text(max_size=20),
+    lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=5), x, max_size=4),
+    max_leaves=8,
 )
 
 

@@ -124,8 +124,14 @@ def usable_or_said(text):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.sampled_from(["def", "def f(x", "TERM"]),
-    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.text(max_size=20)
+    | st.sampled_from(["def", "def f(x", "TERM"]),
+    lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=5), x, max_size=4),
+    max_leaves=8,
 )
 
 
