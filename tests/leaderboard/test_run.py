@@ -16,7 +16,6 @@ import pytest
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, replay, resume, run
 from opto_gym.sandbox import shared
-from tests.support import agents
 from tests.support.openai_server import OpenAIServer
 from tests.support.runs import HERE, ask, content, count, go
 
@@ -134,12 +133,6 @@ def test_an_agent_may_choose_examples_and_recommend(tmp_path):
 
 
 def test_test_is_not_for_agents(tmp_path):
-    class Peeking(agents.Steps):
-        def optimize(self, problem, oracle):
-            oracle({"x": 1}, split="test")
-
-    agents.Peeking = Peeking
-    Peeking.__module__ = HERE
     (outcome,) = go(tmp_path, agent="Peeking").trials
     assert "no agent sees test" in outcome.error
 

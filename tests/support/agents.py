@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,13 +87,19 @@ class Swallowing(Agent):
                 pass
 
 
+class Peeking(Agent):
+    """Asks for the test split."""
+
+    def optimize(self, problem, oracle):
+        oracle({"x": 1}, split="test")
+
+
 class Waiting(Agent):
-    started = threading.Event()
+    """Calls until it is interrupted."""
 
     def optimize(self, problem, oracle):
         while True:
             oracle({"x": -1})
-            self.started.set()
             time.sleep(0.01)
 
 
