@@ -18,6 +18,13 @@ if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or 
     os.environ["OPTO_GYM_DATA"] = str(beside if beside.is_dir() else data.SAMPLE)
 
 
+@pytest.fixture(autouse=True)
+def _no_model_of_the_developer_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that asks a model says which."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPTO_GYM_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def dead_url() -> Iterator[str]:
     """The URL of an address on this machine where nobody listens, and nobody can: the port is taken."""

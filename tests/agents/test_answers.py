@@ -88,12 +88,12 @@ def test_python_s_tuples_are_lists():
 )
 @pytest.mark.parametrize("start", ["", "<variable><name>", "<variable><name>n</name><value>5"])
 def test_tags_take_linear_time(start, sent):
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         read_tags(start + sent * (300_000 // len(sent)), EVERY_KIND)
     except Unusable:
         pass
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_what_a_record_can_t_hold_is_replaced():
