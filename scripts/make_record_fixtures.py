@@ -190,7 +190,7 @@ def lost(out: Path) -> None:
 
 def human(out: Path) -> None:
     """A person's trial, typed in a terminal."""
-    from tests.agents.test_human import Terminal
+    from tests.support.terminal import Terminal
 
     t = Terminal(
         *("run", "--env", "recorded_agents:Valley", "--agent", "Human", "--oracle-calls", "3", "--seeds", "1"),

@@ -13,8 +13,8 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from tests.support.malformed import Everything, malformed
-from tests.support.readers import judged, readers
+from tests.support.answer_readers import judged, readers
+from tests.support.malformed_answers import Everything, malformed
 
 PART, JUDGED = 1000, 6  # answers a task of the pool; distinct proposals of it that the environment really evaluates
 REASONS = {

@@ -1,10 +1,40 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from hypothesis import settings
+
 from opto_gym import data
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no fault
+settings.load_profile("suite")
 
 if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or else the package's few examples
     beside = Path(__file__).parents[2] / "shared" / "data"
     os.environ["OPTO_GYM_DATA"] = str(beside if beside.is_dir() else data.SAMPLE)
+
+
+@pytest.fixture(autouse=True)
+def _no_model_of_the_developer_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that asks a model says which."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPTO_GYM_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def dead_url() -> Iterator[str]:
+    """The URL of an address on this machine where nobody listens, and nobody can: the port is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Path:
+    """A path where nothing can be made, by root either: a file is in the way."""
+    (tmp_path / "a file").write_text("in the way")
+    return tmp_path / "a file" / "below"

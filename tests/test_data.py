@@ -167,8 +167,8 @@ def test_fetch_takes_mmlu_out_of_the_hub_s_archive(folder, published, tmp_path, 
     assert asked == [file, "https://hub/cais/mmlu/data.tar", file, file]  # the second file is of the same archive
 
 
-def test_without_a_network_fetch_says_what_to_put_where(folder, monkeypatch, capsys):
-    monkeypatch.setattr(data.fetching, "GITHUB", "http://127.0.0.1:9")
+def test_without_a_network_fetch_says_what_to_put_where(folder, dead_url, monkeypatch, capsys):
+    monkeypatch.setattr(data.fetching, "GITHUB", dead_url)
     assert main(["data", "fetch", "gsm8k"]) == 1
     said = capsys.readouterr().err
     assert str(folder) in said
@@ -176,9 +176,9 @@ def test_without_a_network_fetch_says_what_to_put_where(folder, monkeypatch, cap
     assert "github.com/openai/grade-school-math" in said
 
 
-def test_without_a_network_the_hub_is_asked_once(folder, tmp_path):
+def test_without_a_network_the_hub_is_asked_once(folder, dead_url, tmp_path):
     pytest.importorskip("huggingface_hub")
-    settings = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    settings = {"HF_ENDPOINT": dead_url, "HF_HOME": str(tmp_path / "hub")}
     command = [sys.executable, "-m", "opto_gym", "data", "fetch", "mmlu"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **settings}, timeout=20)
     assert done.returncode == 1

@@ -13,8 +13,8 @@ import opto_gym
 from opto_gym import optim, trace
 from opto_gym.agents.external import install
 from opto_gym.errors import TraceError
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 
 ROOT = Path(__file__).parent.parent
 LISTING = ROOT / "examples" / "paper_listing.py"

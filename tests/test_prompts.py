@@ -12,8 +12,8 @@ from opto_gym.cli import prompt as prompts
 from opto_gym.errors import MissingExtra, OptoGymError
 from opto_gym.leaderboard import run
 from opto_gym.registration import agent_class
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +89,11 @@ def test_the_command(capsys, monkeypatch):
     assert "--- system" in said
     assert "#Feedback" in said
     assert '"max_tokens": 1024' in said
-    monkeypatch.setattr(prompts, "need", lambda module: (_ for _ in ()).throw(MissingExtra("tiktoken is missing")))
-    prompts._encoding.cache_clear()
+
+    def missing(text):
+        raise MissingExtra("tiktoken is missing")
+
+    monkeypatch.setattr(prompts, "count", missing)
     assert main(["prompt", "Battleship-v0", "OptoPrime"]) == 0
     assert "Tokens are not counted: tiktoken is missing" in capsys.readouterr().out
     assert main(["prompt", "Battleship-v0", "RandomSearch"]) == 1

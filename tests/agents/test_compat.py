@@ -12,8 +12,8 @@ import opto_gym
 from opto_gym import Choice, Code, Number, Parameter, Permutation, Problem, Prompt
 from opto_gym.reading.proposals import Unusable
 from opto_gym.reading.trace_opt import read_as_trace_opt
-from tests.agents.test_contract import rollout
 from tests.support.openai_server import OpenAIServer
+from tests.support.rollouts import rollout
 from tests.support.tasks import Mixed
 
 PROBLEM = Problem(
@@ -124,8 +124,14 @@ def usable_or_said(text):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.sampled_from(["def", "def f(x", "TERM"]),
-    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.text(max_size=20)
+    | st.sampled_from(["def", "def f(x", "TERM"]),
+    lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=5), x, max_size=4),
+    max_leaves=8,
 )
 
 

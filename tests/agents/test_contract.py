@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import io
-import json
 import math
 import re
-import sys
 
 import pytest
 
 import opto_gym
 from opto_gym.agents.base import Agent
-from opto_gym.agents.external.base import External
 from opto_gym.baselines.adam import Adam
 from opto_gym.baselines.blame import BlameGraph
 from opto_gym.baselines.least_squares import LeastSquares
@@ -22,92 +18,15 @@ from opto_gym.baselines.prompting import FewShot
 from opto_gym.baselines.scats import SCATS
 from opto_gym.baselines.tours import Tour
 from opto_gym.errors import BudgetSpent, OptoGymError
-from opto_gym.llm import Budget, Client
 from opto_gym.problems import TraceFeedback
 from opto_gym.registration import agent_class
 from opto_gym.wrappers import ScalarOnly
-from tests.support.openai_server import OpenAIServer
-from tests.support.tasks import Mixed, Valley
+from tests.support.registered import AGENTS
+from tests.support.rollouts import Oracle, rollout
+from tests.support.tasks import Valley
 
-# programs in processes of their own have a contract of their own, in test_external.py
-AGENTS = [name for name in opto_gym.registered_agents() if not issubclass(agent_class(name), External)]
 READERS = (Adam, LeastSquares, SCATS, Tour, LockGraph, BlameGraph, FewShot)
 """Agents that are nothing without the graph."""
-TASKS = [
-    "NumericalOptimization-v0",
-    "Battleship-v0",
-    "LinearRegression-v0",
-    "TSP-v0",
-    "Traffic-v0",
-    *("BinaryLock-v0", "LongTrace-v0", "MetaWorld-Reach-v0"),
-]
-
-
-class Oracle:
-    """An oracle for tests: so many calls."""
-
-    def __init__(self, env, calls):
-        self.env, self.left, self.seen, self.budget, self.recorded = env, calls, [], Budget(), ()
-        self.start = env.evaluate(env.problem.start, seed=0).observation
-
-    @property
-    def over(self):
-        return self.left == 0
-
-    def __call__(self, parameters, examples=None, split="train"):
-        if not self.left:
-            raise BudgetSpent("oracle_calls")
-        self.left -= 1
-        self.seen.append(json.loads(json.dumps(parameters)))
-        return self.env.evaluate(parameters, seed=len(self.seen)).observation
-
-    def many(self, proposals):
-        return [self(p) for p in proposals]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with OpenAIServer(
-        '{"suggestion": {"x0": {n}, "x": {n}, "text": "t{n}", "reason": "def reason(map):\\n    return {n}"}}'
-    ) as s:
-        yield s
-
-
-def questions(server):
-    """A task with a model inside."""
-    env = opto_gym.make("GSM8K-v0", data="sample").unwrapped
-    env.llm = Client("fake", base_url=server.url, role="task")
-    return env
-
-
-class Typed(io.StringIO):
-    """What somebody types in a terminal."""
-
-    def isatty(self):
-        return True
-
-
-@pytest.fixture(params=AGENTS)
-def made(request, server, monkeypatch):
-    """(a way to make the agent, an environment that it can work on)."""
-    cls = agent_class(request.param)
-    if cls.in_terminal:  # the real terminal is in test_human.py
-        monkeypatch.setattr(sys, "stdin", Typed("start\nrun\n" * 100))
-    keywords = {"model": "fake", "base_url": server.url} if cls.uses_model else {}
-    tasks = [Mixed(), *(opto_gym.make(name).unwrapped for name in TASKS), questions(server)]
-    env = next(t for t in tasks if cls.unsupported_reason(t.problem) is None)
-    server.script.clear()
-    server.requests.clear()
-    return (lambda: opto_gym.make_agent(request.param, **keywords)), env
-
-
-def rollout(agent, env, steps, seed=0, change=lambda o: o):
-    agent.reset(env.problem, seed=seed)
-    observation, values = env.evaluate(env.problem.start, seed=0).observation, []
-    for k in range(steps):
-        values.append(json.loads(json.dumps(agent.propose(change(observation)))))
-        observation = env.evaluate(values[-1], seed=k + 1).observation
-    return values
 
 
 def test_proposals_name_every_parameter_and_repeat_for_a_seed(made, server):

@@ -16,8 +16,8 @@ import pytest
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, Parameter, Part, Permutation, Problem, Prompt, TraceFeedback, trace
 from tests.support import trace_problems
+from tests.support.author_packages import by_their_packages, needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import by_their_packages, needs_packages
 
 AGENTS, PROBLEMS, STEPS = ("OptoPrime", "OPRO-Trace"), 200, 3
 SPACES = {int: Number(integer=True), float: Number(), str: Prompt(), bool: Choice([True, False]), list: Permutation(3)}

@@ -16,8 +16,8 @@ import pytest
 import opto_gym
 from opto_gym import Feedback, Parameter, Part, Problem, Prompt, TraceFeedback, trace
 from tests.support import text_problems
+from tests.support.author_packages import by_their_packages, needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import by_their_packages, needs_packages
 from tests.support.text_problems import ODD, USABLE, marks
 
 PROBLEMS, MUTE, STEPS = 200, 20, 2

@@ -31,8 +31,8 @@ from opto_gym.leaderboard.results import load, rows
 from opto_gym.leaderboard.spec import where
 from opto_gym.registration import agent_class
 from scripts import make_external_table
-from tests.leaderboard.test_run import content, count
 from tests.support.openai_server import OpenAIServer
+from tests.support.runs import content, count
 from tests.support.tasks import Valley
 
 pytestmark = pytest.mark.slow  # processes of other programs, begun and ended

@@ -12,8 +12,8 @@ from opto_gym import Feedback, Number, OptoEnv, Parameter, Part, Prompt
 from opto_gym.leaderboard import TrialFolder, replay, run
 from opto_gym.registration import agent_class
 from opto_gym.trace import operator
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 from tests.support.tasks import Adder
 
 packages = [pytest.mark.slow, needs_packages]

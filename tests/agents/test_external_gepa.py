@@ -9,8 +9,8 @@ import pytest
 import opto_gym
 from opto_gym.agents.external.gepa import GEPA
 from opto_gym.leaderboard import TrialFolder, replay, run
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 from tests.support.tasks import Adder, Mixed
 
 packages = [pytest.mark.slow, needs_packages]

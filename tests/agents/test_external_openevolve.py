@@ -8,8 +8,8 @@ import opto_gym
 from opto_gym import Code, Number, Parameter, Problem
 from opto_gym.leaderboard import TrialFolder, run
 from opto_gym.registration import agent_class
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 
 pytestmark = [pytest.mark.slow, needs_packages]
 WHOLE = {"diff_based_evolution": False}

@@ -9,8 +9,8 @@ import pytest
 
 from opto_gym import OptoEnv, Parameter, Prompt
 from opto_gym.leaderboard import TrialFolder, replay, run
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 from tests.support.tasks import Valley
 
 pytestmark = [pytest.mark.slow, needs_packages]

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from opto_gym.leaderboard import TrialFolder, replay, run
+from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
-from tests.support.packages import needs_packages
 
 pytestmark = [pytest.mark.slow, needs_packages]
 AGENTS = ("external/trace-opt-OptoPrime", "external/trace-opt-OPRO")

@@ -99,20 +99,23 @@ def test_memory_is_a_fifo(size):
     assert last.count('{"variables"') == size
 
 
-@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
-@pytest.mark.parametrize("budget", [1_000, 1_500, 4_000])
-def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget):
+@pytest.fixture(scope="module")
+def long_observation():
+    """A trace of 50,000 operations on a long text, and long feedback."""
     x = trace.parameter("def add(a, b):\n    return 0\n" * 300, "add")
     y = trace.node(0, "zero") + 0
     for k in range(50_000):
         y = (y + x.count(str(k))) if k % 1000 == 0 else y + 1.5
-    observation = TraceFeedback(
-        trace.backward(y + x.count("a"), [x]), Feedback(0.0, (Part("reward", "long " * 20_000),))
-    )
+    return TraceFeedback(trace.backward(y + x.count("a"), [x]), Feedback(0.0, (Part("reward", "long " * 20_000),)))
+
+
+@pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
+@pytest.mark.parametrize("budget", [1_000, 1_500, 4_000])
+def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget, long_observation):
     with OpenAIServer(GOOD) as server:
         agent, _ = made(name, server, prompt_budget=budget, **({"memory_size": 5} if name == "OptoPrime" else {}))
         for _ in range(4):
-            agent.propose(observation)
+            agent.propose(long_observation)
         sizes = [sum(count(m["content"]) for m in r["body"]["messages"]) for r in server.requests]
         text = server.requests[-1]["body"]["messages"][1]["content"]
     assert max(sizes) <= budget

@@ -9,9 +9,9 @@ import pytest
 import opto_gym
 from opto_gym.agents.external.base import External
 from opto_gym.registration import agent_class
-from tests.support.malformed import VALUES, Everything, malformed
+from tests.support.answer_readers import broken, judged, readers
+from tests.support.malformed_answers import VALUES, Everything, malformed
 from tests.support.openai_server import OpenAIServer
-from tests.support.readers import broken, judged, readers
 
 READERS = dict(readers())
 AGENTS = [

@@ -16,10 +16,11 @@ from opto_gym.llm import Budget, Client
 from opto_gym.problems import TraceFeedback
 from opto_gym.registration import agent_class
 from opto_gym.trace import operator
-from tests.agents.test_contract import AGENTS, Typed, made, questions, server  # noqa: F401 (made, server: fixtures)
-from tests.support.malformed import of_kind
+from tests.support.malformed_answers import of_kind
 from tests.support.openai_server import OpenAIServer
+from tests.support.registered import AGENTS
 from tests.support.tasks import Mixed
+from tests.support.terminal import Typed
 
 pytestmark = pytest.mark.slow  # each agent meets each mishap: a minute together
 MODELS = [name for name in AGENTS if agent_class(name).uses_model]
@@ -27,7 +28,7 @@ GOOD = '{"suggestion": {"text": "t{n}"}}'
 
 
 # ---- the budget
-def test_oracle_calls_are_spent_to_the_last_and_no_further(made, tmp_path):  # noqa: F811
+def test_oracle_calls_are_spent_to_the_last_and_no_further(made, tmp_path):
     make, env = made
     for limit, calls in (("oracle_calls", 3), ("evaluations", 2)):
         agent, folder = make(), TrialFolder(tmp_path / limit)
@@ -111,7 +112,7 @@ def alone(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", AGENTS)
-def test_a_kind_is_served_or_refused_by_name(name, kind, server, monkeypatch):  # noqa: F811
+def test_a_kind_is_served_or_refused_by_name(name, kind, server, monkeypatch):
     cls, env = agent_class(name), alone(kind)
     monkeypatch.setattr("sys.stdin", Typed("start\nrun\n" * 100))
     agent = opto_gym.make_agent(name, **({"model": "fake", "base_url": server.url} if cls.uses_model else {}))
@@ -231,7 +232,7 @@ FEEDBACK = {
 }
 
 
-def test_strange_feedback_is_survived(made, server):  # noqa: F811
+def test_strange_feedback_is_survived(made, server):
     make, env = made
     graph, feedback = env.evaluate(env.problem.start, seed=0).observation
     refused: list[str] = []  # some specialists read the direction in the feedback

@@ -293,8 +293,8 @@ def test_what_the_prompt_shows_reads_back(values):
 @pytest.mark.parametrize("budget", [1_000, 1_500, 4_000])
 @pytest.mark.parametrize("many", [1, 60])
 def test_prompts_stay_within_their_budget(budget, many):
-    parameters = [Parameter(f"text{k}", Prompt(), f"start {k} " * 5000, "what it is " * 300) for k in range(many)]
-    problem = Problem("p", {}, "objective " * 5000, tuple(parameters), (0.0, 1.0))
+    parameters = [Parameter(f"text{k}", Prompt(), f"start {k} " * 800, "what it is " * 300) for k in range(many)]
+    problem = Problem("p", {}, "objective " * 800, tuple(parameters), (0.0, 1.0))
     theta = trace.parameter("start", "text0")
     case = TraceFeedback(
         trace.backward(theta + trace.node("question " * 3000, "question"), [theta]),

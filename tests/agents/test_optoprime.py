@@ -12,9 +12,8 @@ import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
 from opto_gym.cli.prompt import count
 from opto_gym.reading.proposals import Unusable, read_tags
-from tests.agents.test_answers import PROBLEM
 from tests.support.openai_server import OpenAIServer
-from tests.support.tasks import Adder, Mixed, Valley
+from tests.support.tasks import EVERY_KIND, Adder, Mixed, Valley
 
 VARIANTS = ["CoT", "Candidates", "FewShot", "Masked", "NoMem", "Scalar"]
 CODE = "def f(x):\n    return x if x < 3 else '<value>\\n'"
@@ -171,15 +170,21 @@ def test_candidates_temperatures_end_at_the_one_given(trial):
     assert [body["temperature"] for body in one.asked] == [0]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("form", ["json", "tags"])
-@pytest.mark.parametrize("budget", [1_000, 4_000])
-def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, form, budget):
+@pytest.fixture(scope="module")
+def long_graph():
+    """The graph of 5,000 operations on a long text."""
     x = trace.parameter("def add(a, b):\n    return 0\n" * 300, "add")
     y = trace.node(0, "zero") + x.count("a")
     for _ in range(5_000):
         y = y + 1.5
-    graph, numbers = trace.backward(y, [x]), iter(range(10**6))
+    return trace.backward(y, [x])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("form", ["json", "tags"])
+@pytest.mark.parametrize("budget", [1_000, 4_000])
+def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, form, budget, long_graph):
+    numbers = iter(range(10**6))
 
     def answer(body):
         if "TERMINATE" not in body["messages"][0]["content"]:  # the form is not asked for: CoT's first call
@@ -194,7 +199,7 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, for
     t = trial(f"OptoPrime-{variant}", Adder(), answer, prompt_budget=budget, form=form, memory_size=5)
     for k in range(4):
         said = (Part("reward", "long " * 20_000),)
-        values = t.agent.propose(TraceFeedback(graph, Feedback(float(k), said, reward=float(k))))
+        values = t.agent.propose(TraceFeedback(long_graph, Feedback(float(k), said, reward=float(k))))
     assert "def add" in values["add"]
     assert t.agent.invalid_answers == []
     sizes = [sum(count(m["content"]) for m in body["messages"]) for body in t.asked]
@@ -250,7 +255,7 @@ def test_tags_are_asked_for_and_read(trial):
     ],
 )
 def test_forgiving_of_tags(answer, values):
-    assert read_tags(answer, PROBLEM) == values
+    assert read_tags(answer, EVERY_KIND) == values
 
 
 @pytest.mark.parametrize(
@@ -259,7 +264,7 @@ def test_forgiving_of_tags(answer, values):
 )
 def test_unusable_tags(answer):
     with pytest.raises(Unusable):
-        read_tags(answer, PROBLEM)
+        read_tags(answer, EVERY_KIND)
 
 
 PIECES = [
@@ -281,10 +286,10 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join))
 def test_no_tags_break_the_reader(text):
     try:
-        values = read_tags(text, PROBLEM)
+        values = read_tags(text, EVERY_KIND)
     except Unusable:
         return
-    assert values.keys() <= PROBLEM.start.keys()
+    assert values.keys() <= EVERY_KIND.start.keys()
 
 
 @pytest.mark.slow

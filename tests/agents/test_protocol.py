@@ -21,7 +21,7 @@ from opto_gym.cli import main
 from opto_gym.leaderboard import TrialFolder, replay, resume
 from opto_gym.llm import LIMITS
 from opto_gym.llm.gateway import LONGEST_BODY
-from tests.leaderboard.test_run import content
+from tests.support.runs import content
 
 ROOT = Path(__file__).parents[2]
 JAVASCRIPT = ["--agent", "Program:command=node examples/climb.mjs"]

@@ -18,8 +18,8 @@ from opto_gym.reading.proposals import Unusable
 from opto_gym.reading.values import read_value
 from opto_gym.trace import node, operator
 from opto_gym.wrappers import ScalarOnly
-from tests.agents.test_contract import Oracle
 from tests.support.openai_server import OpenAIServer
+from tests.support.rollouts import Oracle
 from tests.support.tasks import Adder, Mixed, Valley
 
 
@@ -309,12 +309,19 @@ def test_the_parser_is_tolerant(text, value):
     assert read_value(text, Problem("x", {}, "", (Parameter("x", Prompt(), ""),), (0.0, 1.0))) == value
 
 
-@pytest.mark.parametrize("budget", [1_000, 4_000])
-def test_a_trace_of_100_000_nodes_fits_the_prompts_and_the_calls(budget):
+@pytest.fixture(scope="module")
+def long_trace():
+    """(a task of 100,000 operations, the start's observation)."""
     env = opto_gym.make("LongTrace-v0", length=100_000).unwrapped
+    return env, start(env)
+
+
+@pytest.mark.parametrize("budget", [1_000, 4_000])
+def test_a_trace_of_100_000_nodes_fits_the_prompts_and_the_calls(budget, long_trace):
+    env, observation = long_trace
     with OpenAIServer(lambda body: "<new_value>1</new_value>" if is_step(body) else "long " * 3000) as server:
         agent = made(server, env, prompt_budget=budget, momentum=2)
-        values = agent.propose(start(env))
+        values = agent.propose(observation)
         sizes = [sum(count(m["content"]) for m in r["body"]["messages"]) for r in server.requests]
         assert max(sizes) <= budget
         assert len(sizes) == 32

@@ -13,16 +13,7 @@ from opto_gym.agents.toolkit.gradients import direction
 from opto_gym.baselines.adam import Adam
 from opto_gym.errors import OptoGymError
 from opto_gym.wrappers import FeedbackKinds, MaskGraph
-
-
-def drive(agent, env, calls, seed=0):
-    agent.reset(env.unwrapped.problem, seed=seed)
-    observation, _ = env.reset(seed=seed)
-    scores = []
-    for _ in range(calls):
-        observation, *_ = env.step(agent.propose(observation))
-        scores.append(env.unwrapped.last.score)
-    return scores
+from tests.support.rollouts import drive
 
 
 # ------------------------------------------------------------------ Battleship

@@ -7,7 +7,7 @@ import opto_gym
 from opto_gym.baselines.tours import farthest_insertion, nearest_insertion, nearest_neighbour
 from opto_gym.envs.opro import tours
 from opto_gym.errors import OptoGymError
-from tests.baselines.test_baselines import drive
+from tests.support.rollouts import drive
 
 TOURS = ["NearestNeighbour", "NearestInsertion", "FarthestInsertion", "ExactTour"]
 

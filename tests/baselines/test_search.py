@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import logging
 import math
 import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from opto_gym import Choice, Feedback, Number, OptoEnv, Parameter
 from opto_gym.baselines.grid import Grid, fair_counts
 from opto_gym.baselines.search import reach
 from opto_gym.errors import OptoGymError
-from tests.baselines.test_baselines import drive
+from tests.support.rollouts import drive
 
 SEARCHERS = ["GaussianProcess", "PSO", "CMA-ES", "TPE", "Grid"]
 
@@ -135,17 +136,26 @@ def test_the_first_swarm_has_a_particle_at_the_start_which_costs_nothing():
     assert len(loop.send([env.evaluate(v).observation for v in first])) == 5
 
 
-def test_pyswarms_leaves_the_process_as_it_was(tmp_path, monkeypatch):
-    from opto_gym.baselines import pso
+SWARM_IN_A_FRESH_PROCESS = """
+import logging, os
+import numpy as np
+import opto_gym
+from tests.baselines.test_search import Bowl
+from tests.support.rollouts import drive
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LOG_CFG", raising=False)
-    pso._pyswarms.cache_clear()
-    handlers, state = list(logging.getLogger().handlers), np.random.get_state()[1].tolist()
-    drive(opto_gym.make_agent("PSO"), Bowl(), 12)
-    assert logging.getLogger().handlers == handlers
-    assert np.random.get_state()[1].tolist() == state
-    assert "LOG_CFG" not in os.environ
+handlers, state = list(logging.getLogger().handlers), np.random.get_state()[1].tolist()
+drive(opto_gym.make_agent("PSO"), Bowl(), 12)
+assert logging.getLogger().handlers == handlers
+assert np.random.get_state()[1].tolist() == state
+assert "LOG_CFG" not in os.environ
+"""
+
+
+def test_pyswarms_leaves_the_process_as_it_was(tmp_path):
+    """What it does, it does at its first import: in a process that has not seen it."""
+    variables = {name: value for name, value in os.environ.items() if name != "LOG_CFG"}
+    variables["PYTHONPATH"] = str(Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", SWARM_IN_A_FRESH_PROCESS], cwd=tmp_path, env=variables, check=True)
     assert not list(tmp_path.iterdir())
 
 

@@ -11,9 +11,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import opto_gym
-from opto_gym import Feedback, OptoEnv, Part, Problem, TraceFeedback, normalized
+from opto_gym import Feedback, OptoEnv, Part, Problem, TraceFeedback, normalized, sandbox
 from opto_gym.errors import ProposalError, TraceError
 from opto_gym.problems import Evaluation
+from opto_gym.sandbox import Limits, Sandbox
 from tests.support.tasks import Adder, Buggy, Careless, Mixed, Valley
 
 TASKS = ["Valley", "Adder", "Mixed", "Walk", "Careless"]
@@ -56,8 +57,12 @@ def test_reset_and_step_are_defined_on_evaluate():
     reference = inner.reference_solution()
     after, reward, terminated, truncated, info = env.step(reference)
     assert (reward, terminated, truncated, info["call"]) == (1.0, False, False, 1)
-    drawn = inner.draw(inner._episode, 1)
+    drawn = [result.example for result in inner.last.per_example]
     assert after == inner.evaluate(reference, examples=drawn).observation
+    again = make("Adder", oracle_calls=3).unwrapped
+    again.reset(seed=5)
+    again.step(again.problem.start)
+    assert [result.example for result in again.last.per_example] == drawn  # by the episode and the call's number alone
 
 
 def test_calls_draw_other_examples_and_episodes_too():
@@ -324,3 +329,21 @@ def test_normalized(score, floor, best, scale, expected):
 def test_subclasses_are_environments():
     assert issubclass(Valley, OptoEnv)
     assert isinstance(Valley().evaluate({"x": 1}), Evaluation)
+
+
+def test_an_endless_loop_costs_its_time_limit_three_times_in_a_row_and_not_once_an_example(monkeypatch):
+    entered = []
+
+    class Counted(Adder):
+        def forward(self, p, example):
+            entered.append(example[0])
+            return super().forward(p, example)
+
+    source = "def add(a, b):\n    while a != 2:\n        pass\n    return a + b\n"
+    with Sandbox(Limits(seconds=0.2)) as box:
+        monkeypatch.setattr(sandbox, "shared", lambda: box)
+        result = Counted().evaluate({"add": source}, examples=range(9))
+    assert entered == [0, 1, 2, 3, 4, 5]  # two that are stopped, one that ends, three that are stopped
+    assert [r.example for r in result.per_example] == list(range(9))
+    assert [r.feedback.score for r in result.per_example] == [0, 0, 1, *[0] * 6]
+    assert str(result.feedback).count("(TimeLimit)") == 8  # the rest counts as stopped too

@@ -1,21 +1,13 @@
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 
-from tests.support.openai_server import OpenAIServer
-
-
-def scripted(body):
-    """An answer that depends on the whole request, and on nothing else."""
-    seed = hashlib.sha256(str(body["messages"]).encode()).digest()[0]
-    return f"Let me think. Answer: ({'ABCD'[seed % 4]})"
+from tests.support.openai_server import OpenAIServer, letter_by_request
 
 
 @pytest.fixture(scope="session")
 def endpoint():
-    with OpenAIServer(scripted) as server:
+    with OpenAIServer(letter_by_request) as server:
         yield server
 
 

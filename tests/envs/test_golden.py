@@ -5,11 +5,12 @@ import json
 import pytest
 
 from opto_gym import registered_envs
-from tests.envs.test_contract import ENVS
 from tests.support import golden
+from tests.support.registered import ENVS
 
 GOLDEN = json.loads(golden.FILE.read_text())
-CASES = [pytest.param(c, id=golden.key(*c), marks=() if c[0] in ENVS else pytest.mark.slow) for c in golden.CASES]
+QUICK = set(ENVS) - {"TrafficPaper-v0"}  # a second a call
+CASES = [pytest.param(c, id=golden.key(*c), marks=() if c[0] in QUICK else pytest.mark.slow) for c in golden.CASES]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -15,7 +15,7 @@ import pytest
 
 import opto_gym
 from opto_gym.envs.metaworld.environment import TASKS, MetaWorld
-from opto_gym.envs.metaworld.simulation import Simulation, expert_source, simulator
+from opto_gym.envs.metaworld.simulation import ARRIVED, SIMULATOR_STEPS, Simulation, expert_source, simulator
 
 env = MetaWorld(task="reach-v3")
 best = env.reference_solution()
@@ -83,9 +83,16 @@ def test_a_reset_is_meta_worlds_own(task):
     given = {"env_cls": kind, "rand_vec": np.array(simulation.placed), "partially_observable": False}
     own = kind()
     own.set_task(metaworld.Task(task, pickle.dumps(given)))
-    assert own.reset()[0].tolist() == simulation.observation.tolist()
-    low = np.array([0.5, -0.5, 0.1, 0.3], np.float32)
-    assert own.step(low)[0].tolist() == simulation._env.step(low)[0].tolist()
+    observed = own.reset()[0]
+    assert observed.tolist() == simulation.observation.tolist()
+    target, low = simulation.hand + np.array([0.05, -0.05, 0.01]), np.full(4, 0.3, np.float32)
+    simulation.move(target, effort=0.3, gain=10.0, stop=False)
+    for _ in range(SIMULATOR_STEPS):
+        low[:3] = (10.0 * (target - observed[:3])).clip(-1.0, 1.0)
+        observed = own.step(low)[0]
+        if abs(target - observed[:3]).max() < ARRIVED:
+            break
+    assert observed.tolist() == simulation.observation.tolist()
 
 
 # ------------------------------------------------------------------ conditions

@@ -15,8 +15,8 @@ from opto_gym.errors import RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, resume
 from opto_gym.leaderboard.schema import plain, to_plain
 from opto_gym.utils.journal import Journal, read_lines
-from tests.leaderboard.test_run import content, go
 from tests.support.records import a_step
+from tests.support.runs import content, go
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import opto_gym
+from opto_gym import OptoEnv
 from opto_gym.baselines import recipes
 from opto_gym.cli import main
-from opto_gym.leaderboard import oracle
 from opto_gym.leaderboard import reproduction as reproduce
 from opto_gym.leaderboard.reporting import reproduction_page as figures
 from opto_gym.leaderboard.stats import interval, mean
@@ -217,21 +217,21 @@ def test_verdicts_come_from_the_records(own, tmp_path, capsys):
 
 def test_an_interrupted_one_goes_on(own, tmp_path, monkeypatch, capsys):
     arguments = ["reproduce", "figure-0", "--out", str(tmp_path), "--quiet"]
-    once, calls = oracle.RecordedOracle._call, []
+    evaluate, calls = OptoEnv.evaluate, []
 
-    def interrupted(self, *call):
-        calls.append(call)
-        if len(calls) == 8:
+    def interrupted(self, *arguments, split="train", **keywords):
+        calls.append(split)
+        if calls.count("train") == 8:
             raise KeyboardInterrupt
-        return once(self, *call)
+        return evaluate(self, *arguments, split=split, **keywords)
 
-    monkeypatch.setattr(oracle.RecordedOracle, "_call", interrupted)
+    monkeypatch.setattr(OptoEnv, "evaluate", interrupted)
     assert main(arguments) == 130
     assert "The same command goes on" in capsys.readouterr().err
     before = files(tmp_path)
     (measured,) = reproduce.measure(own, "paper", tmp_path)
     assert {r.verdict for r in measured.rows} == {"not judged: 1 of 3 trials done"}
-    monkeypatch.setattr(oracle.RecordedOracle, "_call", once)
+    monkeypatch.setattr(OptoEnv, "evaluate", evaluate)
     assert main(arguments) == 0
     after = files(tmp_path)
     assert all(after[path].startswith(content) for path, content in before.items())
@@ -307,10 +307,10 @@ def test_the_docs_page_is_kept_where_nothing_is_recorded(own, tmp_path, capsys):
     assert page.read_text() == "what was measured"
 
 
-def test_a_docs_page_that_cannot_be_written_is_one_clear_line(own, tmp_path, capsys):
+def test_a_docs_page_that_cannot_be_written_is_one_clear_line(own, tmp_path, unwritable, capsys):
     main(["reproduce", "figure-0", "--curve", "First step", "--out", str(tmp_path), "--quiet"])
-    assert main(["reproduce", "--docs", "/nonexistent/page.md", "--out", str(tmp_path)]) == 1
-    assert "opto-gym: /nonexistent/page.md can't be written: " in capsys.readouterr().err
+    assert main(["reproduce", "--docs", str(unwritable / "page.md"), "--out", str(tmp_path)]) == 1
+    assert f"opto-gym: {unwritable / 'page.md'} can't be written: " in capsys.readouterr().err
 
 
 def test_no_figure_of_failed_trials_alone(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,33 +17,9 @@ from msgspec.structs import replace
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, replay, resume, run
-from opto_gym.leaderboard.schema import plain, to_plain
 from opto_gym.sandbox import shared
-from tests.support import agents
 from tests.support.openai_server import OpenAIServer
-
-HERE = "tests.support.agents"
-TIMES = {"seconds", "time", "spent", "started", "where"}
-
-
-def go(out, env="Valley", agent="Steps", **keywords):
-    keywords = {"seeds": 1, "oracle_calls": 6, "progress": False, **keywords}
-    return run([f"tests.support.tasks:{env}"], [f"{HERE}:{agent}"], out=out, **keywords)
-
-
-def content(path: Path):
-    """A trial's record without what may differ from run to run."""
-
-    def strip(x):
-        if isinstance(x, dict):
-            return {k: strip(v) for k, v in x.items() if k not in TIMES}
-        return [strip(v) for v in x] if isinstance(x, list) else x
-
-    folder = TrialFolder(path)
-    trial = plain(to_plain(folder.trial()))
-    ledger = trial.get("summary", {}).pop("ledger", None)
-    steps = [plain(to_plain(step)) for step in sorted(folder.steps(), key=attrgetter("call"))]
-    return strip([trial, steps, [plain(to_plain(scored)) for scored in folder.tests()], bool(ledger)])
+from tests.support.runs import HERE, ask, content, count, go
 
 
 def test_a_trial_is_recorded(tmp_path):
@@ -159,12 +134,6 @@ def test_an_agent_may_choose_examples_and_recommend(tmp_path):
 
 
 def test_test_is_not_for_agents(tmp_path):
-    class Peeking(agents.Steps):
-        def optimize(self, problem, oracle):
-            oracle({"x": 1}, split="test")
-
-    agents.Peeking = Peeking
-    Peeking.__module__ = HERE
     (outcome,) = go(tmp_path, agent="Peeking").trials
     assert "no agent sees test" in outcome.error
 
@@ -201,9 +170,9 @@ def test_one_process_a_folder(tmp_path):
     assert go(tmp_path).trials[0].status == "done"  # the lock died with its process
 
 
-def test_a_folder_that_can_t_be_written(tmp_path):
+def test_a_folder_that_can_t_be_written(tmp_path, unwritable):
     with pytest.raises(RecordError, match="can't be written"):
-        go("/proc/nowhere/run")
+        go(unwritable / "run")
     (tmp_path / "file").write_text("x")
     with pytest.raises(RecordError, match="can't be written"):
         go(tmp_path / "file")
@@ -214,7 +183,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))\n"
-        "from tests.leaderboard.test_run import go\n"
+        "from tests.support.runs import go\n"
         "go(sys.argv[1], oracle_calls=40)\n"
     )
     # -B: under the limit Python would leave cut bytecode caches behind, which break every later process
@@ -235,23 +204,6 @@ def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path):
     (path.parent / "trial.json").write_text(json.dumps({**summary, "status": "running"}))
     with pytest.raises(RecordError, match=r"steps.jsonl, line 2"):
         resume(tmp_path, progress=False)
-
-
-def count(body, delay=0.0):
-    """A deterministic model: a number made of the prompt."""
-    time.sleep(delay)
-    return str(sum(body["messages"][0]["content"].encode()))
-
-
-@pytest.fixture
-def server():
-    with OpenAIServer(count) as server:
-        yield server
-
-
-def ask(out, server, **keywords):
-    keywords = {"model": "fake", "base_url": server.url, "oracle_calls": 6, **keywords}
-    return go(out, agent="Asking", **keywords).trials[0]
 
 
 def test_replay_needs_no_endpoint(tmp_path, server):
@@ -331,7 +283,7 @@ def test_what_a_task_s_own_model_took_is_on_the_books_after_an_interruption(tmp_
 def kill_and_resume(tmp_path, delays, server):
     """Kills a run again and again; returns the folder after it came to its end."""
     code = (
-        "import sys; from tests.leaderboard.test_run import go\n"
+        "import sys; from tests.support.runs import go\n"
         "go(sys.argv[1], agent='Asking', model='fake', base_url=sys.argv[2], oracle_calls=25, seeds=2, jobs=2)\n"
     )
     out = tmp_path / "r"

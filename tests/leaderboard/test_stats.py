@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,8 @@ def test_more_seeds():
     small, large = (more_seeds([d + spread]) for d in (0.4, 0.8))
     assert large < small < 200
     assert more_seeds([0.4 + spread] * 4) < small  # more tasks, each with as many seeds
+    # the first number that reaches the power: in the draws of seeds 6 and 8 exactly, and one more passes it
+    assert [more_seeds([0.4 + spread], seed=k) for k in (0, 6, 8)] == [38, 37, 39]
 
 
 def test_the_number_of_more_seeds_gives_the_promised_power():
@@ -160,6 +163,24 @@ def test_judge_answers():
     assert each[0].more is None
     with pytest.raises(ValueError, match="at least one pair"):
         judge([(y[0], y[1][:3])])
+
+
+def test_all_environments_weigh_the_same_however_many_pairs_they_have():
+    rng = np.random.default_rng(2)
+    differences = [rng.normal(0.8, size=4), rng.normal(0.2, size=7)]
+    _, overall = judge([(d, np.zeros(len(d))) for d in differences])
+    assert overall.difference == pytest.approx(np.mean([d.mean() for d in differences]))
+    flips = np.array(list(itertools.product([1, -1], repeat=11)))
+    means = ((flips[:, :4] * differences[0]).mean(axis=1) + (flips[:, 4:] * differences[1]).mean(axis=1)) / 2
+    assert overall.p == pytest.approx(np.mean(np.abs(means) >= abs(overall.difference) - 1e-12))
+
+
+def test_an_answer_is_solid_once_it_is_told_or_a_spread_is_seen():
+    def solid(*pairs):
+        return judge([(np.arange(1.0, n + 1), np.zeros(n)) for n in pairs])[1].solid
+
+    assert [solid(1), solid(1, 1), solid(1, 2), solid(2)] == [False, False, True, True]
+    assert solid(*[1] * 12)  # no spread within any, but a verdict
 
 
 def simulation():

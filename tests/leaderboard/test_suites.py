@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import opto_gym
-from opto_gym import OptoEnv, registration
+from opto_gym import OptoEnv
 from opto_gym.cli import gallery, main
 from opto_gym.errors import DataNotFound, MissingExtra
 from opto_gym.leaderboard import RunFolder, TrialFolder

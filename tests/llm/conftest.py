@@ -10,8 +10,8 @@ from tests.support.openai_server import OpenAIServer
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's machine, and short pauses between attempts."""
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPTO_GYM_MODEL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+    """No proxy of the developer's machine, and short pauses between attempts."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(client, "_FIRST_PAUSE", 0.005)
 

@@ -282,9 +282,9 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]):
         Client("m", base_url="http://127.0.0.1:1/v1", **settings)
 
 
-def test_a_proxy_does_not_catch_loopback(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+def test_a_proxy_does_not_catch_loopback(server: OpenAIServer, dead_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", dead_url)
+    monkeypatch.setenv("ALL_PROXY", dead_url)
     assert client(server, attempts=1).chat(ASK).text == "ok"
 
 

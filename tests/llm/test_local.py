@@ -74,6 +74,7 @@ def test_a_replay_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     llm = Client("local", record=CallRecord(tmp_path / "llm.jsonl", trial="t", mode="replay"))
     with pytest.raises(ReplayMismatch, match="no call is recorded"):
         llm.chat([{"role": "user", "content": "a"}])
+    monkeypatch.setattr(local, "server", local.Server)  # a test before may have started one
     with pytest.raises(ModelNotFound):
         Client("local").chat([{"role": "user", "content": "a"}])
 

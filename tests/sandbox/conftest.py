@@ -4,7 +4,7 @@ import pytest
 
 from opto_gym.sandbox import Limits, Sandbox
 from opto_gym.sandbox.inside.protocol import LEVELS
-from tests.sandbox.programs import LIMIT
+from tests.support.sandbox import LIMIT
 
 
 @pytest.fixture(scope="module", params=LEVELS)

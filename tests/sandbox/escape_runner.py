@@ -40,6 +40,7 @@ import opto_gym
 from opto_gym.sandbox import Limits, Sandbox
 from opto_gym.sandbox.inside.protocol import LEVELS
 from tests.sandbox.ordinary_user import ordinary_user
+from tests.support.sandbox import below, zygote_of
 
 ATTEMPTS = {path.stem: path for path in sorted(Path(__file__).with_name("escapes").glob("*.py"))}
 SECONDS = 0.6  # of one call
@@ -182,7 +183,7 @@ class Targets:
             "site_packages": HERE[2],
             "supervisor": os.getpid(),
             "group": os.getpgrp(),
-            "zygote": box._zygote.pid if box._zygote else 0,
+            "zygote": zygote_of(box),
             "address": ctypes.addressof(self.memory),
             "leaked": self.leaked,
             "tcp": self.listeners[0].getsockname()[1],
@@ -278,20 +279,11 @@ def claims(name: str) -> tuple[str, str | None, str | None]:
 def settle(box: Sandbox) -> bool:
     """Waits until no program's process is left."""
     end = time.monotonic() + 2
-    while len(below(box._zygote.pid)) > (box.level == "L3"):  # there the zygote has a child of its own
+    while len(below(zygote_of(box))) > (box.level == "L3"):  # there the zygote has a child of its own
         if time.monotonic() > end:
             return False
         time.sleep(0.002)
     return True
-
-
-def below(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    try:
-        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return found + [further for child in found for further in below(child)]
 
 
 def table(verdicts: dict[str, dict[str, Verdict]], levels: list[str]) -> str:

@@ -17,8 +17,7 @@ import pytest
 
 from opto_gym.errors import SandboxError
 from opto_gym.sandbox import Limits, Sandbox, shared
-from tests.sandbox.escape_runner import below
-from tests.sandbox.programs import LIMIT, run
+from tests.support.sandbox import LIMIT, below, process_of, run, zygote_of
 
 
 def test_threads_do_not_wait_for_each_other(box):
@@ -26,16 +25,16 @@ def test_threads_do_not_wait_for_each_other(box):
     with ThreadPoolExecutor(8) as pool:
         slow = list(pool.map(lambda _: run(box, "import time; time.sleep(0.3); return 1").value, range(8)))
     assert slow == [1] * 8
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 8 * 0.3  # one after the other
 
 
 def test_a_killed_zygote_is_replaced(box):
     assert run(box, "return 1").value == 1
-    os.kill(box._zygote.pid, signal.SIGKILL)
+    os.kill(zygote_of(box), signal.SIGKILL)
     assert run(box, "return 1").value == 1
     with box.load({"f": "def f(): return 1"}) as unasked, box.load({"f": "def f(): return 1"}) as asked:
         assert asked.call("f", []).value == 1
-        os.kill(box._zygote.pid, signal.SIGKILL)
+        os.kill(zygote_of(box), signal.SIGKILL)
         time.sleep(0.1)
         assert unasked.call("f", []).value == 1  # nothing was lost
         assert asked.call("f", []).error.type == "ProcessDied"  # what it remembered was
@@ -43,10 +42,10 @@ def test_a_killed_zygote_is_replaced(box):
 
 def test_programs_of_a_zygote_that_died_long_ago_are_replaced(box):
     with box.load({"f": "def f(): return 1"}) as first, box.load({"f": "def f(): return 2"}) as second:
-        os.kill(box._zygote.pid, signal.SIGKILL)
+        os.kill(zygote_of(box), signal.SIGKILL)
         time.sleep(0.1)
         assert first.call("f", []).value == 1
-        os.kill(box._zygote.pid, signal.SIGKILL)  # the one after it
+        os.kill(zygote_of(box), signal.SIGKILL)  # the one after it
         time.sleep(0.1)
         assert second.call("f", []).value == 2
 
@@ -66,13 +65,13 @@ def f():
     with Sandbox(Limits(seconds=LIMIT), level="L0", most="L0") as box:  # any better refuses the fork
         result = box.call(daemon, "f", [])
         assert result.value or result.error.type == "BlockingIOError"  # who is not root is refused it here, too
-        wait_until(lambda: below(box._zygote.pid) == [])
+        wait_until(lambda: below(zygote_of(box)) == [])
 
 
 def test_a_forgotten_program_ends(box):
     program = box.load({"f": "def f(): return 1"})
     assert program.call("f", []).value == 1
-    pid = program._pid
+    pid = process_of(program)
     del program
     wait_until(lambda: not alive(pid))
 
@@ -146,8 +145,8 @@ def test_nothing_is_left_behind(rounds):
     with Sandbox(Limits(seconds=0.3)) as box:
         run(box, "return 1")
         own = 1 if box.level == "L3" else 0  # in namespaces the zygote waits for a child of its own
-        wait_until(lambda: len(below(box._zygote.pid)) == own)
-        processes = below(box._zygote.pid)
+        wait_until(lambda: len(below(zygote_of(box))) == own)
+        processes = below(zygote_of(box))
         mine, theirs = descriptors(os.getpid()), [descriptors(pid) for pid in processes]
         with ThreadPoolExecutor(4) as pool:
             bodies = draw.choices(deaths, [300, 50, 20, 50, 50, 50, 50, 1], k=rounds)
@@ -155,11 +154,11 @@ def test_nothing_is_left_behind(rounds):
         for body, result in results:
             right = result.value == 1 if body == "return 1" else body.startswith("open") or result.error
             assert right, (body, result)
-        wait_until(lambda: below(box._zygote.pid) == processes)
+        wait_until(lambda: below(zygote_of(box)) == processes)
         assert descriptors(os.getpid()) <= mine
         assert [descriptors(pid) for pid in processes] == theirs
         assert not mounts_of_scratch()
-        zygote = box._zygote.pid
+        zygote = zygote_of(box)
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in [zygote, *processes]))
 
 

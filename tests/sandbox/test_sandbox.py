@@ -17,7 +17,7 @@ from opto_gym.errors import BudgetSpent, ProposalError, SandboxError
 from opto_gym.sandbox import Limits, Sandbox, shared
 from opto_gym.sandbox.channel import Deadline, ProcessEnded, receive
 from opto_gym.sandbox.inside.protocol import LENGTH
-from tests.sandbox.programs import LIMIT, run
+from tests.support.sandbox import LIMIT, run
 
 BAD = {
     "while True: pass": "TimeLimit: stopped: time limit 0.5 s",

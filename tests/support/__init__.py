@@ -1,0 +1,19 @@
+"""What test modules share; a test module never imports another one.
+
+tasks                small environments
+agents               small agents for runs of those: deterministic, threaded, failing, with a model
+runs                 short runs of them, and their records without what may differ
+rollouts             short loops that drive an agent on an environment
+registered           the registered agents and environments that tests of every one run on
+programs             traced programs and code parameters
+openai_server        an HTTP server that speaks OpenAI's chat protocol, with scripted answers and failures
+malformed_answers    malformed answers of language models, recorded and generated
+answer_readers       everything that reads such an answer, and what each promises
+sandbox              one call in a sandbox, and the processes behind it
+terminal             a person at a terminal, simulated and in a pseudo-terminal
+golden               the scores that no version of an environment may change, and the command that adds new ones
+trace_problems       random traced programs, run here and with trace-opt
+text_problems        random graphs of texts, run here and with textgrad
+author_packages      runs a script of children/ in the environment of the authors' packages
+command_lines        programs of other languages that speak to the evaluation server, well and badly
+"""

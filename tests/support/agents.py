@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,13 +87,19 @@ class Swallowing(Agent):
                 pass
 
 
+class Peeking(Agent):
+    """Asks for the test split."""
+
+    def optimize(self, problem, oracle):
+        oracle({"x": 1}, split="test")
+
+
 class Waiting(Agent):
-    started = threading.Event()
+    """Calls until it is interrupted."""
 
     def optimize(self, problem, oracle):
         while True:
             oracle({"x": -1})
-            self.started.set()
             time.sleep(0.01)
 
 
@@ -131,3 +136,44 @@ class Uneven(Agent):
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(work, range(4)))
+
+
+class Listed(Agent):
+    """Proposes what it is given, one after the other, and ends.
+
+    Args:
+        xs: The values of x.
+    """
+
+    def __init__(self, *, xs=(), **settings):
+        super().__init__(**settings)
+        self.xs = xs
+
+    def run(self):
+        yield
+        for x in self.xs:
+            yield {"x": x}
+
+
+class Overtaking(Agent):
+    """Submits x = 2 and then, while that is evaluated, x = 4."""
+
+    def optimize(self, problem, oracle):
+        with ThreadPoolExecutor(2) as pool:
+            calls = []
+            for x in (2, 4):
+                calls.append(pool.submit(oracle, {"x": x}))
+                time.sleep(0.1)
+            for call in calls:
+                call.result()
+
+
+class Inconstant(Agent):
+    """Proposes other values after `offset` has changed: what it did before, it does not do again."""
+
+    offset = 0
+
+    def run(self):
+        yield
+        for x in range(100):
+            yield {"x": (x + self.offset) % 13 - 10}

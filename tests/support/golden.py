@@ -15,8 +15,7 @@ import opto_gym
 from opto_gym import Number
 from opto_gym.baselines.battleship import Enumeration
 from opto_gym.baselines.prompting import ChainOfThought
-from tests.envs.conftest import scripted
-from tests.support.openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer, letter_by_request
 
 FILE = Path(__file__).with_name("golden.json")
 CASES = [
@@ -104,7 +103,7 @@ def main(names=()):
 
 
 if __name__ == "__main__":
-    with OpenAIServer(scripted) as server:  # as in the tests: models inside environments
+    with OpenAIServer(letter_by_request) as server:  # as in the tests: models inside environments
         os.environ.update(OPENAI_BASE_URL=server.url, OPENAI_API_KEY="none", OPTO_GYM_MODEL="scripted")
         status = main(sys.argv[1:])
     sys.exit(status)

@@ -1,6 +1,8 @@
-"""Programs of one's own that become environments: a class with trainable methods, and a plain function."""
+"""Traced programs: a class with trainable methods, plain functions, and code parameters with a given source."""
 
 from __future__ import annotations
+
+import copy
 
 from opto_gym import trace
 
@@ -40,3 +42,17 @@ x = trace.parameter(-1.0, "x", description="the position")
 
 def parabola():
     return (x - 2) * (x - 2)
+
+
+@trace.bundle(trainable=True)
+def act(x):
+    """Acts."""
+    y = x
+    return y[9]
+
+
+def acting(source):
+    """A code parameter `act(x)` with another source."""
+    made = copy.deepcopy(act)
+    made.data = source
+    return made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt
+import time
+
+from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Permutation, Problem, Prompt
 from opto_gym.trace import node, operator
 
 
@@ -20,6 +22,15 @@ class Valley(OptoEnv):
     def judge(self, output, example):
         way = "larger" if output else "as it is"
         return Feedback(output, (Part("reward", f"The output is {output}."), Part("future_positive", way)), output == 0)
+
+
+class SlowAtTwo(Valley):
+    """The valley, whose evaluation takes longer at x = 2."""
+
+    def forward(self, p, example):
+        if p.x.data == 2:
+            time.sleep(0.4)
+        return super().forward(p, example)
 
 
 class Adder(OptoEnv):
@@ -104,3 +115,18 @@ class Careless(OptoEnv):
             return a + b
 
         return combine(a, b), Feedback({1: 0.5, 2: 1.0}[a.data])
+
+
+EVERY_KIND = Problem(
+    "t", {}, "o",
+    (
+        Parameter("n", Number(), 1.0),
+        Parameter("k", Number(0, 9, integer=True), 1),
+        Parameter("c", Choice([True, False, "auto"]), True),
+        Parameter("p", Prompt(), "hello"),
+        Parameter("f", Code("f(x)"), "def f(x):\n    return x\n"),
+        Parameter("order", Permutation(3), [0, 1, 2]),
+    ),
+    (0.0, 1.0),
+)  # fmt: skip
+"""A problem with a parameter of each kind, for what reads answers."""

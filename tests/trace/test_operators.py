@@ -23,6 +23,7 @@ from opto_gym.trace import (
     operator,
     parameter,
 )
+from tests.support.programs import act, acting
 
 
 def code(n):
@@ -205,7 +206,7 @@ def test_copies_of_parameters_go_their_own_way():
     for q in (copy.copy(p), copy.deepcopy(p)):
         q.data = [2]
         assert p.data == [1]
-    act = _make_code("def act(x):\n    return x + 1\n")
+    act = acting("def act(x):\n    return x + 1\n")
     other = copy.deepcopy(act)
     other.data = "def act(x):\n    return x - 1\n"
     assert (act(1).data, other(1).data) == (2, 0)
@@ -219,19 +220,6 @@ def test_node_makes_parameters_too():
 
 
 # --- code parameters
-
-
-@bundle(trainable=True)
-def act(x):
-    """Acts."""
-    y = x
-    return y[9]
-
-
-def _make_code(source):
-    made = copy.deepcopy(act)
-    made.data = source
-    return made
 
 
 def test_the_source_of_a_function_is_a_parameter_with_its_lines():
@@ -261,7 +249,7 @@ def test_the_source_of_a_function_is_a_parameter_with_its_lines():
 )
 def test_a_bad_proposal_is_an_error_with_its_line(source, error, line):
     with pytest.raises(ExecutionError) as e:
-        _make_code(source)(node([1]))
+        acting(source)(node([1]))
     assert isinstance(e.value, error)
     assert e.value.line == line
     if line:
@@ -270,7 +258,7 @@ def test_a_bad_proposal_is_an_error_with_its_line(source, error, line):
 
 
 def test_a_proposal_may_import_and_define_helpers():
-    made = _make_code("import math\ndef helper(x):\n    return math.sqrt(x)\ndef act(x):\n    return helper(x) + 1\n")
+    made = acting("import math\ndef helper(x):\n    return math.sqrt(x)\ndef act(x):\n    return helper(x) + 1\n")
     assert made(node(9.0)).data == 4.0
     assert code(made(9.0)) == "act0 = act(9.0)"
     assert [backward(made(9.0)).kind(k) for k in range(2)] == ["code", "call"]
@@ -279,23 +267,23 @@ def test_a_proposal_may_import_and_define_helpers():
 
 
 def test_a_proposal_gets_copies_of_containers():
-    made = _make_code("def act(x):\n    x['a'].append(1)\n    x.clear()\n    return 7\n")
+    made = acting("def act(x):\n    x['a'].append(1)\n    x.clear()\n    return 7\n")
     value = {"a": [0], "b": ({1}, bytearray(b"x"))}
     x = node(value)
     assert made(x).data == 7
     assert value == {"a": [0], "b": ({1}, bytearray(b"x"))}
     loop = []
     loop.append(loop)
-    assert _make_code("def act(x):\n    return 7\n")(loop).data == 7
+    assert acting("def act(x):\n    return 7\n")(loop).data == 7
 
 
 def test_threads_run_their_own_sources():
-    made = _make_code("def act(x):\n    return x\n")
     wrong = []
 
     def work(k):
+        made = acting(f"def act(x):\n    return {k}\n")  # all have one executor
         for _ in range(300):
-            if made._executor(f"def act(x):\n    return {k}\n", (0,)) != k:
+            if made(0).data != k:
                 wrong.append(k)
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from opto_gym.trace import PARTS, backward, batch, node, operator, parameter
 from opto_gym.trace.render import Fold, computed, folded
+from tests.support.programs import acting
 
 LONG = st.sampled_from(["", "x", 'q"uote\n', "word " * 300, "\\", "a" * 30_000, "ü<b>&#;", "```", "%", "{}", "--> n0"])
 VALUES = st.one_of(
@@ -83,9 +84,7 @@ def test_the_feedbacks_neighbours_are_kept_longest():
 
 
 def test_long_code_keeps_both_ends():
-    from tests.trace.test_operators import _make_code
-
-    made = _make_code("def act(x):\n" + "".join(f"    y{k} = {k}\n" for k in range(1000)) + "    return 1\n")
+    made = acting("def act(x):\n" + "".join(f"    y{k} = {k}\n" for k in range(1000)) + "    return 1\n")
     text = backward(made(1)).to_pseudocode(1000)
     assert len(text) <= 1000
     assert "def act(x):" in text

@@ -13,7 +13,7 @@ from opto_gym import OptoEnv
 from opto_gym.interop import as_gepa_evaluator
 from opto_gym.llm import Answer, Client
 from opto_gym.reading.task_answers import ANSWER_KINDS, read, right
-from tests.support.malformed import VALUES, Everything, of_kind, recordable
+from tests.support.malformed_answers import VALUES, Everything, of_kind, recordable
 
 OTHER = json.dumps({"suggestion": {**VALUES, "times": 1}})
 AGENTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     """What became of an answer.
 
     Attributes:
-        seconds: From the (first) answer to the proposal.
+        seconds: Of the processor, from the (first) answer to the proposal.
         reasons: Why it was not used, or not all of it.
         values: The parameters proposed; None where the reader gives no parameters.
         broken: The promise that was broken, or None.
@@ -58,7 +58,7 @@ class Scripted(Client):
     def chat(self, messages: Any, **_: Any) -> Answer:
         text = self.first.pop(0) if self.first else self.then
         self.asked += 1
-        self.since = self.since or time.perf_counter()
+        self.since = self.since or time.process_time()
         return Answer(text, (text,), "stop", 0, 0, 0.0, None, "none")
 
 
@@ -73,9 +73,9 @@ def readers() -> Iterator[tuple[str, Callable[[str], Outcome]]]:
     evaluator = as_gepa_evaluator(env)
 
     def values(text: str) -> Outcome:
-        begin = time.perf_counter()
+        begin = time.process_time()
         found = evaluator.values(dict.fromkeys(VALUES, text))
-        return Outcome(time.perf_counter() - begin, [], found)  # texts as they are, where they are no values
+        return Outcome(time.process_time() - begin, [], found)  # texts as they are, where they are no values
 
     yield "a candidate of gepa's", values
 
@@ -92,7 +92,7 @@ def _of_agent(agent: Any, env: OptoEnv, start: Any, first: tuple[str, ...]) -> C
             agent.order = turns
         client.first, client.then, client.since, client.asked = list(first), text, 0.0, 0
         values = agent.propose(start)
-        seconds, reasons = time.perf_counter() - client.since, agent.invalid_answers
+        seconds, reasons = time.process_time() - client.since, agent.invalid_answers
         fault = broken(env, values, reasons)
         if client.asked == 1 and reasons and values != env.problem.start:
             fault = "an unusable answer changed the parameters"
@@ -144,9 +144,9 @@ def judged(env: OptoEnv, values: dict[str, Any]) -> str | None:
 
 def _of_task(kind: str) -> Callable[[str], Outcome]:
     def answer(text: str) -> Outcome:
-        begin = time.perf_counter()
+        begin = time.process_time()
         found = read(kind, text)
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         judged = {right(rule, kind, text, "(B)") for rule in ("lenient", "strict")}
         if found is None:
             return Outcome(seconds, [f"no {kind}"], None, None if judged <= {True, False} else "no verdict")

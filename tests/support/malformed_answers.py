@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from opto_gym import Code, Number, Parameter, Permutation, Prompt
 from tests.support.tasks import Mixed
 
-SAID = [text for _, text in json.loads(Path(__file__).with_name("said.json").read_text())]
+SAID = [text for _, text in json.loads(Path(__file__).with_name("model_answers.json").read_text())]
 """What the embedded SmolLM2 answered to each agent, free and constrained, on three small tasks."""
 
 
