@@ -40,13 +40,13 @@ def pages() -> dict[str, str]:
     return {
         name: page
         for page in PAGES
-        for name in re.findall(r"^::: (.*)$", (INDEX.parent / f"{page}.md").read_text(), re.MULTILINE)
+        for name in re.findall(r"^::: (.*)$", (INDEX.parent / f"{page}.md").read_text(encoding="utf-8"), re.MULTILINE)
     }
 
 
 def times() -> dict[str, str]:
     """What an oracle call of each family took, from the gallery."""
-    cards = (DOCS / "gallery.md").read_text().split("\n## ")[1:]
+    cards = (DOCS / "gallery.md").read_text(encoding="utf-8").split("\n## ")[1:]
     found = {}
     for card in cards:
         row = re.search(r"^\| floor .*\n.*\n\|(.*)\|$", card, re.MULTILINE)
@@ -85,7 +85,11 @@ def _make(name: str) -> OptoEnv:
 
 def _parameters(env: OptoEnv) -> str:
     kinds = [type(p.space).__name__.lower() for p in env.parameters]
-    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    return ", ".join(_count(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
+
+
+def _count(n: int, kind: str) -> str:
+    return f"{n} {kind}" if n == 1 or kind == "code" else f"{n} {kind}s"
 
 
 def _needs(env: OptoEnv) -> str:
@@ -104,7 +108,8 @@ def _anchors(env: OptoEnv) -> str:
 
 def main() -> None:
     """Writes the table into the page."""
-    INDEX.write_text(PLACE.sub(lambda _: table(), INDEX.read_text()))
+    page = INDEX.read_text(encoding="utf-8")
+    INDEX.write_text(PLACE.sub(lambda _: table(), page), encoding="utf-8")
 
 
 if __name__ == "__main__":

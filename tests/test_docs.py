@@ -32,10 +32,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def blocks(path: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL)
 
 
-OPTIMIZERS = (ROOT / "docs" / "write-an-optimizer.md").read_text()
+OPTIMIZERS = (ROOT / "docs" / "write-an-optimizer.md").read_text(encoding="utf-8")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
 
 
@@ -73,11 +73,11 @@ def test_examples_run(path, monkeypatch, capsys, tmp_path):
         assert found
         module = tmp_path / "example.py"
         module.write_text("\n".join(found).replace('"local"', '"fake"'))
-        exec(compile(module.read_text(), str(module), "exec"), {"__name__": "example"})
+        exec(compile(module.read_text(encoding="utf-8"), str(module), "exec"), {"__name__": "example"})
 
 
 def test_the_gallery_shows_every_family():
-    page = (ROOT / "docs" / "gallery.md").read_text()
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == list(families()), "run scripts/make_gallery.py"
     shown = {path.name for path in (ROOT / "docs" / "gallery").iterdir()}
     assert set(re.findall(r"^!\[.+\]\(gallery/(.+)\)$", page, re.MULTILINE)) == shown
@@ -87,12 +87,14 @@ def test_the_gallery_shows_every_family():
 
 
 def test_every_agent_is_on_its_page():
-    page = "".join((ROOT / "docs" / name).read_text() for name in ("agents.md", "external.md"))
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("agents.md", "external.md"))
     classes = [agent_class(name) for name in opto_gym.registered_agents()]
     assert {f"{c.__module__}.{c.__qualname__}" for c in classes} <= set(re.findall(r"^::: (.*)$", page, re.MULTILINE))
 
 
-TUTORIAL, WITH_A_MODEL = (ROOT / "docs" / "tutorial.md").read_text().split("\n## With a language model\n")
+TUTORIAL, WITH_A_MODEL = (
+    (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").split("\n## With a language model\n")
+)
 FIRST_STEPS = TUTORIAL.split("\n## Run it\n")[0]
 
 
@@ -122,7 +124,7 @@ def documented(heading: str) -> set[str]:
     return {name for cell in cells for name in re.findall(r"[`\s](?:oracle\.)?([a-z_]+)(?=[`(,=])", cell)}
 
 
-INTERFACE = (ROOT / "docs" / "interface.md").read_text()
+INTERFACE = (ROOT / "docs" / "interface.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ SITE = "https://opto-gym.readthedocs.io/en/latest/"
 
 
 def test_links_in_the_readme_work_on_the_package_index():
-    links = LINK.findall((ROOT / "README.md").read_text())
+    links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(links) > 10
     assert [link for link in links if not link.startswith("https://")] == []
     for link in links:
@@ -187,7 +189,9 @@ def test_links_in_the_readme_work_on_the_package_index():
             folder = ROOT / "docs" / page
             source = next((p for p in (folder.with_suffix(".md"), folder / "index.md", folder) if p.is_file()), None)
             assert source, f"{link}: no such page in docs/"
-            assert not anchor or anchor in {slug(title) for title in HEADING.findall(source.read_text())}, link
+            assert not anchor or anchor in {
+                slug(title) for title in HEADING.findall(source.read_text(encoding="utf-8"))
+            }, link
 
 
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -199,13 +203,13 @@ def slug(title: str) -> str:
 
 
 def test_the_table_of_environments_is_made_of_the_classes():
-    page = (ROOT / "docs" / "environments" / "index.md").read_text()
+    page = (ROOT / "docs" / "environments" / "index.md").read_text(encoding="utf-8")
     shown = make_environments_table.PLACE.search(page)[0]
     assert shown == make_environments_table.table(), "run scripts/make_environments_table.py"
 
 
 def test_every_environment_has_its_page():
-    pages = [path.read_text() for path in (ROOT / "docs" / "environments").iterdir()]
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "environments").iterdir()]
     shown = re.findall(r"^::: (.*)$", "".join(pages), re.MULTILINE)
     classes = {f"{c.__module__}.{c.__qualname__}" for c in map(env_class, opto_gym.registered_envs())}
     assert sorted(shown) == sorted(classes)
@@ -213,7 +217,7 @@ def test_every_environment_has_its_page():
 
 def test_the_map_has_every_package_and_module():
     """CONTRIBUTING says what each is for: the packages of the tree, and the modules at its top."""
-    shown = re.findall(r"^\| `([\w/.]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    shown = re.findall(r"^\| `([\w/.]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
     top = ROOT / "opto_gym"
     packages = [path.parent for path in top.rglob("__init__.py")]
     rooms = {f"{path.relative_to(top)}/" for path in packages if path != top}
@@ -222,7 +226,9 @@ def test_the_map_has_every_package_and_module():
 
 
 def test_the_way_of_a_proposal_names_what_is_there():
-    section = (ROOT / "CONTRIBUTING.md").read_text().split("## The way of a proposal")[1].split("\n## ")[0]
+    section = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The way of a proposal")[1].split("\n## ")[0]
+    )
     names = re.findall(r"`([a-z_]+\.(?!jsonl?`)[\w.]+)`", section)
     assert len(names) > 25
     for name in names:
@@ -230,7 +236,7 @@ def test_the_way_of_a_proposal_names_what_is_there():
 
 
 def test_citation():
-    data = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    data = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(data)
     assert data["version"] == opto_gym.__version__
     assert all({"title", "authors", "type"} <= set(work) for work in data["references"])
