@@ -64,7 +64,11 @@ def test_write_an_optimizer(tmp_path, file):
 
 @pytest.mark.parametrize(
     "path",
-    ["README.md", "docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md", "docs/protocol.md"],
+    [
+        "README.md",
+        *("docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md", "docs/protocol.md"),
+        *("docs/tracing.md", "docs/sandbox.md"),
+    ],
 )
 def test_examples_run(path, monkeypatch, capsys, tmp_path):
     with OpenAIServer('{"suggestion": {"x": 2.0, "act": "def act(map, plan):\\n    return [0, 0]"}}') as server:
