@@ -6,10 +6,10 @@ async function ask(path, data) {
   const post = data && { method: "POST", body: JSON.stringify(data) }
   const answer = await fetch(OPTO_GYM_URL + path, { headers, ...post })
   const text = await answer.text()
-  const said = text ? JSON.parse(text) : {}
-  if (said.error?.code === "budget_exhausted") return { over: true }
-  if (said.error) throw new Error(`${path}: ${said.error.code}: ${said.error.message}`)
-  return said
+  const reply = text ? JSON.parse(text) : {}
+  if (reply.error?.code === "budget_exhausted") return { over: true }
+  if (reply.error) throw new Error(`${path}: ${reply.error.code}: ${reply.error.message}`)
+  return reply
 }
 
 const { problem, start, seed } = await ask("/task")
@@ -30,10 +30,10 @@ function moved(value, { kind, low, high, integer, options }, step) {
 
 const named = (value) => Object.fromEntries(problem.parameters.map((p) => [p.name, value(p)]))
 let best = { parameters: named((p) => p.start), reward: start.reward }
-for (let said = start, step = 1; !said.over; ) {
+for (let result = start, step = 1; !result.over; ) {
   const parameters = named((p) => moved(best.parameters[p.name], p.space, step))
-  said = await ask("/evaluations", { parameters })
-  step *= said.reward > best.reward ? 2 : 0.8
-  if (said.reward > best.reward) best = { parameters, reward: said.reward }
+  result = await ask("/evaluations", { parameters })
+  step *= result.reward > best.reward ? 2 : 0.8
+  if (result.reward > best.reward) best = { parameters, reward: result.reward }
 }
 await ask("/recommendation", { parameters: best.parameters })

@@ -21,13 +21,13 @@ PLACE = re.compile(r"(?<=<!-- made by scripts/make_external_table\.py -->\n).*?(
 def table() -> str:
     """The table in Markdown."""
     kinds = [type(p.space).__name__ for p in ONE_OF_EACH]
-    head = ["agent", *(kind.lower() for kind in kinds), "interrupted"]
+    head = ["agent", *(kind.lower() for kind in kinds), "interrupted trial"]
     rows = [head, ["---"] * len(head)]
     for name in sorted(opto_gym.registered_agents(), key=lambda name: (name not in OURS, name)):
         cls = agent_class(name)
         if name in OURS or issubclass(cls, External):
             does = [cls.supported_kinds().get(kind, "refused") for kind in kinds]
-            rows.append([f"`{name}`", *does, "goes on" if cls.deterministic else "starts again"])
+            rows.append([f"`{name}`", *does, "continues" if cls.deterministic else "starts again"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

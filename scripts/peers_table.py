@@ -19,18 +19,20 @@ from opto_gym.leaderboard.results import TrialData, load
 PAGE = Path(__file__).parent.parent / "docs" / "peers.md"
 HEAD = """# Ours and the authors'
 
-Each optimizer that asks a language model, on a task of one number, one of code and one of a prompt with code, under
-the same budget of example evaluations and model calls, with the embedded model (SmolLM2-135M-Instruct). The model is
-far too weak to optimize anything: the table shows that each of them really runs from its first call to its last, what
-it spends and how much of what the model says it can use, not which is better. The scores are of the start values and
-the best that the agent saw on its own examples, which flatters them. One seed; one command repeats it:
+All optimizers that ask a language model, on three tasks (a number, code, and a prompt with code), under the same
+budget of example evaluations and model calls, with the embedded model (SmolLM2-135M-Instruct). That model is far too
+weak to optimize anything. The tables show that each optimizer runs from its first call to its last, what it spends,
+and how many of the model's answers it can use; they do not show which one is better. The scores are of the start
+values, and of the best parameters on the agent's own examples, which is optimistic. There is one seed. These commands
+repeat it:
 
 ```console
 opto-gym run --suite peers --model local --test-scores never --out runs/peers
 python scripts/peers_table.py runs/peers
 ```
 
-Of the authors' packages `external/...` runs the package itself ([how](external.md)); the others are ours.
+`external/...` are the authors' packages themselves ([how they run](external.md)); the others are implemented in
+opto_gym.
 """
 COLUMNS = (
     "agent",

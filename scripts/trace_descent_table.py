@@ -113,8 +113,8 @@ def row(setting: Setting) -> str:
 
 TEMPLATE = """# What the graph is worth, without a model
 
-`TraceDescent` reads trace graphs by rules and asks no model, so that what a graph is worth can be measured offline, for
-nothing. Each task is run twice with the same seeds: with the whole graph, and masked as in the Trace paper (code,
+`TraceDescent` reads trace graphs by rules and asks no model, so what a graph is worth can be measured offline and
+without cost. Each task is run twice with the same seeds: with the whole graph, and masked as in the Trace paper (code,
 documentation, inputs and others hidden). The objective, the feedback and the score are the same for both.
 
 | environment | runs x calls | measure | with the graph | masked | difference [95 %] | what the graph does |
@@ -124,32 +124,36 @@ documentation, inputs and others hidden). The objective, the feedback and the sc
 How to read it:
 
 - A run has a seed and, where the environment has problems, a problem of its own: 0, 1, 2, ... It ends when train is
-  solved, or after so many oracle calls. Then the best parameters on train are tried on test, which no agent sees.
-- *calls*: oracle calls until solved; the whole budget for a run whose parameters do not solve test. In brackets how
-  many runs do. *test score*: where nothing can be solved; seconds lost, less is better. Both are means over the runs.
-- *difference*: with the graph minus masked, the mean of the paired differences, with its 95 % percentile bootstrap
-  interval (10,000 resamples, seed 0). It holds for the drawing of problems and seeds. The rows are not corrected for
-  their number.
-- The masked agent is no straw man: where parameters are real numbers it measures the score's slopes, one call a
-  parameter, and makes the same steps as with exact derivatives; changes of a single parameter are never tried twice;
-  and it has the same repairs of code.
-- The rules were written with some of these problems at hand (the first 10 to 30 of each), and are not tuned to them
-  but for what is said below.
+  solved, or after the given number of oracle calls. Then the best parameters on train are tried on test, which no agent
+  sees.
+- *calls*: oracle calls until solved, or the whole budget for a run whose parameters do not solve test. The number in
+  brackets says how many runs do. *test score*: used where nothing can be solved; seconds lost, less is better. Both are
+  means over the runs.
+- *difference*: the mean of the paired differences, with the graph minus masked, with its 95 % percentile bootstrap
+  interval (10,000 resamples, seed 0). The interval covers the drawing of problems and seeds. The rows are not corrected
+  for multiple comparisons.
+- The masked agent is a serious competitor. Where parameters are real numbers it measures the slopes of the score, with
+  one call for each parameter, and then makes the same steps as with exact derivatives. It never tries a change of a
+  single parameter twice, and it has the same repairs of code.
+- The rules were written with knowledge of some of these problems (the first 10 to 30 of each). They are not tuned to
+  them, except as stated below.
 
-What is known of each:
+Where the differences come from:
 
-- `NumericalOptimization-v0`: exact derivatives save the calls that measure slopes, more of them with more parameters.
-- `BinaryLock-v0`, `BlameAssign-v0`, `LongTrace-v0`: the graph tells which parameter is to blame; masked, all are.
-- `TrafficGrid-v0`: the queues at each junction are in the graph: junctions with long ones are changed more often, and
-  changes that shorten a junction's own queue are kept. The rule changes several greens at once, which the search does
-  not; how much of the difference comes from that alone is not known. Of five forms of the rule this one was chosen, by
-  its results on the seeds 100 to 107, which are not among the table's; the first two were tried on 0 to 7 as well.
-- `Traffic-v0`: one junction and one simulation. All that the graph holds belongs to all parameters, so none of the
-  agent's rules applies and the proposals are those of the search.
+- `NumericalOptimization-v0`: exact derivatives save the calls that measure slopes; with more parameters they save more.
+- `BinaryLock-v0`, `BlameAssign-v0`, `LongTrace-v0`: the graph shows which parameter is to blame; without it, any may
+  be.
+- `TrafficGrid-v0`: the queues at each junction are in the graph. Junctions with long queues are changed more often,
+  and changes that shorten a junction's own queue are kept. The rule changes several green times at once, which the
+  search does not; how much of the difference comes from that alone is not known. This form of the rule was chosen from
+  five by its results on the seeds 100 to 107, which are not in the table; the first two forms were tried on 0 to 7 as
+  well.
+- `Traffic-v0`: there is one junction and one simulation. Everything in the graph belongs to all parameters, so none of
+  the agent's rules applies, and the proposals are those of the search.
 
-This is what the graph is worth to these rules. Where they show no difference, another reader may still find one.
+This is what the graph is worth to these rules. Where they show no difference, another optimizer may still find one.
 
-The page is made anew by `python scripts/trace_descent_table.py` (about 10 minutes; needs the extra `traffic`).
+`python scripts/trace_descent_table.py` makes this page (about 10 minutes; needs the extra `traffic`).
 """
 
 

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import yaml  # MkDocs brings it
 
 import opto_gym
+from opto_gym import trace
+from opto_gym.agents import Agent, Oracle
 from opto_gym.cli.gallery import families
+from opto_gym.leaderboard import run
 from opto_gym.leaderboard.records import read_json
-from opto_gym.registration import agent_class
+from opto_gym.llm import Budget
+from opto_gym.registration import agent_class, env_class
+from opto_gym.spaces import ValueSpace
+from scripts import make_environments_table
 from tests.support.openai_server import OpenAIServer
+from tests.support.transcripts import Transcript, working_folder
 
 ROOT = Path(__file__).parent.parent
 
 
 def blocks(path: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL)
 
 
-OPTIMIZERS = (ROOT / "docs" / "write-an-optimizer.md").read_text()
+OPTIMIZERS = (ROOT / "docs" / "write-an-optimizer.md").read_text(encoding="utf-8")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
 
 
@@ -54,7 +64,11 @@ def test_write_an_optimizer(tmp_path, file):
 
 @pytest.mark.parametrize(
     "path",
-    ["README.md", "docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md", "docs/protocol.md"],
+    [
+        "README.md",
+        *("docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md", "docs/protocol.md"),
+        *("docs/tracing.md", "docs/sandbox.md"),
+    ],
 )
 def test_examples_run(path, monkeypatch, capsys, tmp_path):
     with OpenAIServer('{"suggestion": {"x": 2.0, "act": "def act(map, plan):\\n    return [0, 0]"}}') as server:
@@ -63,11 +77,11 @@ def test_examples_run(path, monkeypatch, capsys, tmp_path):
         assert found
         module = tmp_path / "example.py"
         module.write_text("\n".join(found).replace('"local"', '"fake"'))
-        exec(compile(module.read_text(), str(module), "exec"), {"__name__": "example"})
+        exec(compile(module.read_text(encoding="utf-8"), str(module), "exec"), {"__name__": "example"})
 
 
 def test_the_gallery_shows_every_family():
-    page = (ROOT / "docs" / "gallery.md").read_text()
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == list(families()), "run scripts/make_gallery.py"
     shown = {path.name for path in (ROOT / "docs" / "gallery").iterdir()}
     assert set(re.findall(r"^!\[.+\]\(gallery/(.+)\)$", page, re.MULTILINE)) == shown
@@ -77,6 +91,156 @@ def test_the_gallery_shows_every_family():
 
 
 def test_every_agent_is_on_its_page():
-    page = "".join((ROOT / "docs" / name).read_text() for name in ("agents.md", "external.md"))
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("agents.md", "external.md"))
     classes = [agent_class(name) for name in opto_gym.registered_agents()]
     assert {f"{c.__module__}.{c.__qualname__}" for c in classes} <= set(re.findall(r"^::: (.*)$", page, re.MULTILINE))
+
+
+TUTORIAL, WITH_A_MODEL = (
+    (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8").split("\n## With a language model\n")
+)
+FIRST_STEPS = TUTORIAL.split("\n## Run it\n")[0]
+
+
+def test_the_tutorial_up_to_the_agent(tmp_path):
+    with working_folder(tmp_path):
+        assert Transcript().run(FIRST_STEPS) == 7
+
+
+@pytest.mark.slow
+def test_the_tutorial_without_a_model(tmp_path):
+    with working_folder(tmp_path):
+        assert Transcript().run(TUTORIAL) == 14
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_tutorial_with_a_model(tmp_path):
+    (tmp_path / "secant.py").write_text(re.search(r'title="secant.py"\n(.*?)```', TUTORIAL, re.DOTALL)[1])
+    with working_folder(tmp_path):
+        assert Transcript(exact=False).run(WITH_A_MODEL) == 2
+
+
+def documented(heading: str) -> set[str]:
+    """The names in the first column of a section of docs/interface.md."""
+    section = INTERFACE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    cells = [line.split(" | ")[0] for line in section.split("\n") if line.startswith("| `")]
+    return {name for cell in cells for name in re.findall(r"[`\s](?:oracle\.)?([a-z_]+)(?=[`(,=])", cell)}
+
+
+INTERFACE = (ROOT / "docs" / "interface.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [
+        ("Problem", opto_gym.Problem),
+        ("Parameter", opto_gym.Parameter),
+        ("Spaces", ValueSpace),
+        ("TraceFeedback", opto_gym.TraceFeedback),
+        ("Feedback", opto_gym.Feedback),
+        ("Part", opto_gym.Part),
+        ("TraceGraph", trace.TraceGraph),
+        ("GraphNode", trace.GraphNode),
+        ("OperatorInfo", trace.OperatorInfo),
+        ("Oracle", Oracle),
+        ("Budget", Budget),
+        ("Agent", Agent),
+    ],
+)
+def test_every_attribute_that_an_optimizer_is_given_is_in_the_table(heading, kind):
+    inherited = {"count", "index"} if issubclass(kind, tuple) else set()
+    public = {name for name in dir(kind) if not name.startswith("_")} - inherited
+    assert public <= documented(heading)
+
+
+def test_the_values_in_the_table_of_attributes_are_real():
+    (setup,) = blocks("docs/interface.md")
+    exec(setup, names := {"Number": opto_gym.Number})
+    examples = re.findall(r"`([^`]+)` → `([^`]+)` \|$", INTERFACE, re.MULTILINE)
+    assert len(examples) > 50
+    assert [e for e, value in examples if eval(e, names) != eval(value, names)] == []
+    (shown,) = re.findall(r"```text\n(.*?)```", INTERFACE, re.DOTALL)
+    assert names["graph"].to_pseudocode() == shown.rstrip("\n")
+
+
+class ReadsTheTable(Agent):
+    """Evaluates the examples in the tables of the oracle and its budget."""
+
+    evaluated: ClassVar[dict[str, Any]] = {}
+
+    def optimize(self, problem, oracle):
+        for example in re.findall(r"\| `([^`]+)` \|$", INTERFACE.split("\n## Oracle\n")[1], re.MULTILINE):
+            self.evaluated[example] = eval(example, {"oracle": oracle})
+
+
+def test_the_examples_of_the_oracle_run(tmp_path):
+    run(["NumericalOptimization-v0"], ["tests.test_docs:ReadsTheTable"], seeds=1, oracle_calls=5, out=tmp_path / "run")
+    assert len(sys.modules["tests.test_docs"].ReadsTheTable.evaluated) == 11
+
+
+LINK = re.compile(r"(?<=\]\()[^)\s]+|(?<=src=\")[^\"]+")
+SITE = "https://opto-gym.readthedocs.io/en/latest/"
+
+
+def test_links_in_the_readme_work_on_the_package_index():
+    links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith("https://")] == []
+    for link in links:
+        if link.startswith(SITE):
+            page, _, anchor = link.removeprefix(SITE).partition("#")
+            folder = ROOT / "docs" / page
+            source = next((p for p in (folder.with_suffix(".md"), folder / "index.md", folder) if p.is_file()), None)
+            assert source, f"{link}: no such page in docs/"
+            assert not anchor or anchor in {
+                slug(title) for title in HEADING.findall(source.read_text(encoding="utf-8"))
+            }, link
+
+
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def slug(title: str) -> str:
+    """The anchor that MkDocs gives a heading."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
+
+
+def test_the_table_of_environments_is_made_of_the_classes():
+    page = (ROOT / "docs" / "environments" / "index.md").read_text(encoding="utf-8")
+    shown = make_environments_table.PLACE.search(page)[0]
+    assert shown == make_environments_table.table(), "run scripts/make_environments_table.py"
+
+
+def test_every_environment_has_its_page():
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "environments").iterdir()]
+    shown = re.findall(r"^::: (.*)$", "".join(pages), re.MULTILINE)
+    classes = {f"{c.__module__}.{c.__qualname__}" for c in map(env_class, opto_gym.registered_envs())}
+    assert sorted(shown) == sorted(classes)
+
+
+def test_the_map_has_every_package_and_module():
+    """CONTRIBUTING says what each is for: the packages of the tree, and the modules at its top."""
+    shown = re.findall(r"^\| `([\w/.]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    top = ROOT / "opto_gym"
+    packages = [path.parent for path in top.rglob("__init__.py")]
+    rooms = {f"{path.relative_to(top)}/" for path in packages if path != top}
+    rooms |= {path.name for path in top.glob("*.py")}
+    assert sorted(shown) == sorted(rooms)
+
+
+def test_the_way_of_a_proposal_names_what_is_there():
+    section = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The way of a proposal")[1].split("\n## ")[0]
+    )
+    names = re.findall(r"`([a-z_]+\.(?!jsonl?`)[\w.]+)`", section)
+    assert len(names) > 25
+    for name in names:
+        pkgutil.resolve_name(f"opto_gym.{name}")
+
+
+def test_citation():
+    data = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(data)
+    assert data["version"] == opto_gym.__version__
+    assert all({"title", "authors", "type"} <= set(work) for work in data["references"])

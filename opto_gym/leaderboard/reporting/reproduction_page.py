@@ -18,12 +18,13 @@ from .figure import COLORS, svg
 from .page import notes, number, sandboxes
 
 RULE = """\
-A published value *agrees* if it lies no further from our mean than chance explains: the distance from our mean to the
-end of its 95 % interval on that side, and 1.96 published standard errors, as the root of the sum of their squares, and
-the accuracy to which the value can be read. Without a published standard error, the value has to lie inside our
-interval. That is the percentile bootstrap of the mean over the trials: not symmetric where a few trials are far from
-the others, and somewhat too narrow for few trials. Else the value *differs*: by how much, and by how many standard
-errors, the published and ours together."""
+A published value *agrees* if its distance from the measured mean can be explained by chance. The allowed distance is the
+root of the sum of two squares, plus the accuracy to which the value can be read. The two are the distance from the
+measured mean to the end of its 95 % interval on that side, and 1.96 published standard errors. Without a published
+standard error, the value has to lie inside the measured interval. That interval is the percentile bootstrap of the mean
+over the trials: it is not symmetric where a few trials are far from the others, and somewhat too narrow for few trials.
+Otherwise the value *differs*: the table shows by how much, and by how many standard errors, with the published and the
+measured error combined."""
 
 
 PUBLISHED: dict[str, Any] = {"ls": "--", "lw": 1, "marker": "o", "ms": 4, "mfc": "white"}
@@ -173,8 +174,8 @@ def docs(out: Path, page: Path) -> None:
 HEAD = """\
 # Reproductions
 
-Figures of published papers, made again. This page is computed from the trials' records by
-`opto-gym reproduce --docs docs/reproduction.md`; no number in its tables was written by hand. To run one yourself:
+Reproductions of published figures. `opto-gym reproduce --docs docs/reproduction.md` computes this page from the trials'
+records; no number in its tables was written by hand. To run one yourself:
 
 ```console
 opto-gym reproduce list
@@ -183,9 +184,9 @@ opto-gym reproduce figure-5a
 ```
 
 A recipe is a short file in `opto_gym/baselines/recipes`: environments, agents, seeds, budget, statistic, the published
-values with their source, and what is known to differ. `--size smoke` tries the machinery in seconds, without verdicts.
-An interrupted one goes on by the same command. Curves of a language model run where one is given: `--model NAME`, with
-`--base-url` or `OPENAI_BASE_URL`.
+values with their source, and the known differences. `--size smoke` tries a recipe in seconds, without verdicts. The same
+command continues an interrupted reproduction. Curves that need a language model run only if one is given: `--model NAME`,
+with `--base-url` or `OPENAI_BASE_URL`.
 """
 
 
