@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from ..errors import TraceError
-from . import bounds
+from . import bounds, pickling
 from .combined_errors import execution_error
 from .failures import ExecutionError, location, node_text
 from .values import ATOMS, DEPTH, Room, short, snapshot, thaw
@@ -98,8 +98,8 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __deepcopy__(self, memo: dict[int, Any]) -> Node:
         return self
 
-    def __reduce__(self) -> NoReturn:
-        raise TraceError("a live node can't be pickled; send backward(node), which is plain data")
+    def __reduce__(self) -> Any:
+        return pickling.reduced(self, Node)
 
     def __trace_node__(self) -> Node:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
@@ -161,13 +162,28 @@ class _TrainableMethod:
     def __get__(self, obj: Any, owner: type | None = None) -> Any:
         if obj is None:
             return self
-        parameter = code_of(self._fn, self._name, self._description, self_argument=obj)
-        vars(obj)[self._attribute] = parameter  # found there from now on: one parameter an object
-        return parameter
+        attributes = vars(obj)
+        if self._attribute not in attributes:
+            made = code_of(self._fn, self._name, self._description, self_argument=obj)
+        else:
+            made = attributes[self._attribute]
+            if not isinstance(made, CodeParameter) or made.belongs_to(obj):
+                return made
+            made = made.bound_to(obj)  # the object is a shallow copy, whose attributes are the original's
+        attributes[self._attribute] = made
+        return made
+
+    def __set__(self, obj: Any, value: Any) -> None:  # where it is defined, Python asks __get__ before the attributes
+        vars(obj)[self._attribute] = value
+
+    def __delete__(self, obj: Any) -> None:
+        del vars(obj)[self._attribute]
 
 
 def model(cls: type) -> type:
     """Decorates a class whose trainable methods and `Parameter` attributes are parameters: it gains ``.parameters()``.
+
+    A ``copy.copy`` of an object has parameters of its own and shares its other attributes.
 
     Raises:
         TraceError: If the class has a ``parameters`` of its own.
@@ -175,7 +191,20 @@ def model(cls: type) -> type:
     if "parameters" in vars(cls):
         raise TraceError(f"{cls.__name__} defines `parameters` itself, which @model would replace: rename it")
     setattr(cls, "parameters", parameters_of)  # noqa: B010
+    if not hasattr(cls, "__copy__"):
+        setattr(cls, "__copy__", _copy_of_model)  # noqa: B010
     return cls
+
+
+def _copy_of_model(self: Any) -> Any:
+    """What ``copy.copy`` gives of a model: an object with parameters of its own, which shares everything else."""
+    memo = {}
+    for attribute in vars(self).values():
+        found: dict[int, Parameter] = {}
+        _collect(attribute, found)
+        if not found:
+            memo[id(attribute)] = attribute
+    return copy.deepcopy(self, memo)
 
 
 def parameters_of(self: Any) -> list[Parameter]:

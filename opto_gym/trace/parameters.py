@@ -7,8 +7,11 @@ the value that was.
 from __future__ import annotations
 
 import ast
+import copy
 import functools
+import importlib
 import inspect
+import pickle
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -80,7 +83,12 @@ class Parameter:
         return getattr(self._current, name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        return Parameter(self.data, self.name, self.description, self.constraint)
+        """A parameter of its own, for which older traces stand, too: nodes are not copied, and know the operator."""
+        made = memo[id(self)] = copy.copy(self)
+        value = copy.deepcopy(self.data, memo)
+        if value is not self.data:
+            made._current = make(self._op, (), value, True)
+        return made
 
 
 def _plain_value(value: Any) -> Any:
@@ -131,7 +139,27 @@ class CodeParameter(Parameter):
         return self._executor(source, args)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CodeParameter:
-        return CodeParameter(self.data, self.name, self._executor, self.description, self.constraint)
+        made: Any = super().__deepcopy__(memo)
+        made._executor = copy.deepcopy(self._executor, memo)  # which may hold the object that a method belongs to
+        return made  # type: ignore[no-any-return]
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        """The function as it was written, of which `inspect.signature` reads the arguments."""
+        if not isinstance(self._executor, InProcess):
+            raise AttributeError("a code parameter that runs elsewhere has no function in this process")
+        return self._executor.function
+
+    def belongs_to(self, obj: Any) -> bool:
+        """Whether the function is called as a method of this very object, or as no method of a known object."""
+        return getattr(self._executor, "self_argument", obj) is obj
+
+    def bound_to(self, obj: Any) -> CodeParameter:
+        """A copy that is called as a method of another object, of the same class."""
+        made = copy.copy(self)
+        made._executor = copy.copy(self._executor)
+        made._executor.self_argument = obj  # type: ignore[attr-defined]
+        return made
 
 
 def parameter(value: Any, name: str, *, description: str = "", constraint: str = "") -> Parameter:
@@ -174,7 +202,9 @@ def code_of(fn: Callable[..., Any], name: str, description: str, self_argument: 
     executor = InProcess(fn, source, first_line, self_argument)
     head = source[source.index("def ") : source.index("\n") if "\n" in source else None].rstrip(": ")
     made = CodeParameter(source, name, executor, description, f"The code must define: {head}")
-    functools.update_wrapper(made, fn)
+    for attribute in functools.WRAPPER_ASSIGNMENTS:
+        if hasattr(fn, attribute):
+            setattr(made, attribute, getattr(fn, attribute))
     return made
 
 
@@ -200,9 +230,42 @@ class InProcess:
     """
 
     def __init__(self, fn: Callable[..., Any], source: str, first_line: int, self_argument: Any = None) -> None:
-        self.name, self.globals, self.self_argument = fn.__name__, fn.__globals__, self_argument
+        self.self_argument = self_argument
+        self._begin(fn, source, first_line)
+
+    def _begin(self, fn: Callable[..., Any], source: str, first_line: int) -> None:
+        self.function, self.name, self.globals = fn, fn.__name__, fn.__globals__
         self._written = (fn.__code__, first_line)
         self._compiled: tuple[str, Any] = (source, fn)
+
+    def __copy__(self) -> InProcess:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> InProcess:
+        made = memo[id(self)] = copy.copy(self)
+        made.self_argument = copy.deepcopy(self.self_argument, memo)
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The function by its name, as pickle keeps functions; what its parameter makes of it is in the parameter."""
+        module, name = self.function.__module__, self.function.__qualname__
+        try:
+            found = _found(module, name)
+        except (ImportError, AttributeError):
+            found = None
+        if found is not self.function:
+            raise pickle.PicklingError(
+                f"the trainable function {name!r} can't be pickled, since it is not found as {module}.{name}: define "
+                "it at the top of a module, or in a class there"
+            )
+        return {"function": (module, name), "self_argument": self.self_argument}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        fn = _found(*state["function"])
+        self.self_argument = state["self_argument"]
+        self._begin(fn, *source_of(fn))
 
     def __call__(self, source: str, args: tuple[Any, ...]) -> Any:
         """The value of the function that `source` defines, on `args`."""
@@ -235,6 +298,14 @@ class InProcess:
         lines = source.splitlines()
         if line is not None and 1 <= line <= len(lines):
             e.candidate_line, e.candidate_text = line, lines[line - 1].strip()  # type: ignore[attr-defined]
+
+
+def _found(module: str, name: str) -> Any:
+    """The function as it was written that stands under a name in a module."""
+    found: Any = importlib.import_module(module)
+    for attribute in name.split("."):
+        found = getattr(found, attribute)
+    return getattr(found, "__wrapped__", found)  # of a code parameter or a trainable method
 
 
 def _copied(x: Any, depth: int = 0) -> Any:

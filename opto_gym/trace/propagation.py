@@ -1,19 +1,20 @@
-"""The paper's minimal sub-graph: `backward` from an output to the parameters."""
+"""The paper's minimal sub-graph: `backward` from an output to the parameters.
+
+What the sub-graph holds is defined in `backward`, in a few recursive lines. `_SubGraph.add` finds the same in one pass
+without recursion, since a trace may be a million nodes deep.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..errors import TraceError
+from .data import EXACT, NUMBER, TEXT, GraphNode, Literal, OperatorInfo
+from .graph import TraceGraph, make_data
 from .nodes import Node, Operator, Tracked, make
 from .parameters import Parameter
 from .values import LARGEST, snapshot
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-from .data import EXACT, NUMBER, TEXT, GraphNode, Literal, OperatorInfo
-from .graph import TraceGraph, make_data
 
 BATCH = Operator("batch", "operator", "The outputs of several examples.")
 
@@ -65,7 +66,25 @@ def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph
     """The minimal sub-graph that joins the parameters to the output (Trace, NeurIPS 2024, section 3.2).
 
     It holds every node on a path from a parameter to the output, their other direct inputs as leaves, and those of
-    `parameters` that nothing reached. Linear in its size, iterative, without any state.
+    `parameters` that nothing reached. As a definition, which lists the nodes in evaluation order::
+
+        def depends_on_a_parameter(node):
+            return node._op.kind in ("parameter", "code") or any(map(depends_on_a_parameter, inputs(node)))
+
+        def inputs(node):
+            return [i for i in node._inputs if isinstance(i, Node)]  # the others are literals
+
+        def minimal(node, found):  # `found` holds the nodes so far, by their ids
+            if id(node) not in found:
+                for i in inputs(node):
+                    if depends_on_a_parameter(i):
+                        minimal(i, found)
+                for i in inputs(node):
+                    found.setdefault(id(i), i)  # the others are leaves: what they were made of is left out
+                found[id(node)] = node
+            return found
+
+    Linear in the size of the sub-graph and without recursion. Nothing outside the call is changed.
 
     Args:
         output: The node that feedback is given on, an error node included.
@@ -81,61 +100,105 @@ def backward(output: Any, parameters: Iterable[Any] | None = None) -> TraceGraph
             f"backward() expected a node, got {type(output).__name__}: the data flow was lost before it, by .data, "
             "by a function without @operator, or because no argument was a node"
         )
-    table: dict[OperatorInfo, int] = {}
-    known: dict[Operator, int] = {}  # the operators of nodes that depend on a parameter, and their places in the table
-    fixed: dict[Operator, int] = {}  # of those that do not: they are inputs, whatever made them
-    place: dict[int, int] = {}  # id(node) -> its place
-    nodes: list[GraphNode] = []
-
-    def entry(op: Operator, live: bool) -> int:
-        kind = op.kind if live or op.kind in ("input", "error") else "input"
-        info = OperatorInfo(op.name, kind, op.description, op.arguments, op.constraint)
-        k = (known if live else fixed)[op] = table.setdefault(info, len(table))
-        return k
-
-    def leaf(n: Node) -> int:
-        k = (known if n._live else fixed).get(n._op)
-        at = place[id(n)] = len(nodes)
-        nodes.append(GraphNode(entry(n._op, n._live) if k is None else k, (), _shown(n)))
-        return at
-
-    stack: list[Any] = [output]
-    add, pop, push, get = nodes.append, stack.pop, stack.append, place.get
-    while stack:
-        n = pop()
-        if n is not None:  # first visit: come back after its inputs
-            if id(n) not in place:
-                push(n)
-                push(None)
-                for i in reversed(n._inputs):
-                    t = type(i)
-                    if (t is Node or t is Tracked) and i._live and id(i) not in place:
-                        push(i)
-            continue
-        n = pop()
-        inputs: list[int | Literal] = []
-        for i in n._inputs:
-            t = type(i)
-            if t is Node or t is Tracked:
-                k = get(id(i))
-                inputs.append(leaf(i) if k is None else k)
-            else:
-                inputs.append(Literal(i) if (t is float or t is int) and -LARGEST <= i <= LARGEST else _literal(i))
-        op, v = n._op, n.data
-        k = known.get(op)
-        t = type(v)  # the scalars of _shown, without the call
-        shown = v if (t is float or t is int) and -LARGEST <= v <= LARGEST else _shown(n)
-        place[id(n)] = len(nodes)
-        add(GraphNode(entry(op, n._live) if k is None else k, tuple(inputs), shown))
-    ours = _named(parameters or (), nodes, table, known, leaf)
-    # those named come in the order given, others after them, in evaluation order
-    kinds = [info.kind in ("parameter", "code") for info in table]
-    order = tuple(dict.fromkeys((*ours, *(k for k, g in enumerate(nodes) if kinds[g.operator]))))
-    operators = tuple(table)
+    found = _SubGraph()
+    found.add(output)
+    given = found.add_parameters(parameters or ())
+    # those given come first, in their order, and others after them, in evaluation order
+    operators, nodes = tuple(found.table), tuple(found.nodes)
+    are_parameters = [info.kind in ("parameter", "code") for info in operators]
+    order = tuple(dict.fromkeys((*given, *(k for k, g in enumerate(nodes) if are_parameters[g.operator]))))
     names = [operators[nodes[k].operator].name for k in order]
     if len(set(names)) < len(names):
         raise _one_name(next(n for n in names if names.count(n) > 1))
-    return TraceGraph(operators, tuple(nodes), order, place[id(output)])
+    return TraceGraph(operators, nodes, order, found.places[id(output)])
+
+
+class _SubGraph:
+    """The sub-graph while it is built.
+
+    Attributes:
+        table: The operators, each with its place.
+        nodes: The nodes, each after its inputs.
+        places: The place of each node among them, by the node's id.
+    """
+
+    def __init__(self) -> None:
+        self.table: dict[OperatorInfo, int] = {}
+        self.nodes: list[GraphNode] = []
+        self.places: dict[int, int] = {}
+        # Operators' places in the table. Those of nodes that depend on no parameter are apart: they count as inputs.
+        self._live: dict[Operator, int] = {}
+        self._fixed: dict[Operator, int] = {}
+
+    def add(self, output: Node) -> None:
+        """Adds a node and what it depends on, in the order that `backward` defines.
+
+        The stack holds nodes to visit, and below each None a node whose inputs have all been added. This loop takes
+        most of `backward`'s time: scalars are treated in place, and the loop's names are local.
+        """
+        places, known, operator, leaf = self.places, self._live, self._operator, self._leaf
+        stack: list[Node | None] = [output]
+        add, pop, push, place = self.nodes.append, stack.pop, stack.append, places.get
+        while stack:
+            n: Any = pop()
+            if n is not None:  # first visit: come back after its inputs
+                if id(n) not in places:
+                    push(n)
+                    push(None)
+                    for i in reversed(n._inputs):
+                        t = type(i)
+                        if (t is Node or t is Tracked) and i._live and id(i) not in places:
+                            push(i)
+                continue
+            n = pop()
+            inputs: list[int | Literal] = []
+            for i in n._inputs:
+                t = type(i)
+                if t is Node or t is Tracked:
+                    k = place(id(i))
+                    inputs.append(leaf(i) if k is None else k)
+                else:
+                    inputs.append(Literal(i) if (t is float or t is int) and -LARGEST <= i <= LARGEST else _literal(i))
+            v, k = n.data, known.get(n._op)
+            t = type(v)
+            shown = v if (t is float or t is int) and -LARGEST <= v <= LARGEST else _shown(n)
+            places[id(n)] = len(places)
+            add(GraphNode(operator(n) if k is None else k, tuple(inputs), shown))
+
+    def _leaf(self, n: Node) -> int:
+        """Adds a node without its inputs; returns its place."""
+        k = (self._live if n._live else self._fixed).get(n._op)
+        place = self.places[id(n)] = len(self.nodes)
+        self.nodes.append(GraphNode(self._operator(n) if k is None else k, (), _shown(n)))
+        return place
+
+    def _operator(self, n: Node) -> int:
+        """The place of a node's operator in the table, which it is added to."""
+        op = n._op
+        kind = op.kind if n._live or op.kind in ("input", "error") else "input"
+        info = OperatorInfo(op.name, kind, op.description, op.arguments, op.constraint)
+        k = (self._live if n._live else self._fixed)[op] = self.table.setdefault(info, len(self.table))
+        return k
+
+    def add_parameters(self, parameters: Iterable[Any]) -> list[int]:
+        """The places of parameters, which are added where nothing reached them.
+
+        Of a parameter that has changed since, it is the place of the value that the run used.
+        """
+        kinds = [info.kind for info in self.table]
+        used = {g.operator: k for k, g in enumerate(self.nodes) if kinds[g.operator] in ("parameter", "code")}
+        owners: dict[str, Any] = {}
+        found = []
+        for p in parameters:
+            n = p.node if isinstance(p, Parameter) else p
+            if not isinstance(n, Node) or n._op.kind not in ("parameter", "code"):
+                raise TraceError(f"backward() expected parameters, got {p!r}")
+            op, owner = owners.setdefault(n._op.name, (n._op, p))
+            if op is not n._op or (owner is not p and isinstance(p, Parameter) and isinstance(owner, Parameter)):
+                raise _one_name(op.name)
+            k = used.get(self._live.get(n._op, -1))
+            found.append(self._leaf(n) if k is None else k)
+        return found
 
 
 def _one_name(name: str) -> TraceError:
@@ -143,26 +206,3 @@ def _one_name(name: str) -> TraceError:
         f"the parameter name {name!r} stands for two values: give each parameter a name of its own, and change values "
         "only between two runs"
     )
-
-
-def _named(
-    parameters: Iterable[Any],
-    nodes: Sequence[GraphNode],
-    table: Mapping[OperatorInfo, int],
-    known: Mapping[Operator, int],
-    leaf: Callable[[Node], int],
-) -> list[int]:
-    """The places of these parameters; of one that has changed since, the value that the run used."""
-    entries = set(table.values()) - {k for info, k in table.items() if info.kind not in ("parameter", "code")}
-    used = {g.operator: k for k, g in enumerate(nodes) if g.operator in entries}
-    found = []
-    ours: dict[str, Operator] = {}
-    for p in parameters:
-        n = p.node if isinstance(p, Parameter) else p
-        if not isinstance(n, Node) or n._op.kind not in ("parameter", "code"):
-            raise TraceError(f"backward() expected parameters, got {p!r}")
-        if ours.setdefault(n._op.name, n._op) is not n._op:
-            raise _one_name(n._op.name)
-        k = used.get(known.get(n._op, -1))
-        found.append(leaf(n) if k is None else k)
-    return found
