@@ -1,8 +1,8 @@
-"""The exceptions of opto_gym, drawn once.
+"""The exceptions of opto_gym.
 
 ::
 
-    OptoGymError                what a programmer, a machine or an endpoint did; never feedback for an optimizer
+    OptoGymError                caused by a programmer, the machine or an endpoint; never becomes feedback
     ├── TraceError              the tracer was misused
     ├── ProposalError           a call with unknown or missing parameter names
     ├── EndpointError           a language model can't be reached or refuses
@@ -12,35 +12,35 @@
     ├── SandboxError            code can't be run as safely as asked
     ├── RecordError             a run folder is damaged, locked or can't be written
     └── ReplayMismatch          a replayed trial does something else than its record
-    trace.ExecutionError        what an optimizer's proposal did: becomes feedback
-    BudgetSpent                 the end of a trial; a BaseException
+    trace.ExecutionError        caused by an optimizer's proposal; becomes feedback
+    BudgetSpent                 ends a trial; a BaseException
 
-Operators let OptoGymError pass through unchanged, so that a dead endpoint inside an operator is never taken for a bad
-proposal.
+Operators let an OptoGymError pass through unchanged, so that an unreachable endpoint inside an operator is never taken
+for a bad proposal.
 """
 
 from __future__ import annotations
 
 
 class OptoGymError(Exception):
-    """What a programmer, a machine or an endpoint did. Never feedback."""
+    """The base class of errors that a programmer, the machine or an endpoint causes. They never become feedback."""
 
 
 class TraceError(OptoGymError):
-    """The tracer was misused: the program's author must change something. The message says what."""
+    """The tracer was misused. The message says what the author of the program must change."""
 
 
 class ProposalError(OptoGymError, KeyError):
-    """A call by a programmer names parameters that the problem does not have, or leaves some out."""
+    """A call names parameters that the problem does not have, or leaves some out."""
 
     __str__ = Exception.__str__  # KeyError would show the message's repr
 
 
 class EndpointError(OptoGymError):
-    """A language model endpoint can't be reached, or refuses, after all attempts.
+    """An endpoint can't be reached, or refuses the request, after all attempts.
 
     Attributes:
-        status: Of the last attempt's HTTP answer, or None where none came.
+        status: The HTTP status of the last attempt's answer; None if there was no answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -57,11 +57,11 @@ class MissingExtra(OptoGymError, ImportError):
 
 
 class DataNotFound(OptoGymError):
-    """A data set is not on this machine, or its files are not what they should be."""
+    """A data set is not on this machine, or its files are damaged or have another form than the published ones."""
 
 
 class SandboxError(OptoGymError):
-    """The sandbox itself can't work, or not at the level asked for."""
+    """The sandbox can't work on this machine, or not at the required level."""
 
 
 class RecordError(OptoGymError):
@@ -69,13 +69,13 @@ class RecordError(OptoGymError):
 
 
 class ReplayMismatch(OptoGymError):
-    """A replayed trial asked for something that its record does not hold."""
+    """A replayed trial made a request that is not in its record."""
 
 
 class BudgetSpent(BaseException):
     """A budget is used up, which ends the trial.
 
-    A BaseException, so that the ``except Exception`` of a third party's loop can't swallow it.
+    It is a BaseException, so that an ``except Exception`` in third-party code can't catch it.
 
     Attributes:
         limit: The budget's name, such as ``"llm_calls"``.

@@ -104,7 +104,7 @@ def make(id: str | EnvSpec, **keywords: Any) -> gym.Env[Any, Any]:
     inner = env.unwrapped
     if not isinstance(inner, BASES["env"]):  # a function made it
         raise TypeError(f"{wanted.entry_point!r}: expected {_ENV}; the function returned a {type(inner).__name__}")
-    if inner.spec is not None and getattr(inner, "nondeterministic", False):  # its arguments may have made it so
+    if inner.spec is not None and getattr(inner, "nondeterministic", False):  # its arguments may decide that
         inner.spec.nondeterministic = True
     return env
 

@@ -1,4 +1,4 @@
-"""The gallery: a card a family of environments, made by running them. One HTML page with a picture beside each card."""
+"""``opto-gym envs --gallery``: a page with a card for each family of environments, filled by running one of each."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from ..utils.text import write_text
 from ..wrappers.observations import unwrapped
 from .arguments import UsageError
 
-EXAMPLES, ASKED = 20, 5
-"""Test examples that floor and reference are scored on; fewer where a language model answers them."""
+EXAMPLES, MODEL_EXAMPLES = 20, 5
+"""The number of test examples on which floor and reference are scored; the second where a language model answers."""
 
 LONGEST = 400
-"""Characters of one statement of feedback that a card shows."""
+"""The number of characters of a feedback part that a card shows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scores:
-    """What was measured on test.
+    """Scores on test examples.
 
     Attributes:
-        floor: The start values' score.
-        reference: The best known parameters' score; None where none are known.
-        examples: On how many examples.
-        of: Of how many.
+        floor: The score of the start values.
+        reference: The score of the best known parameters; None if none are known.
+        examples: The number of examples that were scored.
+        of: The number of examples in the test split.
     """
 
     floor: float
@@ -51,20 +51,21 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Card:
-    """What the gallery shows of a family.
+    """The gallery's entry for a family of environments.
 
     Attributes:
-        name: The environment that stands for it.
-        others: Its other environments.
-        about: What it is, in a sentence.
-        facts: Kind, parameters, splits, by name.
-        scores: Measured, if it could be run.
-        anchors: The declared ones.
-        feedback: What is said of the start values, by kind.
-        seconds: Of an oracle call.
-        picture: After a call with the reference, or the start where there is none; height x width x 3.
-        pictured: Whose picture it is.
-        failed: Why it could not be run.
+        name: The environment that represents the family.
+        others: The family's other environments.
+        about: What the task is, in a sentence.
+        facts: Kind, parameters and range of scores, by label.
+        scores: The measured scores; None if the environment could not be run.
+        anchors: The environment's declared anchors.
+        feedback: The feedback for the start values: (kind, text).
+        seconds: The median time of an oracle call, in seconds.
+        picture: The rendering after a call with the reference solution, or with the start values where there is none;
+            shape (height, width, 3).
+        pictured: Which of the two the picture shows.
+        failed: The reason why the environment could not be run, or None.
     """
 
     name: str
@@ -86,7 +87,7 @@ class Card:
 
     @property
     def time(self) -> str:
-        """What an oracle call takes, in words."""
+        """The time of an oracle call with its unit."""
         s = self.seconds or 0.0
         for factor, unit in ((1, "s"), (1e3, "ms")):
             if s * factor >= 1:
@@ -95,7 +96,7 @@ class Card:
 
 
 def families() -> dict[str, list[str]]:
-    """The environments by the first of each family, in the order of their registration; one class makes a family."""
+    """Groups the environments by their class, in the order of registration: first of the family -> the others."""
     registration.load_plugins()
     found: dict[Any, list[str]] = {}
     for full, spec in registration.registry.items():
@@ -105,7 +106,7 @@ def families() -> dict[str, list[str]]:
 
 
 def cards(*, progress: bool = True) -> Iterator[Card]:
-    """Runs an environment of each family. One that fails gets a card that says why."""
+    """Runs an environment of each family. If that fails, its card has the reason."""
     from rich.console import Console
     from rich.progress import track
 
@@ -115,12 +116,13 @@ def cards(*, progress: bool = True) -> Iterator[Card]:
         card = Card(name, tuple(everyone[name]))
         try:
             yield _run(card)
-        except Exception as e:  # a missing extra, missing data, a broken plug-in: hides nothing else
-            said = str(e) if isinstance(e, OptoGymError) else f"{type(e).__name__}: {e}"
-            yield dataclasses.replace(card, failed=said)
+        except Exception as e:  # a missing extra, missing data or a broken plug-in must not hide the others
+            reason = str(e) if isinstance(e, OptoGymError) else f"{type(e).__name__}: {e}"
+            yield dataclasses.replace(card, failed=reason)
 
 
 def _run(card: Card) -> Card:
+    """Fills in a card by running its environment."""
     inner = unwrapped(registration.make(card.name, disable_env_checker=True))
     card = dataclasses.replace(
         card,
@@ -131,18 +133,18 @@ def _run(card: Card) -> Card:
     start, reference = inner.problem.start, inner.reference_solution()
     best = start if reference is None else reference
     first = inner.evaluate(start)
-    said = {p.kind: p.content for p in reversed(first.feedback.parts) if p.media.startswith("text/")}
+    texts = {p.kind: p.content for p in reversed(first.feedback.parts) if p.media.startswith("text/")}
     times: list[float] = []
     rng = np.random.default_rng(0)
     while len(times) < 5 and sum(times) < 3:
-        # other numbers each time: a simulation may be remembered
+        # numbers differ from call to call, since an environment may cache a simulation
         values = {p.name: mutate(p.space, best[p.name], rng) if isinstance(p.space, Number) else best[p.name]
                   for p in inner.parameters}  # fmt: skip
         begin = time.perf_counter()
         inner.evaluate(values, seed=len(times))
         times.append(time.perf_counter() - begin)
     total = len(inner.splits["test"])
-    some = range(min(ASKED if inner.uses_model else EXAMPLES, total))
+    some = range(min(MODEL_EXAMPLES if inner.uses_model else EXAMPLES, total))
     floor = inner.evaluate(start, split="test", examples=some).score
     scored = None if reference is None else inner.evaluate(reference, split="test", examples=some).score
     picture = None
@@ -154,7 +156,7 @@ def _run(card: Card) -> Card:
     return dataclasses.replace(
         card,
         scores=Scores(floor, scored, len(some), total),
-        feedback=tuple((kind, _cut(said[kind])) for kind in inner.feedback_kinds if said.get(kind)),
+        feedback=tuple((kind, _cut(texts[kind])) for kind in inner.feedback_kinds if texts.get(kind)),
         seconds=statistics.median(times),
         picture=picture,
         pictured="start values" if reference is None else "reference solution",
@@ -199,34 +201,34 @@ def write_gallery(folder: str) -> int:
     return 0
 
 
-def write(folder: Path, made: list[Card]) -> Path:
-    """Writes ``index.html`` and the pictures into a folder; gives the page's path."""
-    pictures(folder, made)
+def write(folder: Path, filled: list[Card]) -> Path:
+    """Writes ``index.html`` and the pictures into a folder; returns the path of the page."""
+    pictures(folder, filled)
     page = folder / "index.html"
-    write_text(page, render("gallery.html.j2", made, pictures=""))
+    write_text(page, render("gallery.html.j2", filled, pictures=""))
     return page
 
 
-def pictures(folder: Path, made: list[Card]) -> None:
-    """Writes the cards' pictures into a folder, which is made if missing."""
+def pictures(folder: Path, filled: list[Card]) -> None:
+    """Writes the cards' pictures into a folder, which is created if it is missing."""
     from matplotlib.image import imsave
 
     folder.mkdir(parents=True, exist_ok=True)
-    for card in made:
+    for card in filled:
         if card.picture is not None:
             imsave(folder / card.file, card.picture, pil_kwargs={"optimize": True})
 
 
-def render(template: str, made: list[Card], *, pictures: str) -> str:
-    """The cards by one of the templates.
+def render(template: str, filled: list[Card], *, pictures: str) -> str:
+    """Renders the cards by one of the templates.
 
     Args:
         template: ``gallery.html.j2`` or ``gallery.md.j2``.
-        made: The cards.
-        pictures: The folder of the pictures as the page names it, ``""`` or with a slash at its end.
+        filled: The cards.
+        pictures: The folder of the pictures relative to the page, ``""`` or with a slash at its end.
     """
     import jinja2
 
     loader = jinja2.PackageLoader("opto_gym.leaderboard")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(template).render(cards=made, number=number, pictures=pictures)
+    return environment.get_template(template).render(cards=filled, number=number, pictures=pictures)

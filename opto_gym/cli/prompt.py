@@ -96,16 +96,16 @@ def first_request(
     spec = TrialSpec(env, dict(env_arguments or {}), (), None, agent, dict(settings or {}), seed, None, None, None)
     task = spec.make_env()
     problem = unwrapped(task).problem
-    made = registration.make_agent(agent, **spec.settings)
-    if not made.uses_model:
+    optimizer = registration.make_agent(agent, **spec.settings)
+    if not optimizer.uses_model:
         raise OptoGymError(f"{agent} asks no model")
     agent_seed, episode_seed = spec.seeds()
-    made.llm = shown = _Shown(made.model, base_url=made.base_url)
-    made.reset(problem, seed=agent_seed)
+    optimizer.llm = shown = _Shown(optimizer.model, base_url=optimizer.base_url)
+    optimizer.reset(problem, seed=agent_seed)
     observation, _ = task.reset(seed=episode_seed)
     try:
         for _ in range(MOST_CALLS):
-            observation = task.step(made.propose(observation))[0]
+            observation = task.step(optimizer.propose(observation))[0]
     except BudgetSpent:
         pass
     if shown.request is None:

@@ -1,4 +1,4 @@
-"""``opto-gym run``, ``report``, ``replay``, ``compare``, ``reproduce``."""
+"""``opto-gym run``, ``report``, ``replay``, ``compare`` and ``reproduce``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .arguments import (
 
 
 def run_trials(options: argparse.Namespace) -> int:
-    """``opto-gym run``."""
+    """Runs ``opto-gym run``: new trials, or those that a run's folder lacks."""
     from .. import leaderboard
     from ..leaderboard.runner import execute
 
@@ -53,29 +53,29 @@ def run_trials(options: argparse.Namespace) -> int:
         raise ValueError(
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
-    made = leaderboard.plan(config)
+    plan = leaderboard.plan(config)
     if options.dry_run:
-        show_outline(made)
+        show_outline(plan)
         return 0
     if config.out is None:
         raise ValueError("expected --out, the folder to record the run in")
-    return show_end(execute(made, Path(config.out), jobs=config.jobs, progress=not options.quiet))
+    return show_end(execute(plan, Path(config.out), jobs=config.jobs, progress=not options.quiet))
 
 
-def show_outline(made: Any) -> None:
-    """What a plan would run and what it may cost."""
-    for line in made.outline():
+def show_outline(plan: Any) -> None:
+    """Prints what a plan would run, and what it may cost."""
+    for line in plan.outline():
         print(line)
-    for name, amount in made.estimate().items():
-        said = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
+    for name, amount in plan.estimate().items():
+        value = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
         how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""
-        print(f"{name.replace('_', ' '):14} {how}{said}")
-    for env, agent, why in made.skipped:
+        print(f"{name.replace('_', ' '):14} {how}{value}")
+    for env, agent, why in plan.skipped:
         print(f"skipped        {agent} on {env}: {why}")
 
 
 def compare_agents(options: argparse.Namespace) -> int:
-    """``opto-gym compare``."""
+    """Runs ``opto-gym compare``."""
     from ..leaderboard import comparison as compare
 
     if options.sandbox:
@@ -102,7 +102,7 @@ def compare_agents(options: argparse.Namespace) -> int:
 
 
 def show_end(result: Any) -> int:
-    """Says how a run ended; gives the exit status."""
+    """Prints how a run ended; returns the exit status."""
     failed = [t for t in result.trials if t.status == "failed"]
     for t in failed:
         print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
@@ -111,7 +111,7 @@ def show_end(result: Any) -> int:
 
 
 def write_report(options: argparse.Namespace) -> int:
-    """``opto-gym report``."""
+    """Runs ``opto-gym report``."""
     from ..leaderboard import report
 
     print(f"\n{report(options.run)}")
@@ -119,7 +119,7 @@ def write_report(options: argparse.Namespace) -> int:
 
 
 def replay_trials(options: argparse.Namespace) -> int:
-    """``opto-gym replay``."""
+    """Runs ``opto-gym replay``."""
     from ..leaderboard import replay
 
     status = 0
@@ -130,15 +130,15 @@ def replay_trials(options: argparse.Namespace) -> int:
         if outcome.differences:
             status = 1
             print(f"{outcome.trial}: {len(outcome.differences)} differences")
-            for said in outcome.differences[:10]:
-                print(f"  {said}")
+            for difference in outcome.differences[:10]:
+                print(f"  {difference}")
         else:
             print(f"{outcome.trial}: all {outcome.steps} calls agree with the record")
     return status
 
 
 def reproduce_figures(options: argparse.Namespace) -> int:
-    """``opto-gym reproduce``."""
+    """Runs ``opto-gym reproduce``: lists recipes, runs them, or writes the documentation's page."""
     from ..baselines import recipes
     from ..errors import OptoGymError
     from ..leaderboard import reproduction as reproduce

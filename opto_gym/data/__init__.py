@@ -1,6 +1,6 @@
-"""Published data sets, in the formats of their authors. The package ships only a small sample of each.
+"""Published data sets, in their authors' formats. The package contains only a small sample of each.
 
-They are looked for in the folder that ``OPTO_GYM_DATA`` names, else in the user's cache folder (`opto-gym data path`):
+They are read from the folder that ``OPTO_GYM_DATA`` names, else from the user's cache folder (`opto-gym data path`):
 
 ::
 
@@ -8,8 +8,8 @@ They are looked for in the folder that ``OPTO_GYM_DATA`` names, else in the user
     gsm8k/train.jsonl, test.jsonl    {"question": ..., "answer": "... #### 18"} a line
     mmlu/<subject>_test.csv          question, four options, the right one's letter; no header
 
-`fetch` downloads what was published and checks its SHA-256. Files that a user puts there are accepted if they have the
-form and the number of examples of the published ones; a trial records the SHA-256 of each file that it reads.
+`fetch` downloads the published files and checks their SHA-256. Files that a user puts there are accepted if they have
+the form and the number of examples of the published ones. A trial records the SHA-256 of each file that it reads.
 """
 
 from .catalogue import SETS, DataSet, File

@@ -1,4 +1,4 @@
-"""The published data sets: files, hashes, licences, sources."""
+"""The table of published data sets: their files, hashes, licences and sources."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class DataSet:
     """A published data set.
 
     Attributes:
-        about: What it is, with the paper.
-        licence: Of the data.
-        source: Where its authors publish it.
-        origin: ``"owner/repository/commit/folder"`` at GitHub, or ``"hub:owner/name/archive.tar/folder"``.
-        files: By their paths in the data folder.
+        about: Its name, content and paper.
+        licence: The licence of the data.
+        source: The page where its authors publish it.
+        origin: Where `fetch` downloads it: ``"owner/repository/commit/folder"`` on GitHub, or
+            ``"hub:owner/name/archive.tar/folder"`` on the Hugging Face hub.
+        files: The files by their paths in the data folder.
     """
 
     about: str

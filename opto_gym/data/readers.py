@@ -12,14 +12,23 @@ from typing import Any
 from .catalogue import SETS
 
 Example = dict[str, Any]
-"""``input``, ``target``, and what else a set has; texts."""
+"""``input``, ``target`` and, in GSM8K, ``working``: all are texts."""
 
 
 def read_examples(path: str, content: bytes, counted: bool) -> list[Example]:
-    """The examples, checked; a ValueError says what is wrong."""
+    """Reads the examples of a file.
+
+    Args:
+        path: The file's path in the data folder.
+        content: Its bytes.
+        counted: Whether the number of examples must be that of the published file.
+
+    Raises:
+        ValueError: If the file is damaged, or has another form or number of examples than the published one.
+    """
     name = path.split("/")[0]
     try:
-        examples = READERS[name](content.decode())
+        examples = READERS[name](content.decode("utf-8"))
     except (ValueError, KeyError, TypeError, csv.Error) as e:
         raise ValueError(f"{path} is damaged, or has another form than the published file: {e}") from e
     published = SETS[name].files.get(path)
@@ -34,7 +43,7 @@ def _read_bbh(text: str) -> list[Example]:
 
 
 def _read_gsm8k(text: str) -> list[Example]:
-    """The answer's last line is the target; the calculator's marks <<...>> are no part of the working."""
+    """Takes the target from an answer's last line, and removes the calculator's marks ``<<...>>`` from the working."""
     examples = []
     for line in filter(str.strip, text.split("\n")):
         record = json.loads(line)

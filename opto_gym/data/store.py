@@ -1,4 +1,4 @@
-"""The folder of the data sets, and what is in it."""
+"""Reads data sets from their folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .catalogue import SETS
 from .readers import Example, read_examples
 
 SAMPLE = Path(__file__).with_name("sample")
-"""A few examples of each file, which come with the package for tests and first steps: a folder like any other."""
+"""The folder with a few examples of each file, which is part of the package, for tests and first steps."""
 
 
 def root() -> Path:
@@ -22,14 +22,18 @@ def root() -> Path:
 
 
 def load(path: str, data: str | None = None) -> tuple[list[Example], str]:
-    """The examples of a file, and its SHA-256.
+    """Reads a file of a data set.
 
     Args:
-        path: In the data folder, such as ``"bbh/navigate.json"``.
-        data: None for the data folder, ``"sample"`` for what comes with the package.
+        path: Its path in the data folder, such as ``"bbh/navigate.json"``.
+        data: None for the data folder, ``"sample"`` for the sample in the package.
+
+    Returns:
+        The examples, and the file's SHA-256.
 
     Raises:
-        DataNotFound: If the file is not there, or is not what it should be.
+        DataNotFound: If the file does not exist, is damaged, or has another form than the published one.
+        ValueError: If `data` is something else.
     """
     if data not in (None, "sample"):
         raise ValueError(f'expected data of None (the data folder) or "sample", got {data!r}')
@@ -52,7 +56,12 @@ def load(path: str, data: str | None = None) -> tuple[list[Example], str]:
 
 
 def state(name: str) -> str:
-    """What there is of a data set: published, own files, incomplete, damaged or missing."""
+    """The state of a data set.
+
+    Returns:
+        ``"published"``, ``"own files"`` or ``"missing"``; or a text that begins with ``"incomplete: "`` or
+        ``"damaged: "``.
+    """
     files = SETS[name].files
     present = [path for path in files if (root() / path).is_file()]
     if not present:
@@ -67,5 +76,5 @@ def state(name: str) -> str:
 
 
 def listing() -> list[str]:
-    """A line for each data set: its state, what it is, its licence and source."""
+    """A line for each data set, with its state, description, licence and source."""
     return [f"{n:6} {state(n):10} {s.about}; {s.licence} licence; {s.source}" for n, s in SETS.items()]

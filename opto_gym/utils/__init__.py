@@ -1,1 +1,5 @@
-"""Helpers without knowledge of OPTO: optional packages, checks of arguments, the cache folder, files of JSON lines."""
+"""Helpers that know nothing of OPTO.
+
+Arguments: `checks`, `arguments`, `suggestions`. Loading: `loading` (``module:Name``), `extras` (optional packages),
+`moved` (old names). Files: `tables` (TOML), `text`, `journal` (JSON lines), `cache` (the folder for downloads).
+"""

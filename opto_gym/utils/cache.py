@@ -1,4 +1,4 @@
-"""The folder for files that are fetched once."""
+"""The folder for downloaded files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where models are kept: ``OPTO_GYM_CACHE``, else the user's cache folder."""
+    """The folder for downloaded files: ``OPTO_GYM_CACHE`` if that is set, else in the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("OPTO_GYM_CACHE") or platformdirs.user_cache_dir("opto_gym"))

@@ -1,4 +1,4 @@
-"""Checks of arguments, with errors that say what was expected and what came."""
+"""Checks of arguments. Their errors say what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from .suggestions import did_you_mean
 
 
 def at_least(least: int, **settings: Any) -> None:
-    """Checks settings that a programmer gives.
+    """Checks that settings are whole numbers of at least a given size.
+
+    Args:
+        least: The smallest number that is accepted.
+        settings: Numbers by name.
 
     Raises:
-        ValueError: If one is no whole number of `least` or more.
+        ValueError: If one is something else.
     """
     for name, value in settings.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -21,14 +25,14 @@ def at_least(least: int, **settings: Any) -> None:
 
 
 def number_in(interval: str, **settings: Any) -> None:
-    """Checks settings that a programmer gives.
+    """Checks that settings are numbers in an interval.
 
     Args:
-        interval: Such as ``"(0, 1]"``; a round bracket leaves its bound out.
+        interval: For example ``"(0, 1]"``; a bound at a round bracket is not in the interval.
         settings: Numbers by name.
 
     Raises:
-        ValueError: If one is no number in the interval.
+        ValueError: If one is something else.
     """
     low, high = map(float, interval[1:-1].split(","))
     ends = {bound for bound, bracket in ((low, interval[0]), (high, interval[-1])) if bracket in "[]"}

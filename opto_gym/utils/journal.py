@@ -1,7 +1,7 @@
-"""Append-only files of JSON lines that survive being killed at any moment.
+"""Append-only files of JSON lines that stay readable when the process is killed at any moment.
 
-A record is one ``os.write`` of one line. A last line that was torn (by a power cut, a full disk) is dropped on reading
-and cut off before the next append; damage anywhere else is an error that names the line.
+Each record is written as one line by one ``os.write``. An incomplete last line, which a power cut or a full disk may
+leave, is ignored on reading and cut off before the next append. Damage anywhere else is an error that names the line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import RecordError
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a file; none if there is no file.
+    """Reads the records of a file; an empty list if there is no file.
 
     Raises:
         RecordError: If a line other than the last is damaged.
@@ -26,7 +26,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     lines = data.split(b"\n")
-    torn = lines.pop()  # what follows the last newline
+    incomplete = lines.pop()  # the text after the last newline
     records = []
     for number, line in enumerate(lines, 1):
         try:
@@ -35,7 +35,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
                 raise ValueError("not a JSON object")
             records.append(record)
         except ValueError as e:
-            if number == len(lines) and not torn:  # written by a system that lost the middle of its last block
+            if (
+                number == len(lines) and not incomplete
+            ):  # after a power cut, a file system may have lost part of a block
                 break
             raise RecordError(f"{path}, line {number}: the record is damaged ({e}). Restore it from a copy") from e
     return records
@@ -46,7 +48,7 @@ class Journal:
 
     Args:
         path: The file; its folder must exist.
-        sync: Wait until each record is on the disk (for what was paid for).
+        sync: Whether to wait until each record is on the disk.
     """
 
     def __init__(self, path: Path, *, sync: bool = False) -> None:
@@ -55,17 +57,17 @@ class Journal:
         self._fd: int | None = None
 
     def append(self, record: dict[str, Any]) -> None:
-        """Writes one record.
+        """Appends one record.
 
         Raises:
-            RecordError: If it can't be written (disk full, no permission); the file is as it was before.
+            RecordError: If it can't be written, for example because the disk is full; the file is left unchanged.
         """
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
         with self._lock:
             try:
                 if self._fd is None:
                     self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-                    self._cut_torn_tail()
+                    self._cut_incomplete_line()
                 end = os.lseek(self._fd, 0, os.SEEK_END)
                 if os.write(self._fd, line) != len(line):
                     os.ftruncate(self._fd, end)
@@ -75,7 +77,8 @@ class Journal:
             except OSError as e:
                 raise RecordError(f"{self.path} can't be written: {e.strerror or e}. What is recorded is safe") from e
 
-    def _cut_torn_tail(self) -> None:
+    def _cut_incomplete_line(self) -> None:
+        """Cuts an incomplete or damaged last line off the file."""
         assert self._fd is not None
         data = self.path.read_bytes()
         end = data.rfind(b"\n") + 1

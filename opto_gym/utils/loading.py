@@ -117,10 +117,10 @@ def _description(found: Any) -> str:
 
 def _import_error(path: str, module_name: str, e: BaseException) -> ImportError:
     """What to tell of an import that failed: the place in the author's code, and the exception in one line."""
-    said = e.msg if isinstance(e, SyntaxError) else " ".join(str(e).split())
+    message = e.msg if isinstance(e, SyntaxError) else " ".join(str(e).split())
     where = _place_of(e, module_name)
     return ImportError(
-        f"{path!r}: the module {module_name!r} can't be imported: {type(e).__name__}: {said} ({where})"
+        f"{path!r}: the module {module_name!r} can't be imported: {type(e).__name__}: {message} ({where})"
         f"{_shadowed(module_name)}"
     )
 

@@ -1,4 +1,4 @@
-"""Names that have moved: old import paths go on working for one release, with a `DeprecationWarning`."""
+"""Old names and import paths, which work for one more release with a `DeprecationWarning`."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def rename_hooks(cls: type, names: Mapping[str, str]) -> None:
-    """Gives a class's methods their names of both releases, so that a subclass may define either.
+    """Makes renamed methods of a class available under both names, so that a subclass may define either.
 
-    Call it in ``__init_subclass__``. Where a class defines only the old name, its method is called by the new one, with
-    a `DeprecationWarning`; ``super()`` works with both names.
+    Call it in ``__init_subclass__``. If a class defines only the old name, callers of the new name get its method, with
+    a `DeprecationWarning`. ``super()`` works with both names.
 
     Args:
         cls: The class.
@@ -93,7 +93,7 @@ def _warn(old: str, new: str) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds modules by their old path; it is asked last."""
+    """Finds modules by their old path. It comes last in ``sys.meta_path``, after the paths that exist."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -105,7 +105,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.abc.Loader):
-    """Gives the module of the new path."""
+    """Loads the module of the new path in place of the old one."""
 
     def __init__(self, new: str) -> None:
         self.new = new
