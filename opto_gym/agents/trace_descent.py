@@ -333,7 +333,7 @@ def suspected(graph: TraceGraph) -> list[str]:
             return [graph.names[k] for k in graph.parameters if k in own]
     parameters, found, seen = set(graph.parameters), set(), set(waiting)
     while waiting:
-        for i in _input_nodes(graph, waiting.pop()):
+        for i in _origin_nodes(graph, waiting.pop()):
             if i not in seen and verdicts.get(i) is not True:
                 seen.add(i)
                 waiting.append(i)
@@ -351,7 +351,7 @@ def _verdict(kind: str, value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _input_nodes(graph: TraceGraph, k: int) -> list[int]:
+def _origin_nodes(graph: TraceGraph, k: int) -> list[int]:
     """The nodes that node k was made from; for an item of a list of arguments, the argument itself."""
     node = graph.nodes[k]
     inputs = [i for i in node.inputs if isinstance(i, int)]

@@ -83,10 +83,10 @@ def test_the_rule(text, count):
 
 # ---------------------------------------------------------------- what does not fit
 @given(st.text() | st.text("ab \n", min_size=100), st.integers(20, 300))
-def test_the_ends_of_a_text(text, room):
-    said = shorten(text, room)
-    assert count_tokens(said) <= room
-    if count_tokens(text) <= room:
+def test_the_ends_of_a_text(text, token_budget):
+    said = shorten(text, token_budget)
+    assert count_tokens(said) <= token_budget
+    if count_tokens(text) <= token_budget:
         assert said == text
     else:
         begin, left, end = re.fullmatch(r"(.*) \.\.\((\d+) more characters\)\.\. (.*)", said, re.DOTALL).groups()
@@ -96,7 +96,7 @@ def test_the_ends_of_a_text(text, room):
 
 
 @pytest.mark.parametrize("text", ["word " * 10_000, "12345 " * 10_000, "日本" * 10_000, "x" * 10_000])
-def test_the_room_is_used(text):
+def test_the_budget_is_used(text):
     assert count_tokens(shorten(text, 400)) > 360
 
 
@@ -113,30 +113,31 @@ def test_only_the_newest_are_formatted():
 
 
 @given(st.lists(st.text(max_size=200), min_size=1), st.integers(40, 300))
-def test_the_newest_one_is_always_shown(lines, room):
-    said = newest_lines(lines, str, room, "worse")
-    assert count_tokens(said) <= room
-    assert said.endswith(shorten(lines[-1], room - 17))
-    if said != "\n".join(lines) and count_tokens("\n".join(lines)) > room:
+def test_the_newest_one_is_always_shown(lines, token_budget):
+    said = newest_lines(lines, str, token_budget, "worse")
+    assert count_tokens(said) <= token_budget
+    assert said.endswith(shorten(lines[-1], token_budget - 17))
+    if said != "\n".join(lines) and count_tokens("\n".join(lines)) > token_budget:
         assert "worse ones are left out" in said or "more characters" in said
 
 
 @given(st.dictionaries(st.text(), st.tuples(st.floats(0.1, 1), st.text()), min_size=1, max_size=5), st.integers(0, 300))
-def test_parts_have_their_shares(parts, room):
-    room += 250 * len(parts)  # so that the smallest share is 20 or more
-    shown = fit_sections(parts, room)
+def test_parts_have_their_shares(parts, token_budget):
+    token_budget += 250 * len(parts)  # so that the smallest share is 20 or more
+    shown = fit_sections(parts, token_budget)
     whole = sum(share for share, _ in parts.values())
     assert list(shown) == list(parts)
-    assert sum(map(count_tokens, shown.values())) <= room
+    assert sum(map(count_tokens, shown.values())) <= token_budget
     for name, (share, text) in parts.items():
-        if count_tokens(text) <= int(room * share / whole):
+        if count_tokens(text) <= int(token_budget * share / whole):
             assert shown[name] == text
 
 
 def test_a_part_has_what_the_others_leave():
     long = "word " * 1000
     shown = fit_sections(
-        {"short": (0.5, "a few words"), "long": (0.25, long), "made": (0.25, lambda room: "x" * room)}, 400
+        {"short": (0.5, "a few words"), "long": (0.25, long), "made": (0.25, lambda token_budget: "x" * token_budget)},
+        400,
     )
     assert shown["short"] == "a few words"
     assert 180 < count_tokens(shown["long"]) <= 197
@@ -151,14 +152,14 @@ def test_a_list_has_equal_shares():
 
 
 @pytest.mark.parametrize("value", ["日本語" * 50, "words and more words " * 50, 1 / 3])
-@pytest.mark.parametrize("room", [150, 1000])
-def test_a_graph_in_tokens(value, room):
+@pytest.mark.parametrize("token_budget", [150, 1000])
+def test_a_graph_in_tokens(value, token_budget):
     x = trace.parameter(value, "x")
     y = x + x
     for k in range(500):
         y = y * 1 if k % 7 else y + x
-    said = render_within(trace.backward(y, [x]).to_pseudocode, room)
-    assert room / 4 < count_tokens(said) <= room
+    said = render_within(trace.backward(y, [x]).to_pseudocode, token_budget)
+    assert token_budget / 4 < count_tokens(said) <= token_budget
     assert "left out" in said or "more" in said
 
 

@@ -15,9 +15,8 @@ from gepa.core.adapter import EvaluationBatch
 from gepa.optimize_anything import optimize_anything_reflection_prompt_template
 from gepa.utils import ScoreThresholdStopper
 
-optimize: Any = (
-    api.optimize
-)  # untyped, since its annotations require more than it does, such as all methods of a callback
+# untyped, since its annotations require more than the function does, such as all methods of a callback
+optimize: Any = api.optimize
 
 Example = tuple[str, int]
 """A split and an index into it."""
