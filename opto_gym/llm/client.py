@@ -23,7 +23,7 @@ from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
 from .prices import Price, price_of
 from .record import CallRecord
-from .request import MAX_TOKENS, Message, chat_request, completion_request, token_bound
+from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
 
@@ -108,7 +108,7 @@ class Client:
 
     def chat(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[ChatMessage],
         *,
         max_tokens: int = MAX_TOKENS,
         temperature: float | None = None,

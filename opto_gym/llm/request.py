@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Message = Mapping[str, str]
+ChatMessage = Mapping[str, str]
 """``{"role": ..., "content": ...}``."""
 
 MAX_TOKENS = 1024
@@ -19,7 +19,7 @@ _NOT_SENT = ("stream", "stream_options", "user", "max_completion_tokens")
 
 def chat_request(
     model: str,
-    messages: Sequence[Message],
+    messages: Sequence[ChatMessage],
     *,
     max_tokens: int,
     optional: Mapping[str, Any],

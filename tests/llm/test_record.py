@@ -249,3 +249,16 @@ def test_killed_at_any_moment_nothing_recorded_is_paid_twice(path: Path):
         paid = len(server.requests)
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == done.stdout
         assert len(server.requests) == paid
+
+
+def test_the_old_names_of_bookings_are_still_there(server: OpenAIServer, path: Path):
+    first = client(server.url, path)
+    ask(first, "a")
+    (line,) = (json.loads(text) for text in path.read_text().splitlines())
+    again = client(server.url, path)
+    with pytest.warns(DeprecationWarning, match="book_recorded"):
+        again.repeat([line["key"]])
+    assert again.ledger.totals()["tokens_in"] == first.ledger.totals()["tokens_in"] > 0
+    with pytest.warns(DeprecationWarning, match="book_lost"):
+        again.lose([line])
+    assert again.ledger.totals(lost=True)["calls"] == 1
