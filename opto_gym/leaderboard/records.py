@@ -26,6 +26,8 @@ from typing import Any, TypeVar
 import filelock
 
 from ..errors import RecordError
+from ..llm.calls import CallLine
+from ..llm.record import read_calls
 from ..utils.journal import Journal, read_lines
 from . import upgrade
 from .schema import VERSION, RunRecord, ScoreRecord, StepRecord, TrialRecord, from_plain, to_plain
@@ -146,9 +148,13 @@ class TrialFolder:
         """The oracle calls of all attempts that are lost."""
         return [step for folder in self.attempts() for step in self._read_steps(folder)]
 
-    def lost_calls(self) -> list[dict[str, Any]]:
+    def calls(self) -> list[CallLine]:
+        """The recorded model calls, in order of completion."""
+        return read_calls(self.llm)
+
+    def lost_calls(self) -> list[CallLine]:
         """The model calls of all attempts that are lost."""
-        return [line for folder in self.attempts() for line in read_lines(folder / self.llm.name)]
+        return [line for folder in self.attempts() for line in read_calls(folder / self.llm.name)]
 
     def attempts(self) -> list[Path]:
         """The folders of the attempts that are lost, in order."""

@@ -239,7 +239,7 @@ class TrialRunner:
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
         """A client in the trial's ledger, with the calls of lost attempts in it."""
         client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
-        client.book_lost(line for line in self.folder.lost_calls() if line["role"] == role)
+        client.book_lost(line for line in self.folder.lost_calls() if line.role == role)
         return client
 
     def _take_invalid_answers(self) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from .answer import Answer, recorded_answer
 from .budget import Budget, Reservation
+from .calls import CallLine, FailedAttempt
 from .endpoint import Endpoint
 from .ledger import Attempt, Ledger
 from .prices import Price
@@ -51,51 +51,51 @@ class Account:
     def enter_failure(
         self,
         number: int,
-        failed: Mapping[str, Any],
+        failed: FailedAttempt,
         bound: Sequence[int],
         *,
         replayed: bool = False,
         lost: bool = False,
     ) -> None:
         """Enters a failed attempt in the ledger: at the bound where it may be billed, else without cost."""
-        tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if failed["lost"] else (0, 0, "none")
-        usd = self._price.of(*tokens[:2]) if self._price else None if failed["lost"] else 0.0
-        self._enter(number, tokens, failed["seconds"], usd, error=failed["error"], replayed=replayed, lost=lost)
+        tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if failed.lost else (0, 0, "none")
+        usd = self._price.of(*tokens[:2]) if self._price else None if failed.lost else 0.0
+        self._enter(number, tokens, failed.seconds, usd, error=failed.error, replayed=replayed, lost=lost)
 
-    def book_recorded_failures(self, number: int, line: Mapping[str, Any]) -> None:
+    def book_recorded_failures(self, number: int, line: CallLine) -> None:
         """Books the failed attempts of a recorded call, in the ledger and the budget, as they were booked originally.
 
         Raises:
             BudgetSpent: If the budget can't hold them.
         """
-        for failed in line["failed_attempts"]:
-            self.enter_failure(number, failed, line["bound"], replayed=True)
-            if failed["lost"]:
-                self.reserve(line["bound"]).settle(llm_calls=0)
+        for failed in line.failed_attempts:
+            self.enter_failure(number, failed, line.bound, replayed=True)
+            if failed.lost:
+                self.reserve(line.bound).settle(llm_calls=0)
 
-    def book_recorded_answer(self, number: int, line: Mapping[str, Any]) -> Answer:
+    def book_recorded_answer(self, number: int, line: CallLine) -> Answer:
         """Books the answer of a recorded call as it was booked originally, and returns it.
 
         Raises:
             BudgetSpent: If the budget can't hold it.
         """
         answer = recorded_answer(line, self._price)
-        self.settle(self.reserve(line["bound"]), number, answer)
+        self.settle(self.reserve(line.bound), number, answer)
         return answer
 
-    def book_lost(self, line: Mapping[str, Any]) -> None:
+    def book_lost(self, line: CallLine) -> None:
         """Books a recorded call of an abandoned try, whatever the limits are now."""
         number = self._ledger.next_call()
-        bound, failures = line["bound"], line["failed_attempts"]
+        bound, failures = line.bound, line.failed_attempts
         for failed in failures:
             self.enter_failure(number, failed, bound, replayed=True, lost=True)
-        may_be_billed = sum(failed["lost"] for failed in failures)
+        may_be_billed = sum(failed.lost for failed in failures)
         spent = {
             "llm_calls": 0.0,
             "tokens": sum(bound) * may_be_billed,
             "usd": self._usd(bound) * may_be_billed,
         }
-        if line["error"] is None:
+        if line.error is None:
             answer = recorded_answer(line, self._price)
             spent["llm_calls"] = 1.0
             spent["tokens"] += answer.tokens_in + answer.tokens_out

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .calls import CallLine
 from .prices import Price
 from .request import prompt_bytes
 
@@ -67,18 +68,29 @@ def read_answer(body: bytes, request: Mapping[str, Any], price: Price | None, se
     return Answer(text, tuple(texts), finish, tokens_in, tokens_out, seconds, usd, counted, problem, body=kept_body)
 
 
-def recorded_answer(line: Mapping[str, Any], price: Price | None) -> Answer:
+def recorded_answer(line: CallLine, price: Price | None) -> Answer:
     """The answer in a line of ``llm.jsonl``.
 
     Args:
         line: The line.
         price: The price of the model's tokens, for a line that was written when it was unknown.
     """
-    fields = {f.name: line[f.name] for f in dataclasses.fields(Answer) if f.name in line}
-    texts = tuple(fields.pop("texts"))
-    if fields["usd"] is None and price:
-        fields["usd"] = price.of(fields["tokens_in"], fields["tokens_out"])
-    return Answer(text=texts[0] if texts else "", texts=texts, replayed=True, **fields)
+    usd = line.usd
+    if usd is None and price:
+        usd = price.of(line.tokens_in, line.tokens_out)
+    return Answer(
+        text=line.texts[0] if line.texts else "",
+        texts=line.texts,
+        finish_reason=line.finish_reason,
+        tokens_in=line.tokens_in,
+        tokens_out=line.tokens_out,
+        seconds=line.seconds,
+        usd=usd,
+        counted=line.counted,
+        problem=line.problem,
+        replayed=True,
+        body=line.body,
+    )
 
 
 def record_fields(answer: Answer, *, with_body: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from . import local
 from .accounting import Account
 from .answer import Answer, read_answer, record_fields
 from .budget import Budget
+from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
 from .prices import Price, price_of
@@ -166,7 +167,7 @@ class Client:
         """
         return self._call(completion_request(self.model, body), record_body=True)
 
-    def book_lost(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def book_lost(self, lines: Iterable[CallLine]) -> None:
         """Books recorded calls of abandoned tries of a trial, whatever the limits are now.
 
         Args:
@@ -186,10 +187,10 @@ class Client:
             if line is not None:
                 number = self.ledger.next_call()
                 self._account.book_recorded_failures(number, line)
-                if line["error"] is None:
+                if line.error is None:
                     self._account.book_recorded_answer(number, line)
 
-    def lose(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def lose(self, lines: Iterable[CallLine]) -> None:
         """Deprecated name of `book_lost`."""
         warnings.warn("Client.lose is now called book_lost", DeprecationWarning, stacklevel=2)
         self.book_lost(lines)
@@ -205,25 +206,38 @@ class Client:
         if self.record is None:
             return self._ask(request, number, self._bound(request), [])
         key, n = self.record.key(request, self.endpoint, self.role)
-        line = self.record.find(key, n)
-        if line is not None:
-            self._account.book_recorded_failures(number, line)
-            if line["error"] is None:
-                return self._account.book_recorded_answer(number, line)
+        recorded = self.record.find(key, n)
+        if recorded is not None:
+            self._account.book_recorded_failures(number, recorded)
+            if recorded.error is None:
+                return self._account.book_recorded_answer(number, recorded)
             if self.record.mode == "replay":
-                raise EndpointError(line["error"], line["failed_attempts"][-1]["status"])
+                raise EndpointError(recorded.error, recorded.failed_attempts[-1].status)
         self._check_new_call(self.record, request, n)
         bound = self._bound(request)
-        failures: list[dict[str, Any]] = []
-        line = {"key": key, "n": n, "call": number, "role": self.role, "model": self.model}
-        line |= {"endpoint": self.endpoint, "request": request, "bound": bound, "failed_attempts": failures}
+        failures: list[FailedAttempt] = []
+
+        def line(**outcome: Any) -> CallLine:
+            return CallLine(
+                key=key,
+                n=n,
+                call=number,
+                role=self.role,
+                model=self.model,
+                endpoint=self.endpoint,
+                request=request,
+                bound=bound,
+                failed_attempts=tuple(failures),
+                time=round(time.time(), 3),
+                **outcome,
+            )
+
         try:
             answer = self._ask(request, number, bound, failures)
         except EndpointError as e:
-            self.record.write({**line, "error": str(e), "time": round(time.time(), 3)})
+            self.record.write(line(error=str(e)))
             raise
-        fields = record_fields(answer, with_body=record_body)
-        self.record.write({**line, **fields, "error": None, "time": round(time.time(), 3)})
+        self.record.write(line(**record_fields(answer, with_body=record_body)))
         return answer
 
     def _check_new_call(self, record: CallRecord, request: dict[str, Any], n: int) -> None:
@@ -241,16 +255,14 @@ class Client:
         if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + record.unused_answers(self.role):
             raise BudgetSpent("llm_calls", "the recorded calls, whose answers were not asked for again, take the rest")
 
-    def _ask(
-        self, request: dict[str, Any], number: int, bound: Sequence[int], failures: list[dict[str, Any]]
-    ) -> Answer:
+    def _ask(self, request: dict[str, Any], number: int, bound: Sequence[int], failures: list[FailedAttempt]) -> Answer:
         """The endpoint's answer, after one or more attempts.
 
         Args:
             request: The body.
             number: The number of the call in the ledger.
             bound: The most tokens (in, out) that the call can cost.
-            failures: Gets the failed attempts, as a line of ``llm.jsonl`` holds them.
+            failures: Gets the failed attempts.
         """
         reservation = self._account.reserve(bound)
         try:
@@ -264,7 +276,7 @@ class Client:
                     self._account.settle(reservation, number, answer)
                     return answer
                 seconds = round(time.monotonic() - begin, 4)
-                failures.append(failed.record_fields(seconds))
+                failures.append(failed.as_record(seconds))
                 self._account.enter_failure(number, failures[-1], bound)
                 if failed.context_exceeded:
                     reservation.settle(tokens=0, usd=0.0)

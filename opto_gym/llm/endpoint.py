@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import EndpointError
 from . import local
+from .calls import FailedAttempt
 
 _CONTEXT_EXCEEDED = ("exceed_context_size", "context_length_exceeded", "maximum context length")
 _NEVER_SENT = (  # connection errors before a request is sent
@@ -52,13 +53,13 @@ class AttemptFailed(Exception):
         self.may_be_billed, self.retry_after = may_be_billed, retry_after
         self.context_exceeded = any(mark in error for mark in _CONTEXT_EXCEEDED)
 
-    def record_fields(self, seconds: float) -> dict[str, Any]:
-        """The attempt as an entry of ``failed_attempts`` in a line of ``llm.jsonl``.
+    def as_record(self, seconds: float) -> FailedAttempt:
+        """The attempt as it is recorded.
 
         Args:
             seconds: How long it took.
         """
-        return {"status": self.status, "error": self.error, "seconds": seconds, "lost": self.may_be_billed}
+        return FailedAttempt(self.status, self.error, seconds, self.may_be_billed)
 
 
 class Endpoint:

@@ -16,8 +16,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..errors import ReplayMismatch
 from ..utils.journal import Journal, read_lines
+from .calls import CallLine, read_call
 
 MODES = ("resume", "replay")
 _collected_keys: ContextVar[list[str] | None] = ContextVar("collected_keys", default=None)
@@ -54,12 +57,12 @@ class CallRecord:
         self._journal = Journal(path, sync=True)
         self._lock = threading.Lock()
         self._occurrences: dict[str, int] = {}
-        self._lines: dict[tuple[str, int], dict[str, Any]] = {}
-        for line in read_lines(path):
-            earlier = self._lines.get((line["key"], line["n"]), {"failed_attempts": []})
-            line["failed_attempts"] = earlier["failed_attempts"] + line["failed_attempts"]
-            self._lines[line["key"], line["n"]] = line
-        self._unused = {place for place, line in self._lines.items() if line["error"] is None}
+        self._lines: dict[tuple[str, int], CallLine] = {}
+        for line in read_calls(path):
+            earlier = self._lines.get((line.key, line.n))
+            failed = (*(earlier.failed_attempts if earlier else ()), *line.failed_attempts)
+            self._lines[line.key, line.n] = msgspec.structs.replace(line, failed_attempts=failed)
+        self._unused = {place for place, line in self._lines.items() if line.error is None}
 
     def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
         """The key of a call, and the number of earlier calls with it.
@@ -85,7 +88,7 @@ class CallRecord:
             self._occurrences[key] = self._occurrences.get(key, -1) + 1
             return self._occurrences[key]
 
-    def find(self, key: str, n: int) -> dict[str, Any] | None:
+    def find(self, key: str, n: int) -> CallLine | None:
         """The line of a recorded call, or None; for a call that failed it holds the ``error``.
 
         Args:
@@ -99,11 +102,11 @@ class CallRecord:
     def unused_answers(self, role: str) -> int:
         """The number of recorded answers that calls of a role have not asked for again."""
         with self._lock:
-            return sum(self._lines[place]["role"] == role for place in self._unused)
+            return sum(self._lines[place].role == role for place in self._unused)
 
-    def write(self, line: dict[str, Any]) -> None:
+    def write(self, line: CallLine) -> None:
         """Records a call and waits until it is stored on the disk."""
-        self._journal.append(line)
+        self._journal.append(line.to_plain())
 
     def close(self) -> None:
         """Closes the file; a later `write` opens it again."""
@@ -120,7 +123,7 @@ class CallRecord:
         nearest: list[str] = []
         highest = -1.0
         for line in self._lines.values():
-            recorded = _as_lines(line["request"])
+            recorded = _as_lines(line.request)
             ratio = difflib.SequenceMatcher(None, recorded, wanted).quick_ratio()
             if ratio > highest:
                 nearest, highest = recorded, ratio
@@ -131,6 +134,15 @@ class CallRecord:
         diff = difflib.unified_diff(nearest, wanted, "recorded", "asked for", lineterm="", n=1)
         shown = "\n".join(part[:200] for part in list(diff)[:40])
         return ReplayMismatch(f"{self.path}: no such request is recorded. The nearest one differs:\n{shown}")
+
+
+def read_calls(path: Path) -> list[CallLine]:
+    """The lines of an ``llm.jsonl``; none if there is no file.
+
+    Raises:
+        RecordError: If a line is damaged; the message says which.
+    """
+    return [read_call(line, f"{path}, line {k}") for k, line in enumerate(read_lines(path), 1)]
 
 
 def _as_lines(request: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from opto_gym.leaderboard import RunFolder, TrialFolder
 from opto_gym.leaderboard.reporting.page import html
 from opto_gym.leaderboard.results import load as load_trials
 from opto_gym.leaderboard.suites import load, names, suite_plan
+from opto_gym.registration import env_class
 from tests.support.tasks import Valley
 
 HERE = "tests.leaderboard.test_suites"
@@ -283,7 +284,7 @@ def test_every_name_in_it_is_registered(name):
 def test_smoke_has_every_family():
     families = {type(opto_gym.make(t.env, **t.arguments).unwrapped) for t in load("smoke").tasks}
     for name in gallery.families():
-        cls = registration.env_class(name)
+        cls = env_class(name)
         assert any(issubclass(cls, family) for family in families), name  # a variant belongs to its family
 
 

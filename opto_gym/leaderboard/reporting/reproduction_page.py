@@ -18,7 +18,7 @@ from .figure import COLORS, svg
 from .page import notes, number, sandboxes
 
 RULE = """\
-A published value *agrees* if its distance from the measured mean can be explained by chance. The allowed distance is the
+A published value *agrees* if chance explains its distance from the measured mean. The allowed distance is the
 root of the sum of two squares, plus the accuracy to which the value can be read. The two are the distance from the
 measured mean to the end of its 95 % interval on that side, and 1.96 published standard errors. Without a published
 standard error, the value has to lie inside the measured interval. That interval is the percentile bootstrap of the mean
@@ -184,9 +184,9 @@ opto-gym reproduce figure-5a
 ```
 
 A recipe is a short file in `opto_gym/baselines/recipes`: environments, agents, seeds, budget, statistic, the published
-values with their source, and the known differences. `--size smoke` tries a recipe in seconds, without verdicts. The same
-command continues an interrupted reproduction. Curves that need a language model run only if one is given: `--model NAME`,
-with `--base-url` or `OPENAI_BASE_URL`.
+values with their source, and the known differences. `--size smoke` tries a recipe in seconds, without verdicts. The
+same command continues an interrupted reproduction. Curves that need a language model run only if one is given:
+`--model NAME`, with `--base-url` or `OPENAI_BASE_URL`.
 """
 
 
