@@ -76,7 +76,8 @@ def show_outline(plan: Any) -> None:
 
 def compare_agents(options: argparse.Namespace) -> int:
     """Runs ``opto-gym compare``."""
-    from ..leaderboard import comparison as compare
+    from ..leaderboard import comparison
+    from ..leaderboard.reporting import comparison_page
 
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
@@ -92,11 +93,11 @@ def compare_agents(options: argparse.Namespace) -> int:
     }
     agent, against = parse_agent(options.agent), parse_agent(options.against, "--against")
     if options.dry_run:
-        show_outline(compare.comparison_plan(agent, against, **what))
+        show_outline(comparison.comparison_plan(agent, against, **what))
         return 0
     jobs = 1 if options.jobs is None else options.jobs
-    found = compare.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
-    compare.show(found)
+    found = comparison.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
+    comparison_page.show(found)
     print(f"\n{found.page}")
     return 1 if any(t.record.status == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
 

@@ -14,7 +14,8 @@ from opto_gym.agents.base import Agent
 from opto_gym.cli import main
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, run
-from opto_gym.leaderboard.comparison import Row, compare, comparison_plan, verdict
+from opto_gym.leaderboard.comparison import Row, compare, comparison_plan
+from opto_gym.leaderboard.reporting.comparison_page import verdict
 from opto_gym.leaderboard.results import load
 from opto_gym.leaderboard.stats import judge
 from tests.support.openai_server import OpenAIServer
@@ -220,7 +221,8 @@ def test_hostile_names_are_escaped(tmp_path):
         data["where"]["system"] = data["limits"]["<script>"] = "<script>"
         data["limits"]["<script>"] = 1
         path.write_text(json.dumps(data))
-    from opto_gym.leaderboard.comparison import from_records, html
+    from opto_gym.leaderboard.comparison import from_records
+    from opto_gym.leaderboard.reporting.comparison_page import html
 
     agents = drawn(), drawn(salt=1)
     made = comparison_plan(*agents, envs=[f"{HERE}:Line"], seeds=2, limits={"oracle_calls": 1})

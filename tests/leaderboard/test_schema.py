@@ -10,15 +10,7 @@ import pytest
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, run
-from opto_gym.leaderboard.schema import (
-    VERSION,
-    AnswerReading,
-    Limits,
-    StepRecord,
-    from_plain,
-    plain,
-    to_plain,
-)
+from opto_gym.leaderboard.schema import VERSION, AnswerReading, Limits, StepRecord, from_plain, plain, to_plain
 from tests.support.records import a_step
 from tests.support.tasks import Adder
 

@@ -14,17 +14,7 @@ from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import node, operator
 from ..drawing import scenes
-from .simulation import (
-    ENGINES,
-    DelayScores,
-    Link,
-    Network,
-    Pair,
-    SimulationResult,
-    Vehicle,
-    score_delays,
-    simulate,
-)
+from .simulation import ENGINES, DelayScores, Link, Network, Pair, SimulationResult, Vehicle, score_delays, simulate
 
 ARMS = ("W1", "E1", "N1", "S1")
 DURATION, SLOT, FLOW = 1800, 6, 0.25  # s, s, vehicles/s
