@@ -43,7 +43,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         scale: ``"linear"``, or ``"log"`` where scores are normalized by log(1 + distance to the best).
         anchors: Dated scores for the normalization.
         feedback_kinds: The kinds of feedback that the task can give.
-        kept_kinds: Those that it was told to give, by `keep_feedback`; None for all.
+        kept_kinds: The kinds that `keep_feedback` has left; None for all.
         ends_when_solved: Whether one successful oracle call proves the problem solved.
         nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
         instance: Whether θ answers one fixed case (else it must generalize).
@@ -100,7 +100,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         Args:
             seed: The episode's.
             call: 0 is the start values'.
-            last: The metrics of the call before, for tasks whose state lives on from call to call.
+            last: The metrics of the call before, for tasks that keep a state from call to call.
         """
         n = len(self.splits["train"])
         if self.batch >= n:
@@ -111,7 +111,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def host(self) -> Mapping[str, Callable[..., Any]]:
         """Functions of this process that code parameters may call by name, with plain data; none by default.
 
-        Asked for anew with each example.
+        It is called once for each example.
         """
         return {}
 

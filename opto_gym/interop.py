@@ -16,7 +16,7 @@ from .trace.graph import TraceGraph
 from .wrappers.observations import unwrapped
 
 SHOWN = 6_000
-"""Characters of the trace that a reflection is shown."""
+"""The characters of the trace that the reflecting model sees."""
 
 
 class GepaEvaluator:
@@ -36,17 +36,17 @@ class GepaEvaluator:
         self.valset = [("val", k) for k in range(len(env.splits["val"]))] if "val" in env.splits else None
 
     def __call__(self, candidate: Mapping[str, str], example: Any = None) -> tuple[float, dict[str, Any]]:
-        """The reward of a candidate, higher is better, and what is said of it.
+        """The reward of a candidate, higher is better, and the feedback on it.
 
         Args:
-            candidate: A text for each parameter. One that is no value of it is feedback, not an error.
+            candidate: A text for each parameter. A text that is no value of its parameter gives feedback, not an error.
             example: One of `dataset` or `valset`; None draws a batch of train.
         """
         split, examples = ("train", None) if example is None else (example[0], [example[1]])
         values = {p.name: _value(candidate.get(p.name, ""), p) for p in self.env.parameters}
         result = self.env.evaluate(values, split=split, examples=examples)
-        said = {"feedback": str(result.feedback), "trace": result.graph.to_pseudocode(SHOWN)}
-        return result.reward, said | ({"error": result.error} if result.error else {})
+        information = {"feedback": str(result.feedback), "trace": result.graph.to_pseudocode(SHOWN)}
+        return result.reward, information | ({"error": result.error} if result.error else {})
 
     def values(self, candidate: Mapping[str, str]) -> dict[str, Any]:
         """A candidate as parameters for `OptoEnv.evaluate` and `step`."""
@@ -63,7 +63,7 @@ def _text(value: Any) -> str:
 
 
 def _value(text: str, parameter: Any) -> Any:
-    """A text as the parameter's value; as it is where it is none, so that the oracle says so."""
+    """A text as the parameter's value. One that can't be converted stays a text, which the oracle then reports."""
     try:
         return cast_value(text, parameter.space, parameter.name)
     except Unusable:
@@ -101,7 +101,7 @@ class TraceFunction:
             example: An index into train; None draws a batch, other examples at each call.
 
         Returns:
-            (the output's node with our trace behind it as trace-opt's nodes, the feedback), for
+            (the output's node, which leads to our trace as trace-opt's nodes; the feedback), for
             ``optimizer.zero_feedback(); optimizer.backward(output, feedback); optimizer.step()``.
         """
         values = {name: node.data for name, node in self.parameters.items()}
@@ -121,7 +121,7 @@ def as_trace_function(env: Any) -> TraceFunction:
 
 
 def rebuilt(graph: TraceGraph, parameters: Mapping[str, Any]) -> Any:
-    """A trace graph in trace-opt's nodes, for whose backward pass some thousand nodes are too many.
+    """A trace graph in trace-opt's nodes. Some thousand nodes are too many for its backward pass.
 
     Args:
         graph: Ours.

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,17 @@ class Optimizer:
         self.problem = problem_of(self.parameters, objective)
         self.agent.reset(self.problem, seed=seed)
         self._given: list[tuple[Node, Feedback]] = []
+
+    def __copy__(self) -> Optimizer:
+        """Another optimizer of the same parameters, with an agent of its own that goes on from here.
+
+        With `copy.deepcopy` and pickle the parameters are copied, too: copy the program with its optimizer,
+        ``copy.deepcopy((program, optimizer))``, so that they stay one.
+        """
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.agent, made._given = copy.deepcopy(self.agent), list(self._given)
+        return made
 
     def zero_feedback(self) -> None:
         """Forgets feedback that no step has used."""

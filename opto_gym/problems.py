@@ -72,7 +72,7 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Feedback:
-    """What is said of an output.
+    """Feedback on an output.
 
     Attributes:
         score: The task's own metric.
@@ -97,7 +97,7 @@ class Feedback:
         by_example: dict[int | None, list[str]] = {}
         for p in texts:
             by_example.setdefault(p.example, []).append(p.content)
-        return "\n".join(f"[example {k}] {' '.join(said)}" for k, said in by_example.items())
+        return "\n".join(f"[example {k}] {' '.join(contents)}" for k, contents in by_example.items())
 
     def only(self, kinds: Sequence[str]) -> Feedback:
         """A copy with the parts of these kinds; score and reward stay, so that an observation is complete."""
@@ -106,8 +106,8 @@ class Feedback:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without the metrics."""
         parts = [[p.kind, p.content, p.media, p.example] for p in self.parts]
-        said: dict[str, Any] = {"score": self.score, "reward": self.reward, "success": self.success, "parts": parts}
-        return said | ({"rewards": list(self.rewards)} if self.rewards else {})
+        data: dict[str, Any] = {"score": self.score, "reward": self.reward, "success": self.success, "parts": parts}
+        return data | ({"rewards": list(self.rewards)} if self.rewards else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Feedback:
@@ -129,8 +129,8 @@ class TraceSpace(ValueSpace):
     def sample(self, mask: Any = None, probability: Any = None) -> Any:
         """A small graph with feedback."""
         x: Any = trace.parameter(int(self.np_random.integers(10)), "x")
-        said = (Part("reward", "The output is x + 1."),)
-        return TraceFeedback(trace.backward(x + 1), Feedback(0.0, said, reward=0.0))
+        parts = (Part("reward", "The output is x + 1."),)
+        return TraceFeedback(trace.backward(x + 1), Feedback(0.0, parts, reward=0.0))
 
     def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
@@ -161,7 +161,7 @@ class Evaluation:
         score: Mean over the examples of the task's metric.
         reward: The same, higher is better.
         success: Whether every example is solved.
-        feedback: What is said, each part with its example where there are several.
+        feedback: The feedback, each part with its example where there are several.
         graph: How the outputs came to be.
         per_example: The results one by one.
         metrics: Plain data for the record; of the last example.
@@ -231,8 +231,8 @@ class Problem:
 
     def invalid_reasons(self, parameters: Mapping[str, Any]) -> dict[str, str]:
         """What is wrong with proposed values, by parameter; empty if nothing is."""
-        said = {p.name: p.space.invalid_reason(parameters[p.name]) for p in self.parameters}
-        return {name: why for name, why in said.items() if why is not None}
+        reasons = {p.name: p.space.invalid_reason(parameters[p.name]) for p in self.parameters}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def why_not(self, parameters: Mapping[str, Any]) -> dict[str, str]:
         """The old name of `invalid_reasons`, for one release."""

@@ -174,8 +174,8 @@ class Permutation(ValueSpace):
             return None
         missing = sorted(set(range(self.size)).difference(x))
         twice = sorted(k for k, times in Counter(x).items() if times > 1)
-        said = f"missing: {_brief(missing)}, more than once: {_brief(twice)}"
-        return f"expected each of 0 to {self.size - 1} once; {said}"
+        wrong = f"missing: {_brief(missing)}, more than once: {_brief(twice)}"
+        return f"expected each of 0 to {self.size - 1} once; {wrong}"
 
     def describe(self) -> str:
         """The constraint on values, in words."""
@@ -237,10 +237,10 @@ class Code(Prompt):
 
     def invalid_reason(self, x: Any) -> str | None:
         """What is wrong with x, or None."""
-        said = super().invalid_reason(x)
-        if said is None and not x.strip():
+        reason = super().invalid_reason(x)
+        if reason is None and not x.strip():
             return f"expected Python code that defines {self.signature}, got nothing"
-        return said.replace("expected text, got", "expected Python code as text, got") if said else None
+        return reason.replace("expected text, got", "expected Python code as text, got") if reason else None
 
     def describe(self) -> str:
         """The constraint on values, in words."""

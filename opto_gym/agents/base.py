@@ -7,6 +7,7 @@ list of observations.
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 from collections.abc import Generator, Mapping, Sequence
@@ -163,6 +164,34 @@ class Agent:
         self.problem, self.rng = problem, np.random.default_rng(seed)
         self.invalid_answers = []
         self._loop: ProposalLoop | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle holds: all attributes but the client, since connections can't be copied.
+
+        Raises:
+            OptoGymError: If the agent is in the middle of its `run` or `optimize`: Python copies no running code.
+        """
+        if getattr(self, "_loop", None) is not None:
+            form = "run" if type(self).run is not Agent.run else "optimize"
+            raise OptoGymError(
+                f"{type(self).__name__} can't be copied or pickled between two proposals, since Python can't copy its "
+                f"running {form}(). Copy it before the first proposal, or after reset()"
+            )
+        return {**vars(self), "_llm": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._loop = None
+
+    def __copy__(self) -> Agent:
+        made = type(self).__new__(type(self))
+        made.__setstate__({**self.__getstate__(), "_llm": self._llm})
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Agent:
+        made = memo[id(self)] = type(self).__new__(type(self))
+        made.__setstate__({**copy.deepcopy(self.__getstate__(), memo), "_llm": self._llm})
+        return made
 
     def invalid(self, reason: str) -> None:
         """Records that an answer of the model could not be used, and why."""

@@ -112,6 +112,8 @@ class OPRO(ModelAgent):
         self.history: dict[str, tuple[Values, list[float]]] = {}  # the solutions with their scores
         self.cases: dict[str, str] = {}  # cases of the task, with the feedback on them
         self.duplicates = 0
+        self._evaluated: Values = problem.start  # of `propose` alone, as the next: what its next observation is of
+        self._waiting: list[Values] | None = None  # the candidates that it has not proposed yet
 
     def run(self) -> ProposalLoop:
         """The algorithm: evaluate candidates, add them to the history, and ask for better ones."""
@@ -121,6 +123,15 @@ class OPRO(ModelAgent):
             for values, observation in zip(candidates, (yield candidates), strict=True):
                 self.remember(values, observation)
             candidates = self.candidates()
+
+    def propose(self, observation: TraceFeedback) -> Values:
+        """The same with one candidate at a time; its state is in attributes, so that the agent can be copied."""
+        self.remember(self._evaluated, observation)
+        if self._waiting is None:
+            self._waiting = [self.anywhere() for _ in range(self.starts - 1)]
+        self._waiting = self._waiting or self.candidates()
+        self._evaluated = self._waiting.pop(0)
+        return self._evaluated
 
     def remember(self, values: Values, observation: TraceFeedback) -> None:
         """Adds a solution with its score to the history, and the cases that it was evaluated on."""

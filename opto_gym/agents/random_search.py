@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from ..problems import TraceFeedback
+from ..problems import Problem, TraceFeedback
 from ..utils.checks import number_in
 from ..utils.moved import moved_names
-from .base import Agent, ProposalLoop, Values
+from .base import Agent, Values
 from .toolkit.moves import mutate, sample
 
 
@@ -30,18 +31,22 @@ class RandomSearch(Agent):
         number_in("[0, 1]", explore=explore)
         self.explore = explore
 
-    def run(self) -> ProposalLoop:
-        """Samples or mutates, and keeps the best parameters; of equals the latest."""
+    def reset(self, problem: Problem, *, seed: int = 0) -> None:
+        """Begins a new problem, with the start values as the best."""
         from scipy.stats import qmc
 
-        self._halton = qmc.Halton(len(self.problem.parameters), rng=self.rng)
-        observation: TraceFeedback = yield
-        best, reward = self.problem.start, observation.feedback.reward
-        while True:
-            values = self._sample(best) if self.rng.random() < self.explore else self._mutate(best)
-            observation = yield values
-            if observation.feedback.reward >= reward:
-                best, reward = values, observation.feedback.reward
+        super().reset(problem, seed=seed)
+        self._halton = qmc.Halton(len(problem.parameters), rng=self.rng)
+        self._values = self._best = problem.start
+        self._reward = -math.inf
+
+    def propose(self, observation: TraceFeedback) -> Values:
+        """Keeps the parameters proposed last if they are the best, of equals the latest; samples or mutates."""
+        if observation.feedback.reward >= self._reward:
+            self._best, self._reward = self._values, observation.feedback.reward
+        best = self._best
+        self._values = self._sample(best) if self.rng.random() < self.explore else self._mutate(best)
+        return self._values
 
     def _sample(self, best: Values) -> Values:
         """The next point of the low-discrepancy sequence; permutations are drawn, and texts mutated."""

@@ -16,7 +16,8 @@ KINDS = ("input", "parameter", "code", "operator", "call", "error")
 
 EXACT, NUMBER = frozenset({bool, type(None)}), frozenset({int, float})
 
-TEXT = 20_000  # characters of one text that a graph keeps; of a parameter's, five times as many
+TEXT = 20_000
+"""The characters of one text that a graph keeps; five times as many of a parameter's value."""
 
 
 class Literal(msgspec.Struct, frozen=True, gc=False, array_like=True):

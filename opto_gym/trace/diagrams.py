@@ -47,8 +47,8 @@ def _boxes(g: TraceGraph, limit: int) -> list[_Box]:
         groups.setdefault(h, []).append(k)
     boxes = []
     for h, nodes in groups.items():
-        said = f"{len(nodes)} nodes of a loop" if h != "rest" else f"{len(nodes)} nodes left out"
-        boxes.append(_Box(h, said, "fold", inputs(iter(nodes), h)))
+        label = f"{len(nodes)} nodes of a loop" if h != "rest" else f"{len(nodes)} nodes left out"
+        boxes.append(_Box(h, label, "fold", inputs(iter(nodes), h)))
     for k in shown:
         op = g.operators[g.nodes[k].operator]
         boxes.append(_Box(key(k), f"{names[k]} = {short(g.nodes[k].value, 40)}", op.kind, inputs(iter([k]), key(k))))

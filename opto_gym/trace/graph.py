@@ -1,4 +1,4 @@
-"""The trace graph: immutable plain data, and `backward`, which cuts it out of a run.
+"""The trace graph: immutable plain data, which `backward` makes of a run.
 
 A graph is a table of operators and a list of nodes that point into it, in evaluation order (the post-order of the
 graph's shape). The same program gives the same graph, names and hash in any process, thread or order.
@@ -183,7 +183,7 @@ class TraceGraph(msgspec.Struct, frozen=True, eq=False, dict=True):
         return sections(self, budget)
 
     def to_pseudocode(self, budget: int = 8_000) -> str:
-        """The paper's pseudo-code, at most `budget` characters; what is left out is said, with how much."""
+        """The paper's pseudo-code, at most `budget` characters; where something is left out, a line says how much."""
         return pseudocode(self, budget)
 
     def to_mermaid(self, budget: int = 8_000) -> str:

@@ -1,7 +1,7 @@
 """The tracer's core: a node is a value and how it came to be. There is no process-wide state.
 
-A node holds its operator, its inputs and its value; tracing an operation makes one more node. What depends on no
-parameter keeps no inputs (as ``requires_grad`` does elsewhere), so that a long run with fixed values holds no history.
+A node holds its operator, its inputs and its value; tracing an operation makes one more node. A node that depends on no
+parameter keeps no inputs (as a tensor without ``requires_grad``), so that a long run on fixed values holds no history.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ..errors import TraceError
 from . import bounds, pickling
 from .combined_errors import execution_error
 from .failures import ExecutionError, location, node_text
-from .values import ATOMS, DEPTH, Room, short, snapshot, thaw
+from .values import ATOMS, DEPTH, SnapshotBudget, short, snapshot, thaw
 
 
 class Operator(msgspec.Struct, frozen=True, eq=False):
-    """What makes nodes; one object is shared by all its calls.
+    """The operator of a node; all nodes that its calls make share one object.
 
     Attributes:
-        name: What names of nodes are made of.
+        name: The name that the names of its nodes begin with.
         kind: ``input``, ``parameter``, ``code``, ``operator``, ``call`` (of a code parameter) or ``error``.
-        description: What an optimizer reads of it.
-        arguments: The names of its arguments, where known.
+        description: What an optimizer reads about it.
+        arguments: The names of its arguments, where they are known.
         constraint: For parameters: what a value must satisfy, in words.
     """
 
@@ -40,50 +40,54 @@ class Operator(msgspec.Struct, frozen=True, eq=False):
 
 
 class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A traced value. `data` is the value itself; taking it out ends the trace there.
+    """A traced value. `data` is the value itself; what is computed from `data` is not traced.
 
-    Control flow (``bool``, ``len``, ``in``, iteration) asks the value and is not recorded. The garbage collector need
-    not see a node whose value is plain data; `Tracked` is for all others.
+    Control flow (``bool``, ``len``, ``in``, iteration) reads the value and is not recorded. A node whose value is plain
+    data is not tracked by the garbage collector, since it can't be part of a cycle; see `Tracked` for all others.
+
+    A pickled node holds its whole trace. ``copy`` gives the node itself, which never changes.
     """
 
     _op: Operator
     _inputs: tuple[Any, ...]
     data: Any
-    _live: bool = False  # does it depend on a parameter?
+    _depends: bool = False  # whether it depends on a parameter
     _snap: Any = None  # the value when the node was made, if the value is mutable
 
     def __bool__(self) -> bool:
-        return _attempt(bool, BOOL, self)  # type: ignore[no-any-return]
+        return _evaluate(bool, BOOL, self)  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
-        return _attempt(len, LEN, self)  # type: ignore[no-any-return]
+        return _evaluate(len, LEN, self)  # type: ignore[no-any-return]
 
     def __contains__(self, item: Any) -> bool:
-        return _attempt(lambda d: untraced(item) in d, IN, self)  # type: ignore[no-any-return]
+        return _evaluate(lambda d: untraced(item) in d, IN, self)  # type: ignore[no-any-return]
 
     def __hash__(self) -> NoReturn:
-        raise _Unhashable(f"nodes are unhashable, and {_mend(self, 'as a key of a plain dictionary or in a set')}")
+        raise _Unhashable(
+            f"nodes are unhashable, and {_leaving_message(self, 'as a key of a plain dictionary or in a set')}"
+        )
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        _changes(self)
+        _refuse_change(self)
 
     def __delitem__(self, key: Any) -> NoReturn:
-        _changes(self)
+        _refuse_change(self)
 
     def __index__(self) -> NoReturn:
-        _leaves(self, "as an index, in range() or in a plain container's brackets")
+        _refuse_leaving(self, "as an index, in range() or in a plain container's brackets")
 
     def __int__(self) -> NoReturn:
-        _leaves(self, "by int()")
+        _refuse_leaving(self, "by int()")
 
     def __float__(self) -> NoReturn:
-        _leaves(self, "by float()")
+        _refuse_leaving(self, "by float()")
 
     def __complex__(self) -> NoReturn:
-        _leaves(self, "by complex()")
+        _refuse_leaving(self, "by complex()")
 
     def __format__(self, spec: str) -> NoReturn:
-        _leaves(self, "in an f-string or format()")
+        _refuse_leaving(self, "in an f-string or format()")
 
     def __repr__(self) -> str:
         shown = self.data if type(self.data) in ATOMS else thaw(self._snap)
@@ -108,54 +112,56 @@ class Node(msgspec.Struct, frozen=True, eq=False, gc=False):
         value = self.data
         if isinstance(value, list | tuple | str):
             return (self[i] for i in range(len(value)))
-        items = _attempt(list, ITERATE, self)
+        items = _evaluate(list, ITERATE, self)
         if isinstance(value, dict):  # keys are structure, not data
             return iter(items)
-        return iter([make(ITEM, (self, i), x, self._live) for i, x in enumerate(items)])
+        return iter([make(ITEM, (self, i), x, self._depends) for i, x in enumerate(items)])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # Python's protocols look here too (copy, numpy, pytest)
             raise AttributeError(f"nodes have no attribute {name!r}")
-        value = _attempt(lambda d: getattr(d, name), GETATTR, self, name)
+        value = _evaluate(lambda d: getattr(d, name), GETATTR, self, name)
         if callable(value):
             return functools.partial(_method, self, name)
-        return make(GETATTR, (self, name), value, self._live)
+        return make(GETATTR, (self, name), value, self._depends)
 
     if TYPE_CHECKING:
 
         def __getitem__(self, key: Any) -> Node: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
-        return apply(CALL, named(lambda f, /, *a, **k: f(*a, **k), tuple(kwargs)), (self, *args, *kwargs.values()))
+        return apply(
+            CALL, with_keywords(lambda f, /, *a, **k: f(*a, **k), tuple(kwargs)), (self, *args, *kwargs.values())
+        )
 
 
 class Tracked(Node, frozen=True, eq=False, gc=True):
-    """A node whose value is no plain data: it could refer back to nodes, so the collector must see it."""
+    """A node whose value isn't plain data: it might refer back to nodes, so the garbage collector tracks it."""
 
 
 class _Unhashable(TraceError, TypeError):
-    """Python expects a TypeError of what can't be hashed."""
+    """A TypeError too, which Python expects of what can't be hashed."""
 
 
-def _leaves(n: Node, how: str) -> NoReturn:
-    raise TraceError(_mend(n, how))
+def _refuse_leaving(n: Node, how: str) -> NoReturn:
+    raise TraceError(_leaving_message(n, how))
 
 
-def _mend(n: Node, how: str) -> str:
+def _leaving_message(n: Node, how: str) -> str:
     return f"{n!r} would leave the trace {how}. Put the code into an @operator, or write .data to take the value out"
 
 
-def _changes(n: Node) -> NoReturn:
+def _refuse_change(n: Node) -> NoReturn:
     raise TraceError(
         f"{n!r} can't be changed in place, which a trace can't show. Let an @operator return the new value"
     )
 
 
-def _attempt(fn: Callable[[Any], Any], op: Operator, n: Node, *more: Any) -> Any:
+def _evaluate(fn: Callable[[Any], Any], op: Operator, n: Node, *more: Any) -> Any:
     try:
         return fn(n.data)
     except Exception as e:
-        fail(e, op, (n, *more), n._live)
+        fail(e, op, (n, *more), n._depends)
 
 
 def untraced(x: Any) -> Any:
@@ -164,24 +170,24 @@ def untraced(x: Any) -> Any:
     return x if resolve is None else resolve(x).data
 
 
-def make(op: Operator, inputs: tuple[Any, ...], value: Any, live: bool) -> Node:
+def make(op: Operator, inputs: tuple[Any, ...], value: Any, depends: bool) -> Node:
     """A new node, with a snapshot if the value could change later."""
     if type(value) in ATOMS:
-        return Node(op, inputs if live else (), value, live)
-    room = Room()
-    snap = snapshot(value, room)
-    if room.opaque and holds_node(value):  # a result that is or holds a node: the data flow goes through it
+        return Node(op, inputs if depends else (), value, depends)
+    budget = SnapshotBudget()
+    snap = snapshot(value, budget)
+    if budget.opaque and holds_node(value):  # a result that is or holds a node: the data flow goes through it
         value = lift(value)
-        return make(op, (*inputs, value), value.data, live or value._live)
-    return (Tracked if room.opaque else Node)(op, inputs if live else (), value, live, snap)
+        return make(op, (*inputs, value), value.data, depends or value._depends)
+    return (Tracked if budget.opaque else Node)(op, inputs if depends else (), value, depends, snap)
 
 
-def fail(e: Exception, op: Operator, inputs: tuple[Any, ...], live: bool) -> NoReturn:
-    """Raises e as an `ExecutionError` that carries its error node; see failures.py for what is raised unchanged."""
+def fail(e: Exception, op: Operator, inputs: tuple[Any, ...], depends: bool) -> NoReturn:
+    """Raises e as an `ExecutionError` that carries its error node; `OptoGymError` is raised as it is."""
     error = execution_error(e)
     if error is None or error is e:
         raise e
-    error.exception_node = _error_node(error, op.name, inputs, live)
+    error.exception_node = _error_node(error, op.name, inputs, depends)
     raise error from e
 
 
@@ -205,12 +211,12 @@ def error_node(exception: Exception, inputs: Iterable[Any], name: str) -> Node:
     if error is exception:
         return error.exception_node
     nodes = tuple(map(lift, inputs))
-    return _error_node(error, name, nodes, _any_live(nodes))
+    return _error_node(error, name, nodes, _any_depends(nodes))
 
 
-def _error_node(error: ExecutionError, name: str, inputs: tuple[Any, ...], live: bool) -> Node:
+def _error_node(error: ExecutionError, name: str, inputs: tuple[Any, ...], depends: bool) -> Node:
     op = Operator(error.type, "error", f"{name} raised this{location(error)}.")
-    return Node(op, inputs if live else (), node_text(error), live)
+    return Node(op, inputs if depends else (), node_text(error), depends)
 
 
 LIST, TUPLE, DICT, SLICE = Operator("list"), Operator("tuple"), Operator("dict"), Operator("slice")
@@ -244,17 +250,17 @@ def lift(x: Any) -> Any:
         return x if t is slice else as_node(x)
     if t is list or t is tuple:
         items = tuple(map(lift, x))
-        return make(LIST if t is list else TUPLE, items, t(map(untraced, items)), _any_live(items))
+        return make(LIST if t is list else TUPLE, items, t(map(untraced, items)), _any_depends(items))
     if t is dict:
         items = tuple(map(lift, x.values()))
         pairs = tuple(part for pair in zip(x, items, strict=True) for part in pair)
-        return make(DICT, pairs, dict(zip(x, map(untraced, items), strict=True)), _any_live(items))
+        return make(DICT, pairs, dict(zip(x, map(untraced, items), strict=True)), _any_depends(items))
     items = tuple(map(lift, (x.start, x.stop, x.step)))
-    return make(SLICE, items, slice(*map(untraced, items)), _any_live(items))
+    return make(SLICE, items, slice(*map(untraced, items)), _any_depends(items))
 
 
-def _any_live(inputs: tuple[Any, ...]) -> bool:
-    return any(isinstance(i, Node) and i._live for i in inputs)
+def _any_depends(inputs: tuple[Any, ...]) -> bool:
+    return any(isinstance(i, Node) and i._depends for i in inputs)
 
 
 @functools.lru_cache(4096)
@@ -272,14 +278,14 @@ def as_node(value: Any, name: str | None = None) -> Any:
 
 
 def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """The heart: fn(*args), traced if any argument is a node."""
-    live = traced = mutable = False
+    """Calls fn(*args); the result is a node if any argument is one, and the plain value otherwise."""
+    depends = traced = mutable = False
     values = []
     for a in args:
         t = type(a)
         if t is Node or t is Tracked:
             traced = True
-            live = live or a._live
+            depends = depends or a._depends
             mutable = mutable or a._snap is not None
             values.append(a.data)
         elif t in ATOMS:
@@ -289,22 +295,22 @@ def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
             if traced:
                 args = tuple(map(lift, args))
                 values = [untraced(a) for a in args]
-                live, mutable = _any_live(args), True
+                depends, mutable = _any_depends(args), True
             break
     if not traced:
         return fn(*args)
     try:
         value = fn(*values)
     except Exception as e:
-        fail(e, op, args, live)
+        fail(e, op, args, depends)
     if mutable:
-        unchanged(op, args)
+        check_unchanged(op, args)
     if type(value) in ATOMS:
-        return Node(op, args if live else (), value, live)
-    return make(op, args, value, live)
+        return Node(op, args if depends else (), value, depends)
+    return make(op, args, value, depends)
 
 
-def unchanged(op: Operator, inputs: tuple[Any, ...]) -> None:
+def check_unchanged(op: Operator, inputs: tuple[Any, ...]) -> None:
     """Raises a TraceError if a call has changed one of its inputs."""
     for i in inputs:
         if isinstance(i, Node) and i._snap is not None and snapshot(i.data) != i._snap:
@@ -314,8 +320,8 @@ def unchanged(op: Operator, inputs: tuple[Any, ...]) -> None:
             )
 
 
-def named(fn: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """The function of positional arguments alone that passes the last ones to fn by these names."""
+def with_keywords(fn: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """A function that takes positional arguments only, and passes the last ones to fn by these names."""
     if not names:
         return fn
     k = -len(names)
@@ -339,7 +345,7 @@ def _method(self: Node, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return getattr(obj, name)(*values, **by_name)
 
     names = tuple(kwargs)
-    return apply(_method_operator(name, names), named(call, names), (self, *args, *kwargs.values()))
+    return apply(_method_operator(name, names), with_keywords(call, names), (self, *args, *kwargs.values()))
 
 
 @functools.lru_cache(4096)
@@ -353,20 +359,20 @@ def _binary(name: str, fn: Callable[[Any, Any], Any], reflected: bool = False) -
     def method(self: Node, other: Any) -> Node:
         t = type(other)
         if t is Node:
-            b, live = other.data, self._live or other._live
+            b, depends = other.data, self._depends or other._depends
         elif t in ATOMS:
-            b, live = other, self._live
+            b, depends = other, self._depends
         else:
             other = lift(other)
-            b, live = untraced(other), _any_live((self, other))
+            b, depends = untraced(other), _any_depends((self, other))
         pair = (other, self) if reflected else (self, other)
         try:
             value = fn(b, self.data) if reflected else fn(self.data, b)
         except Exception as e:
-            fail(e, op, pair, live)
+            fail(e, op, pair, depends)
         if type(value) in ATOMS:
-            return Node(op, pair if live else (), value, live)
-        return make(op, pair, value, live)
+            return Node(op, pair if depends else (), value, depends)
+        return make(op, pair, value, depends)
 
     return method
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from ..errors import TraceError
-from .nodes import Node, Operator, apply, fail, holds_node, lift, make, named, unchanged, untraced
+from .nodes import Node, Operator, apply, check_unchanged, fail, holds_node, lift, make, untraced, with_keywords
 from .parameters import CodeParameter, Parameter, code_of
 
 
@@ -91,7 +91,7 @@ def _function(op: Operator, fn: Callable[..., Any], signature: inspect.Signature
 
 
 def _method(op: Operator, fn: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
-    """A plain function too, so that Python binds it as any method; its object is no part of the trace."""
+    """As `_function`, for a method: a plain function, which Python binds to its object. ``self`` is not traced."""
     run, places = _runner(fn), _places(signature)
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -104,7 +104,7 @@ def _method(op: Operator, fn: Callable[..., Any], signature: inspect.Signature) 
 
 
 class _Given(str):
-    """In the place of an argument: its name, under which the call gives it."""
+    """A placeholder for an argument that a call gives by name; its text is the name."""
 
     __slots__ = ()
 
@@ -115,7 +115,11 @@ Places = Callable[[int, tuple[str, ...]], tuple[tuple[Any, ...], tuple[str, ...]
 def _places(signature: inspect.Signature) -> Places:
     @functools.lru_cache(64)
     def places(count: int, names: tuple[str, ...]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
-        """What follows on `count` arguments, where `names` are given: names, defaults; and which need their names."""
+        """The arguments after the first `count`, where `names` are given by name.
+
+        Returns:
+            Placeholders and defaults in the order of the signature; and the names of those that are keyword-only.
+        """
         bound = signature.bind(*[None] * count, **{n: _Given(n) for n in names})
         bound.apply_defaults()
         return (*bound.args[count:], *bound.kwargs.values()), tuple(bound.kwargs)
@@ -126,9 +130,9 @@ def _places(signature: inspect.Signature) -> Places:
 def _positional(
     places: Places, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """Keyword arguments in their places, so that a trace has one form for one call."""
+    """A call with its keyword arguments in their places, so that equal calls look equal in a trace."""
     rest, by_name = places(len(args), tuple(kwargs))
-    return named(fn, by_name), (*args, *[kwargs[r] if type(r) is _Given else r for r in rest])
+    return with_keywords(fn, by_name), (*args, *[kwargs[r] if type(r) is _Given else r for r in rest])
 
 
 def _runner(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,21 +140,21 @@ def _runner(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _apply_async(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """`nodes.apply`, awaited."""
+    """As `nodes.apply`, for a coroutine function."""
     if not any(map(holds_node, args)):
         return await fn(*args)
     inputs = tuple(map(lift, args))
-    live = any(isinstance(i, Node) and i._live for i in inputs)
+    depends = any(isinstance(i, Node) and i._depends for i in inputs)
     try:
         value = await fn(*map(untraced, inputs))
     except Exception as e:
-        fail(e, op, inputs, live)
-    unchanged(op, inputs)
-    return make(op, inputs, value, live)
+        fail(e, op, inputs, depends)
+    check_unchanged(op, inputs)
+    return make(op, inputs, value, depends)
 
 
 class _TrainableMethod:
-    """A method whose source is a parameter, one for each object."""
+    """A method whose source is a parameter: a descriptor that makes one `CodeParameter` for each object."""
 
     def __init__(self, fn: Callable[..., Any], name: str, description: str) -> None:
         functools.update_wrapper(self, fn)  # type: ignore[arg-type]

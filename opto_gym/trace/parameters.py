@@ -1,7 +1,7 @@
-"""Parameters: names for values that an optimizer changes.
+"""Parameters: named values that an optimizer changes.
 
-A `Parameter` is not itself a node: it gives its *current* node, so that a trace made before a change goes on showing
-the value that was.
+A `Parameter` is not a node itself. It has a *current* node, which setting its value replaces, so that a trace made
+before the change still shows the old value.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Parameter:
         return getattr(self._current, name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        """A parameter of its own, for which older traces stand, too: nodes are not copied, and know the operator."""
+        """A parameter that shares the operator: nodes are not copied, and an optimizer's copy finds it in its nodes."""
         made = memo[id(self)] = copy.copy(self)
         value = copy.deepcopy(self.data, memo)
         if value is not self.data:
@@ -226,7 +226,7 @@ class InProcess:
     """Runs a code parameter's source in this very process, as one's own program. No limits are in force.
 
     The proposal sees the globals of the function's module and may import and define helpers on its own top level. It
-    gets copies of containers, as in a sandbox: what it changes in them is its own affair.
+    gets copies of containers, as in a sandbox, so that it may change them.
     """
 
     def __init__(self, fn: Callable[..., Any], source: str, first_line: int, self_argument: Any = None) -> None:
@@ -309,7 +309,7 @@ def _found(module: str, name: str) -> Any:
 
 
 def _copied(x: Any, depth: int = 0) -> Any:
-    """Python's own containers anew; other objects as they are."""
+    """A copy of Python's own containers and of arrays; other objects as they are."""
     t = type(x)
     if depth > DEPTH:
         return x

@@ -31,7 +31,7 @@ class _StandIn:
     def __reduce__(self) -> Any:
         n = self.node
         inputs = tuple(_stand_in(i, self.base) if isinstance(i, self.base) else i for i in n._inputs)
-        return type(n), (n._op, inputs, n.data, n._live, n._snap)
+        return type(n), (n._op, inputs, n.data, n._depends, n._snap)
 
 
 _stand_ins: weakref.WeakValueDictionary[int, _StandIn] = weakref.WeakValueDictionary()  # by the node's id

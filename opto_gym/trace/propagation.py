@@ -29,7 +29,7 @@ def batch(outputs: Sequence[Node]) -> Node:
     for o in nodes:
         if not isinstance(o, Node):
             raise TraceError(f"batch() expected nodes, got {o!r}: no parameter can have made it")
-    return make(BATCH, tuple(nodes), [o.data for o in nodes], any(o._live for o in nodes))
+    return make(BATCH, tuple(nodes), [o.data for o in nodes], any(o._depends for o in nodes))
 
 
 def _beginning(v: str, keep: int) -> Any:
@@ -127,8 +127,8 @@ class _SubGraph:
         self.nodes: list[GraphNode] = []
         self.places: dict[int, int] = {}
         # Operators' places in the table. Those of nodes that depend on no parameter are apart: they count as inputs.
-        self._live: dict[Operator, int] = {}
-        self._fixed: dict[Operator, int] = {}
+        self._operators: dict[Operator, int] = {}
+        self._input_operators: dict[Operator, int] = {}
 
     def add(self, output: Node) -> None:
         """Adds a node and what it depends on, in the order that `backward` defines.
@@ -136,7 +136,7 @@ class _SubGraph:
         The stack holds nodes to visit, and below each None a node whose inputs have all been added. This loop takes
         most of `backward`'s time: scalars are treated in place, and the loop's names are local.
         """
-        places, known, operator, leaf = self.places, self._live, self._operator, self._leaf
+        places, known, operator, leaf = self.places, self._operators, self._operator, self._leaf
         stack: list[Node | None] = [output]
         add, pop, push, place = self.nodes.append, stack.pop, stack.append, places.get
         while stack:
@@ -147,7 +147,7 @@ class _SubGraph:
                     push(None)
                     for i in reversed(n._inputs):
                         t = type(i)
-                        if (t is Node or t is Tracked) and i._live and id(i) not in places:
+                        if (t is Node or t is Tracked) and i._depends and id(i) not in places:
                             push(i)
                 continue
             n = pop()
@@ -167,7 +167,7 @@ class _SubGraph:
 
     def _leaf(self, n: Node) -> int:
         """Adds a node without its inputs; returns its place."""
-        k = (self._live if n._live else self._fixed).get(n._op)
+        k = (self._operators if n._depends else self._input_operators).get(n._op)
         place = self.places[id(n)] = len(self.nodes)
         self.nodes.append(GraphNode(self._operator(n) if k is None else k, (), _shown(n)))
         return place
@@ -175,9 +175,11 @@ class _SubGraph:
     def _operator(self, n: Node) -> int:
         """The place of a node's operator in the table, which it is added to."""
         op = n._op
-        kind = op.kind if n._live or op.kind in ("input", "error") else "input"
+        kind = op.kind if n._depends or op.kind in ("input", "error") else "input"
         info = OperatorInfo(op.name, kind, op.description, op.arguments, op.constraint)
-        k = (self._live if n._live else self._fixed)[op] = self.table.setdefault(info, len(self.table))
+        k = (self._operators if n._depends else self._input_operators)[op] = self.table.setdefault(
+            info, len(self.table)
+        )
         return k
 
     def add_parameters(self, parameters: Iterable[Any]) -> list[int]:
@@ -196,7 +198,7 @@ class _SubGraph:
             op, owner = owners.setdefault(n._op.name, (n._op, p))
             if op is not n._op or (owner is not p and isinstance(p, Parameter) and isinstance(owner, Parameter)):
                 raise _one_name(op.name)
-            k = used.get(self._live.get(n._op, -1))
+            k = used.get(self._operators.get(n._op, -1))
             found.append(self._leaf(n) if k is None else k)
         return found
 

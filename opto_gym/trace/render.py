@@ -1,7 +1,7 @@
 """The paper's pseudo-code of a graph, in its sections, within a budget of characters.
 
 Loops are rolled up: the first round and the last two are printed, between them one line an operation with its values.
-Whatever is left out is said, with how much.
+Where something is left out, a line says how much.
 """
 
 from __future__ import annotations
@@ -134,32 +134,38 @@ def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     }
     # First what each needs with the whole budget, then, if all do not fit, its share and what others left over.
     texts = {name: body(budget) for name, body in bodies.items()}
-    rooms = shared({name: len(text) for name, text in texts.items()}, _SHARES, budget)
-    return {name: text if len(text) <= rooms[name] else bodies[name](rooms[name]) for name, text in texts.items()}
+    budgets = shared({name: len(text) for name, text in texts.items()}, _SHARES, budget)
+    return {name: text if len(text) <= budgets[name] else bodies[name](budgets[name]) for name, text in texts.items()}
 
 
-def calls(graph: TraceGraph, places: Sequence[int], room: int) -> str:
-    """Some nodes of a graph, a line each with its value, in at most `room` characters; loops are rolled up.
+def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
+    """Some nodes of a graph, a line each with its value, in at most `budget` characters; loops are rolled up.
 
     Args:
         graph: The graph.
         places: The nodes' places, in order.
-        room: Characters.
+        budget: Characters.
     """
     r = _Renderer(graph, list(places))
-    limit = max(80, room // max(1, len(r.plan)))
-    return fit(r.plan, lambda k: r.line(k, limit), r._fold_call, room)
+    limit = max(80, budget // max(1, len(r.plan)))
+    return fit(r.plan, lambda k: r.line(k, limit), r._fold_call, budget)
 
 
-def shared(needs: dict[Any, int], shares: dict[Any, float], room: int) -> dict[Any, int]:
-    """The room of each: what it needs, if that is within its share, else its share of what the others leave."""
-    rooms: dict[Any, int] = {}
-    while len(rooms) < len(needs):
-        open_ones = [n for n in needs if n not in rooms]
-        whole, left = sum(shares[n] for n in open_ones), room - sum(rooms.values())
-        small = {n: needs[n] for n in open_ones if needs[n] <= left * shares[n] / whole}
-        rooms.update(small or {n: int(left * shares[n] / whole) for n in open_ones})
-    return rooms
+def shared(needs: dict[Any, int], shares: dict[Any, float], budget: int) -> dict[Any, int]:
+    """Divides a budget: each part gets what it needs if that is within its share, else its share of what is left.
+
+    Args:
+        needs: The characters that each part needs.
+        shares: The share of each part.
+        budget: The characters to divide.
+    """
+    budgets: dict[Any, int] = {}
+    while len(budgets) < len(needs):
+        remaining = [n for n in needs if n not in budgets]
+        whole, left = sum(shares[n] for n in remaining), budget - sum(budgets.values())
+        small = {n: needs[n] for n in remaining if needs[n] <= left * shares[n] / whole}
+        budgets.update(small or {n: int(left * shares[n] / whole) for n in remaining})
+    return budgets
 
 
 class _Renderer:
@@ -168,40 +174,42 @@ class _Renderer:
         self.names = graph.names
         self.plan = folded(graph, computed(graph) if body is None else body)
 
-    def code(self, room: int) -> str:
+    def code(self, budget: int) -> str:
         if "code" in self.g.hidden:
             return ""
         plan = [*self.plan, self.g.output] if self.g.kind(self.g.output) not in _LEAVES else self.plan
-        return fit(plan, self._call, self._fold_call, room)
+        return fit(plan, self._call, self._fold_call, budget)
 
-    def documentation(self, room: int) -> str:
-        said = [f"[{op.name}] {op.description}" for op in self.g.operators if op.description and op.kind not in _LEAVES]
-        return fit(list(dict.fromkeys(said)), lambda line: line, None, room)
+    def documentation(self, budget: int) -> str:
+        lines = [
+            f"[{op.name}] {op.description}" for op in self.g.operators if op.description and op.kind not in _LEAVES
+        ]
+        return fit(list(dict.fromkeys(lines)), lambda line: line, None, budget)
 
-    def variables(self, room: int) -> str:
+    def variables(self, budget: int) -> str:
         places = list(self.g.parameters)
-        needs = {k: len(self._variable(k, room)) + 1 for k in places}
-        rooms = shared(needs, dict.fromkeys(places, 1.0), room + 1)
-        return fit(places, lambda k: self._variable(k, max(60, rooms[k] - 1)), None, room)
+        needs = {k: len(self._variable(k, budget)) + 1 for k in places}
+        budgets = shared(needs, dict.fromkeys(places, 1.0), budget + 1)
+        return fit(places, lambda k: self._variable(k, max(60, budgets[k] - 1)), None, budget)
 
-    def constraints(self, room: int) -> str:
+    def constraints(self, budget: int) -> str:
         infos = [(k, self.g.operators[self.g.nodes[k].operator]) for k in self.g.parameters]
-        said = [f"({self._type(k)}) {op.name}: {op.constraint}" for k, op in infos if op.constraint]
-        return fit(said, lambda line: line, None, room)
+        lines = [f"({self._type(k)}) {op.name}: {op.constraint}" for k, op in infos if op.constraint]
+        return fit(lines, lambda line: line, None, budget)
 
-    def inputs(self, room: int) -> str:
+    def inputs(self, budget: int) -> str:
         if "inputs" in self.g.hidden:
             return ""
         leaves = [k for k in range(len(self.g)) if self.g.kind(k) == "input" and k != self.g.output]
-        return fit(leaves, lambda k: self._value(k, max(200, room // max(1, len(leaves)))), None, room)
+        return fit(leaves, lambda k: self._value(k, max(200, budget // max(1, len(leaves)))), None, budget)
 
-    def others(self, room: int) -> str:
+    def others(self, budget: int) -> str:
         if "others" in self.g.hidden:
             return ""
-        return fit(self.plan, self._value, self._fold_value, room)
+        return fit(self.plan, self._value, self._fold_value, budget)
 
-    def outputs(self, room: int) -> str:
-        return cut(self._value(self.g.output, max(60, room - 80)), room)
+    def outputs(self, budget: int) -> str:
+        return cut(self._value(self.g.output, max(60, budget - 80)), budget)
 
     def _type(self, k: int) -> str:
         shown = self.g.nodes[k].shown
@@ -238,8 +246,8 @@ class _Renderer:
     def _fold_call(self, f: Fold) -> str:
         rounds = len(f.nodes) // f.period
         names = ", ".join(f"{self.names[f.nodes[j]]}..{self.names[f.nodes[j - f.period]]}" for j in range(f.period))
-        said = "this operation, which gives" if f.period == 1 else f"these {f.period} operations, which give"
-        return f"# ... {rounds} more rounds of {said} {cut(names, 400)}"
+        operations = "this operation, which gives" if f.period == 1 else f"these {f.period} operations, which give"
+        return f"# ... {rounds} more rounds of {operations} {cut(names, 400)}"
 
     def _fold_value(self, f: Fold) -> str:
         lines = []
@@ -247,13 +255,13 @@ class _Renderer:
             column = f.nodes[j :: f.period]
             values = [short(self.g.nodes[k].value, 24) for k in column[:40]]
             if len(set(values)) == 1 and len(column) <= 40:
-                said = f"always {values[0]}"
+                shown = f"always {values[0]}"
             elif not any(map(_CUT.search, values)):
                 more = f" ... {len(column) - 40} more" if len(column) > 40 else ""
-                said = cut(" ".join(values), 300) + more
+                shown = cut(" ".join(values), 300) + more
             else:
-                said = f"{len(column)} values not shown"
-            lines.append(f"# {self.names[column[0]]}..{self.names[column[-1]]}: {said}")
+                shown = f"{len(column)} values not shown"
+            lines.append(f"# {self.names[column[0]]}..{self.names[column[-1]]}: {shown}")
         return "\n".join(lines)
 
 
@@ -290,8 +298,17 @@ def _expression(name: str, kind: str, arguments: tuple[str, ...], args: list[str
     return f"{name}({', '.join(args)})"
 
 
-def fit(items: Sequence[Any], line: Callable[[Any], str], fold: Callable[[Fold], str] | None, room: int) -> str:
-    """The items' lines, both ends kept where not all fit; the end is nearest to the feedback and gets two thirds."""
+def fit(items: Sequence[Any], line: Callable[[Any], str], fold: Callable[[Fold], str] | None, budget: int) -> str:
+    """The items' lines; where they don't fit, the first and the last ones with a note of how many are left out.
+
+    The end gets two thirds of the budget, since it is nearest to the feedback.
+
+    Args:
+        items: What to show, a line each.
+        line: An item as a line.
+        fold: A loop as a line; None where there are none.
+        budget: Characters.
+    """
 
     def text(item: Any) -> str:
         return fold(item) if fold is not None and isinstance(item, Fold) else line(item)
@@ -299,21 +316,21 @@ def fit(items: Sequence[Any], line: Callable[[Any], str], fold: Callable[[Fold],
     def take(order: Iterator[Any], size: int) -> list[str]:
         taken = []
         for item in order:
-            said = text(item)
-            size -= len(said) + 1
+            shown = text(item)
+            size -= len(shown) + 1
             if size < 0:
                 break
-            taken.append(said)
+            taken.append(shown)
         return taken
 
-    whole = take(iter(items), room + 1)
+    whole = take(iter(items), budget + 1)
     if len(whole) == len(items):
         return "\n".join(whole)
-    note_room = 40
-    tail = take(reversed(items), (room - note_room) * 2 // 3)
-    head = take(iter(items[: len(items) - len(tail)]), room - note_room - sum(len(t) + 1 for t in tail))
+    reserved = 40
+    tail = take(reversed(items), (budget - reserved) * 2 // 3)
+    head = take(iter(items[: len(items) - len(tail)]), budget - reserved - sum(len(t) + 1 for t in tail))
     missing = items[len(head) : len(items) - len(tail)]
     count = sum(len(i.nodes) if isinstance(i, Fold) else 1 for i in missing)
     if not head and not tail and len(items) == 1:
-        return cut(text(items[0]), room)
-    return cut("\n".join([*head, f"# ... {count} lines left out", *tail[::-1]]), room)
+        return cut(text(items[0]), budget)
+    return cut("\n".join([*head, f"# ... {count} lines left out", *tail[::-1]]), budget)

@@ -52,8 +52,14 @@ class Cut(str):
         return str(self)
 
 
-class Room:
-    """How much of a value may still be kept, and whether something was met that is not plain data, a node say."""
+class SnapshotBudget:
+    """How much of a value a snapshot may still keep.
+
+    Attributes:
+        items: Items of containers that are left.
+        text: Characters of text that are left.
+        opaque: Whether something was met that isn't plain data, such as a node.
+    """
 
     __slots__ = ("items", "opaque", "text")
 
@@ -63,12 +69,12 @@ class Room:
         self.opaque = False
 
 
-def snapshot(value: Any, room: Room | None = None) -> Any:
+def snapshot(value: Any, budget: SnapshotBudget | None = None) -> Any:
     """The value now, as immutable JSON-able data (see the module's table)."""
-    return _text(value) if type(value) is str else _plain(value, room or Room(), 0)
+    return _text(value) if type(value) is str else _plain(value, budget or SnapshotBudget(), 0)
 
 
-def _plain(v: Any, room: Room, depth: int) -> Any:
+def _plain(v: Any, budget: SnapshotBudget, depth: int) -> Any:
     t = type(v)
     if t is bool or v is None:
         return v
@@ -77,53 +83,53 @@ def _plain(v: Any, room: Room, depth: int) -> Any:
             return v
         return {"$float": repr(v)} if t is float else {"$int": hex(v)}
     if t is str:
-        room.text -= len(v)
-        return _text(v) if room.text >= 0 else {"$cut": describe(v)}
+        budget.text -= len(v)
+        return _text(v) if budget.text >= 0 else {"$cut": describe(v)}
     if depth > DEPTH:
-        room.opaque = True  # deep or cyclic
+        budget.opaque = True  # deep or cyclic
         return {"$cut": describe(v)}
     if t is list:
-        return _items(v, room, depth)
+        return _items(v, budget, depth)
     if t is tuple:
-        return {"$tuple": _items(v, room, depth)}
+        return {"$tuple": _items(v, budget, depth)}
     if t is dict:
-        if all(type(k) is str and k[:1] != "$" and k.isascii() for k in v) and len(v) <= room.items:
-            room.items -= len(v)
-            room.text -= sum(map(len, v))
-            return {k: _plain(x, room, depth + 1) for k, x in v.items()}
-        return {"$dict": _items([[k, x] for k, x in v.items()], room, depth)}
+        if all(type(k) is str and k[:1] != "$" and k.isascii() for k in v) and len(v) <= budget.items:
+            budget.items -= len(v)
+            budget.text -= sum(map(len, v))
+            return {k: _plain(x, budget, depth + 1) for k, x in v.items()}
+        return {"$dict": _items([[k, x] for k, x in v.items()], budget, depth)}
     if t is set or t is frozenset:
-        if len(v) > room.items:  # no part of it, since sets have no order of their own
-            room.opaque = True
+        if len(v) > budget.items:  # no part of it, since sets have no order of their own
+            budget.opaque = True
             return {"$cut": describe(v)}
-        return {"$" + t.__name__: tuple(sorted(_items(list(v), room, depth), key=repr))}
+        return {"$" + t.__name__: tuple(sorted(_items(list(v), budget, depth), key=repr))}
     if t is bytes:
-        room.text -= 2 * len(v)
-        return {"$bytes": v.hex()} if len(v) <= 1000 and room.text >= 0 else {"$cut": describe(v)}
+        budget.text -= 2 * len(v)
+        return {"$bytes": v.hex()} if len(v) <= 1000 and budget.text >= 0 else {"$cut": describe(v)}
     if t is complex:
-        return {"$complex": (_plain(v.real, room, depth), _plain(v.imag, room, depth))}
+        return {"$complex": (_plain(v.real, budget, depth), _plain(v.imag, budget, depth))}
     if t is slice:
-        return {"$slice": tuple(_plain(x, room, depth + 1) for x in (v.start, v.stop, v.step))}
-    return _other(v, t, room, depth)
+        return {"$slice": tuple(_plain(x, budget, depth + 1) for x in (v.start, v.stop, v.step))}
+    return _other(v, t, budget, depth)
 
 
-def _other(v: Any, t: type, room: Room, depth: int) -> Any:
+def _other(v: Any, t: type, budget: SnapshotBudget, depth: int) -> Any:
     """NumPy's values, subclasses of Python's types, and what is no plain data at all."""
     if t.__module__ == "numpy" and hasattr(v, "dtype") and hasattr(v, "tolist"):
         if v.dtype.str[1:] in _ARRAYS or v.dtype.kind == "U":
-            if v.size <= min(1000, room.items):
-                room.items -= v.size
-                return {"$" + t.__name__: (str(v.dtype), tuple(v.shape), _plain(v.tolist(), room, depth + 1))}
+            if v.size <= min(1000, budget.items):
+                budget.items -= v.size
+                return {"$" + t.__name__: (str(v.dtype), tuple(v.shape), _plain(v.tolist(), budget, depth + 1))}
         else:
-            room.opaque = True
+            budget.opaque = True
         return {"$cut": describe(v)}
-    room.opaque = True
+    budget.opaque = True
     node = getattr(t, "__trace_node__", None)
     if node is not None:
-        return _plain(node(v).data, room, depth + 1)
+        return _plain(node(v).data, budget, depth + 1)
     for base in _BASES:
         if isinstance(v, base):
-            return _plain(_BASES[base](v), room, depth + 1)
+            return _plain(_BASES[base](v), budget, depth + 1)
     return {"$cut": describe(v)}
 
 
@@ -141,20 +147,20 @@ _BASES: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def _items(v: Any, room: Room, depth: int) -> tuple[Any, ...]:
+def _items(v: Any, budget: SnapshotBudget, depth: int) -> tuple[Any, ...]:
     n = len(v)
-    room.items -= n
+    budget.items -= n
     depth += 1
-    if room.items < 0:
-        keep = max(0, n + room.items)
-        room.items = 0
-        # What is cut is not looked into; it may hold anything, so the collector has to see it.
-        room.opaque = True
-        return (*[_plain(x, room, depth) for x in v[:keep]], {"$cut": f"{n - keep} more items"})
+    if budget.items < 0:
+        keep = max(0, n + budget.items)
+        budget.items = 0
+        # What is cut is not inspected and may hold anything, so that the garbage collector has to see it.
+        budget.opaque = True
+        return (*[_plain(x, budget, depth) for x in v[:keep]], {"$cut": f"{n - keep} more items"})
     kinds = set(map(type, v))  # one kind of scalar, as most containers hold, is taken over whole
-    if kinds <= _EXACT or (kinds <= _NUMBER and _finite(v)) or (kinds == _STR and _fits(v, room)):
+    if kinds <= _EXACT or (kinds <= _NUMBER and _finite(v)) or (kinds == _STR and _fits(v, budget)):
         return tuple(v)
-    return tuple([_plain(x, room, depth) for x in v])
+    return tuple([_plain(x, budget, depth) for x in v])
 
 
 def _finite(v: Any) -> bool:
@@ -164,12 +170,12 @@ def _finite(v: Any) -> bool:
         return False
 
 
-def _fits(v: Any, room: Room) -> bool:
-    """Whether texts need no change; if so, the room that they take is taken."""
+def _fits(v: Any, budget: SnapshotBudget) -> bool:
+    """Whether texts are kept as they are; if so, their length is taken from the budget."""
     joined = "".join(v)
-    if len(joined) > room.text or not joined.isascii():
+    if len(joined) > budget.text or not joined.isascii():
         return False
-    room.text -= len(joined)
+    budget.text -= len(joined)
     return True
 
 
@@ -272,6 +278,6 @@ def cut(s: str, limit: int) -> str:
     """s, or its two ends with the number of characters between them."""
     if len(s) <= limit:
         return s
-    said = f" ..({len(s) - limit} more).. "
-    keep = max(0, limit - len(said))
-    return (s[: keep - keep // 3] + said + s[len(s) - keep // 3 :])[: max(0, limit)]
+    note = f" ..({len(s) - limit} more).. "
+    keep = max(0, limit - len(note))
+    return (s[: keep - keep // 3] + note + s[len(s) - keep // 3 :])[: max(0, limit)]
