@@ -144,12 +144,7 @@ def _add_compare(p: argparse.ArgumentParser) -> None:
 
 def _add_trials(p: argparse.ArgumentParser) -> None:
     """The options of `run` and `compare` beside environments, agents and seeds."""
-    budget = p.add_argument_group("budget of each trial; a run needs at least one")
-    for name, help in _BUDGET_HELP.items():
-        budget.add_argument(f"--{name}", type=BUDGETS[name], metavar="N", help=help)
-    budget.add_argument(
-        "--cap", default="", metavar="KEY=N,...", help="budget of the whole run, such as usd=5,tokens=1000000"
-    )
+    _add_budget(p)
     model = p.add_argument_group("language models")
     model.add_argument(
         "--model", metavar="NAME", help='the model of agents and environments; "local" is the embedded one'
@@ -157,6 +152,31 @@ def _add_trials(p: argparse.ArgumentParser) -> None:
     model.add_argument("--optimizer-model", metavar="NAME", help="the agents' model, in place of --model")
     model.add_argument("--task-model", metavar="NAME", help="the model inside environments, in place of --model")
     model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint (default: OPENAI_BASE_URL)")
+    _add_observation(p)
+    running = p.add_argument_group("running")
+    running.add_argument(
+        "--jobs", type=whole_number(1, "job"), metavar="N", help="number of trials to run side by side (default: 1)"
+    )
+    running.add_argument(
+        "--sandbox",
+        choices=LEVELS,
+        help="run code that agents propose at this level of safety or a better one; `opto-gym doctor` shows what this "
+        "machine offers (default: L2)",
+    )
+    running.add_argument("--dry-run", action="store_true", help="print what would run and what it may cost, and exit")
+    running.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def _add_budget(p: argparse.ArgumentParser) -> None:
+    budget = p.add_argument_group("budget of each trial; a run needs at least one")
+    for name, help in _BUDGET_HELP.items():
+        budget.add_argument(f"--{name}", type=BUDGETS[name], metavar="N", help=help)
+    budget.add_argument(
+        "--cap", default="", metavar="KEY=N,...", help="budget of the whole run, such as usd=5,tokens=1000000"
+    )
+
+
+def _add_observation(p: argparse.ArgumentParser) -> None:
     what = p.add_argument_group("what agents observe, and what is scored")
     what.add_argument(
         "--mask",
@@ -181,18 +201,6 @@ def _add_trials(p: argparse.ArgumentParser) -> None:
         choices=["each", "end", "never"],
         help="score on test after each oracle call, at the end of a trial, or never (default: each, or the suite's)",
     )
-    running = p.add_argument_group("running")
-    running.add_argument(
-        "--jobs", type=whole_number(1, "job"), metavar="N", help="number of trials to run side by side (default: 1)"
-    )
-    running.add_argument(
-        "--sandbox",
-        choices=LEVELS,
-        help="run code that agents propose at this level of safety or a better one; `opto-gym doctor` shows what this "
-        "machine offers (default: L2)",
-    )
-    running.add_argument("--dry-run", action="store_true", help="print what would run and what it may cost, and exit")
-    running.add_argument("--quiet", action="store_true", help="print no progress")
 
 
 _BUDGET_HELP = {

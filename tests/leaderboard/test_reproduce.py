@@ -129,14 +129,44 @@ def test_some_of_the_curves(own, tmp_path, capsys):
     assert "There are: Random steps; First step; A model's" in capsys.readouterr().err
 
 
-def test_mistakes_in_a_recipe_are_named():
-    with pytest.raises(ValueError, match="score"):
-        recipes.parse("x", OWN.replace('score = "test"', 'score = "tests"'))
-    with pytest.raises(ValueError, match="also"):
-        recipes.parse("x", OWN.replace("best so far", "mode"))
-    with pytest.raises(ValueError, match=r"curve 1: there is no key 'oracle_cals' .*; did you mean 'oracle_calls'"):
-        recipes.parse("x", OWN.replace("oracle_calls", "oracle_cals"))
-    with pytest.raises(ValueError, match="size"):
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'score = "test"',
+            'score = "tests"',
+            "curve 2: expected score to be one of 'seen', 'test', got 'tests'; did you",
+        ),
+        ("best so far", "mode", "expected also to be one of 'median', 'best so far', got 'mode'"),
+        (
+            "oracle_calls = 4",
+            "oracle_cals = 4",
+            "curve 1: there is no key 'oracle_cals' .*; did you mean 'oracle_calls'",
+        ),
+        ("[common]", "[comon]", "there is no key 'comon' .*; did you mean 'common'"),
+        ("[[curves]]", "[[curve]]", "there is no key 'curve' .*; did you mean 'curves'"),
+        ('title = "Figure 0: a valley"', "", "the key 'title' is missing"),
+        ('title = "Figure 0: a valley"', "title", "it is not TOML"),
+        ("accuracy = 0.0", "accuracy = '0'", "accuracy: expected a number, got '0'"),
+        ("seeds = 3", "seeds = '3'", "curve 1: seeds: expected a whole number, got '3'"),
+        ("[[0, 9.0], ", "[[0], ", r"curve 1: published 1: expected an array of length 3, got \[0\]"),
+        ("[[0, 9.0], ", "[['0', 9.0], ", "curve 1: published 1: entry 1: expected a whole number, got '0'"),
+        (
+            "oracle_calls = 1\n",
+            "smoke = { seds = 1 }\n",
+            "curve 2: smoke: there is no key 'seds'.*; did you mean 'seeds'",
+        ),
+        ("oracle_calls = 1\n", "smoke = { seeds = 'x' }\n", "curve 2: smoke: seeds: expected a whole number, got 'x'"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_named(old, new, message):
+    assert old in OWN
+    with pytest.raises(ValueError, match=f"^the recipe x can't be read: {message}"):
+        recipes.parse("x", OWN.replace(old, new))
+
+
+def test_a_curve_has_two_sizes():
+    with pytest.raises(ValueError, match="expected size to be one of 'smoke', 'paper', got 'huge'"):
         recipes.parse("x", OWN).curves[0].sized("huge")
 
 
