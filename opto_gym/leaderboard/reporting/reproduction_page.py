@@ -18,13 +18,13 @@ from .figure import COLORS, svg
 from .page import notes, number, sandboxes
 
 RULE = """\
-A published value *agrees* if its distance from the measured mean can be explained by chance. The allowed distance is
-the root of the sum of two squares, plus the accuracy to which the value can be read. The two are the distance from
-the measured mean to the end of its 95 % interval on that side, and 1.96 published standard errors. Without a
-published standard error, the value has to lie inside the measured interval. That interval is the percentile bootstrap
-of the mean over the trials: it is not symmetric where a few trials are far from the others, and somewhat too narrow
-for few trials. Otherwise the value *differs*: the table shows by how much, and by how many standard errors, with the
-published and the measured error combined."""
+A published value *agrees* if chance explains its distance from the measured mean. The allowed distance is the
+root of the sum of two squares, plus the accuracy to which the value can be read. The two are the distance from the
+measured mean to the end of its 95 % interval on that side, and 1.96 published standard errors. Without a published
+standard error, the value has to lie inside the measured interval. That interval is the percentile bootstrap of the mean
+over the trials: it is not symmetric where a few trials are far from the others, and somewhat too narrow for few trials.
+Otherwise the value *differs*: the table shows by how much, and by how many standard errors, with the published and the
+measured error combined."""
 
 
 PUBLISHED: dict[str, Any] = {"ls": "--", "lw": 1, "marker": "o", "ms": 4, "mfc": "white"}
@@ -174,8 +174,8 @@ def docs(out: Path, page: Path) -> None:
 HEAD = """\
 # Reproductions
 
-Reproductions of published figures. `opto-gym reproduce --docs docs/reproduction.md` computes this page from the
-trials' records; no number in its tables was written by hand. To run one yourself:
+Reproductions of published figures. `opto-gym reproduce --docs docs/reproduction.md` computes this page from the trials'
+records; no number in its tables was written by hand. To run one yourself:
 
 ```console
 opto-gym reproduce list
@@ -183,10 +183,10 @@ opto-gym reproduce figure-5a --dry-run
 opto-gym reproduce figure-5a
 ```
 
-A recipe is a short file in `opto_gym/baselines/recipes`: environments, agents, seeds, budget, statistic, the
-published values with their source, and the known differences. `--size smoke` tries a recipe in seconds, without
-verdicts. The same command continues an interrupted reproduction. Curves that need a language model run only if one is
-given: `--model NAME`, with `--base-url` or `OPENAI_BASE_URL`.
+A recipe is a short file in `opto_gym/baselines/recipes`: environments, agents, seeds, budget, statistic, the published
+values with their source, and the known differences. `--size smoke` tries a recipe in seconds, without verdicts. The
+same command continues an interrupted reproduction. Curves that need a language model run only if one is given:
+`--model NAME`, with `--base-url` or `OPENAI_BASE_URL`.
 """
 
 
