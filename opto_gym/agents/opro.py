@@ -128,7 +128,7 @@ class OPRO(ModelAgent):
         """The same with one candidate at a time; its state is in attributes, so that the agent can be copied."""
         self.remember(self._evaluated, observation)
         if self._waiting is None:
-            self._waiting = [self.anywhere() for _ in range(self.starts - 1)]
+            self._waiting = [self.random_solution() for _ in range(self.starts - 1)]
         self._waiting = self._waiting or self.candidates()
         self._evaluated = self._waiting.pop(0)
         return self._evaluated
