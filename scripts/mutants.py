@@ -253,11 +253,15 @@ def executed_lines(tree: Path, modules: list[str], tests: list[str], jobs: int, 
         with tempfile.TemporaryDirectory() as parts:
             variables = {"MUTANTS_MODULES": json.dumps(modules), "MUTANTS_LINES": parts}
             pytest(tree, ["-n", str(jobs), *tests], 3600.0, **variables)
-            rows = [row for part in sorted(Path(parts).iterdir()) for row in json.loads(part.read_text())]
+            rows = [
+                row for part in sorted(Path(parts).iterdir()) for row in json.loads(part.read_text(encoding="utf-8"))
+            ]
         if not rows:
             raise SystemExit(f"no test of {tests} passes and executes one of {modules}: run pytest by hand to see why")
-        file.write_text(json.dumps(rows))
-    return [Test(name, seconds, frozenset(lines)) for name, seconds, lines in json.loads(file.read_text())]
+        file.write_text(json.dumps(rows), encoding="utf-8")
+    return [
+        Test(name, seconds, frozenset(lines)) for name, seconds, lines in json.loads(file.read_text(encoding="utf-8"))
+    ]
 
 
 def chosen_tests(mutant: Mutant, tests: list[Test]) -> list[Test]:

@@ -109,12 +109,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Writes the lines of this process's tests."""
     if LINES and ROWS:
         rows = [(name, *row) for name, row in ROWS.items() if row[1] and name not in FAILED]
-        Path(LINES, f"{os.getpid()}.json").write_text(json.dumps(rows))
+        Path(LINES, f"{os.getpid()}.json").write_text(json.dumps(rows), encoding="utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps the tests that were asked for, in their order."""
     asked = os.environ.get("MUTANTS_TESTS")
     if asked:
-        order = {name: k for k, name in enumerate(json.loads(Path(asked).read_text()))}
+        order = {name: k for k, name in enumerate(json.loads(Path(asked).read_text(encoding="utf-8")))}
         items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])

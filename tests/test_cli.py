@@ -47,7 +47,7 @@ def test_lists(capsys):
     assert "Version history" in call(capsys, "envs", "Battleship-v0")[1]
     page = call(capsys, "agents", "OptoPrime")[1]
     assert '"Trace is the Next AutoDiff", NeurIPS 2024' in page
-    assert "Differences from the paper's program" in page
+    assert "Differences from the authors' program" in page
 
 
 def test_a_page_needs_no_data(capsys, monkeypatch, tmp_path):

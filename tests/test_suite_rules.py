@@ -21,6 +21,11 @@ ALLOWED_PRIVATE = {
     ("support/sandbox.py", "_pid"): "the same of a program's process",
     ("support/openai_server.py", "_answer"): "its own handler's",
     ("support/command_lines/behaving.py", "_ask"): "the helper for programs has no public way to ask the model",
+    ("trace/test_copying.py", "_dumps"): "pickle in Python, which the standard library documents by this name alone",
+    ("trace/test_copying.py", "_loads"): "the same",
+    ("trace/test_copying.py", "_stand_ins"): "what a copy leaves behind in the process can't be seen otherwise",
+    ("trace/test_definition.py", "_inputs"): "the recursive definition of `backward` follows a node's inputs",
+    ("trace/test_definition.py", "_op"): "the same for its operator",
     ("trace/test_nodes.py", "_private"): "nodes do not pass on private attributes of their values",
 }
 """(module, member): why a test reaches for it."""

@@ -194,7 +194,7 @@ def test_examples_and_splits(serve: Callable[..., Session]):
     assert evaluate(session, RIGHT, split="val")["rewards"] == [1.0, 1.0]  # the whole
     said = evaluate(session, RIGHT, split="val", examples=[1])
     assert (said["rewards"], said["left"]["evaluations"]) == ([1.0], 20 - 3 - 3 - 2 - 1)
-    assert len(session.oracle.lines) == 5
+    assert len(session.oracle.steps) == 5
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_what_can_not_be_asked(serve: Callable[..., Session], env: OptoEnv, more
     values = env.problem.start
     assert said in refusal(session, "/v1/evaluations", {"parameters": values, **more})
     assert session.oracle.budget.spent["oracle_calls"] == 0
-    assert len(session.oracle.lines) == 1
+    assert len(session.oracle.steps) == 1
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_names_that_are_not_the_parameters(serve: Callable[..., Session], path: 
     session = serve(Mixed())
     said = refusal(session, path, {"parameters": values})
     assert "expected exactly the parameters ['times', 'mark', 'text', 'change'], got " in said
-    assert (len(session.oracle.lines), session.recommended) == (1, None)
+    assert (len(session.oracle.steps), session.recommended) == (1, None)
 
 
 BODIES = [
@@ -322,7 +322,7 @@ def test_texts_are_read(serve: Callable[..., Session]):
     texts = {"times": " 3 ", "mark": "?", "text": "3", "change": f"```python\n{MIXED['change']}```"}
     said = evaluate(session, texts, texts=True)
     assert said["score"] == len("333?")
-    assert session.oracle.lines[-1]["parameters"] == {**MIXED, "times": 3, "text": "3"}
+    assert session.oracle.steps[-1]["parameters"] == {**MIXED, "times": 3, "text": "3"}
     assert "times: expected a number, got str" in evaluate(session, texts)["text"]
     wrong = evaluate(session, {**texts, "times": "three"}, texts=True)
     assert "times: expected a number, got str" in wrong["text"]
@@ -341,7 +341,7 @@ def test_the_last_recommendation_counts(serve: Callable[..., Session]):
     assert session.recommended == {**MIXED, "times": 5}
     refusal(session, "/v1/recommendation", {"parameters": {}})
     assert session.recommended == {**MIXED, "times": 5}
-    assert len(session.oracle.lines) == 1  # none is paid
+    assert len(session.oracle.steps) == 1  # none is paid
 
 
 def test_invalid_answers_are_noted(serve: Callable[..., Session]):
@@ -383,7 +383,7 @@ def test_64_clients_at_once(serve: Callable[..., Session]):
 
     at_once(64, one)
     assert scores == {i: i / 100 for i in range(64)}
-    lines = session.oracle.lines
+    lines = session.oracle.steps
     assert sorted(line["call"] for line in lines) == list(range(65))
     assert session.oracle.over
 
@@ -398,7 +398,7 @@ def test_no_overspending(serve: Callable[..., Session]):
     at_once(50, one)
     assert sorted(outcomes) == ["answered"] * 5 + ["budget_exhausted"] * 45
     assert session.oracle.budget.spent["oracle_calls"] == 5
-    assert (len(session.oracle.lines), session.refused) == (6, 45)
+    assert (len(session.oracle.steps), session.refused) == (6, 45)
 
 
 class Slow(OptoEnv):
@@ -447,7 +447,7 @@ def test_a_token_opens_its_own_trial_alone(serve: Callable[..., Session]):
     assert [ask(s, "/v1/task")["seed"] for s in (one, other)] == [1, 2]
     assert "expected exactly the parameters ['times'" in refusal(other, "/v1/evaluations", {"parameters": {"x": 1}})
     evaluate(one, {"x": 1})
-    assert (len(one.oracle.lines), len(other.oracle.lines)) == (2, 1)
+    assert (len(one.oracle.steps), len(other.oracle.steps)) == (2, 1)
 
 
 def test_the_end_of_a_trial_waits_for_what_is_paid(serve: Callable[..., Session]):
@@ -457,7 +457,7 @@ def test_the_end_of_a_trial_waits_for_what_is_paid(serve: Callable[..., Session]
     while session.idle:
         time.sleep(0.001)
     session.close()
-    assert len(session.oracle.lines) == 2  # it is in the record
+    assert len(session.oracle.steps) == 2  # it is in the record
     thread.join()
     assert said[0]["score"] == 0.5
     assert evaluate(session, {"x": 0.5}) == (401, "invalid_api_key")

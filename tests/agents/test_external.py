@@ -26,9 +26,9 @@ from opto_gym.agents.external.program import ModelProgram, Program
 from opto_gym.cli import main
 from opto_gym.errors import OptoGymError
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
+from opto_gym.leaderboard.machine import machine
 from opto_gym.leaderboard.reporting.page import html, notes
 from opto_gym.leaderboard.results import load, rows
-from opto_gym.leaderboard.spec import where
 from opto_gym.registration import agent_class
 from scripts import make_external_table
 from tests.support.openai_server import OpenAIServer
@@ -226,11 +226,11 @@ def test_its_environment_holds_what_is_meant_and_no_key(tmp_path, monkeypatch):
 
 
 def test_the_packages_versions_are_on_record():
-    named = where(agent_class("external/gepa"))["versions"]
+    named = machine(agent_class("external/gepa")).versions
     pins = {package.name: package.version for package in install.packages()}
     for name in ("trace-opt", "textgrad", "dspy", "gepa", "openevolve"):
         assert named[name] == pins[name]
-        assert name not in where()["versions"]
+        assert name not in machine().versions
     assert named["openai"] == importlib.metadata.version("openai")  # ours, which asks the endpoint
 
 

@@ -109,7 +109,7 @@ def test_steps_without_a_new_candidate_evaluate_the_best_again_and_end_with_the_
     assert trial.status == "done", trial.error
     steps = [json.loads(line) for line in (trial.path / "steps.jsonl").read_text().splitlines()]
     assert [s["parameters"] for s in steps] == [steps[0]["parameters"]] * 5
-    assert all(s["invalid"] for s in steps[1:])
+    assert all(s["invalid_answers"] for s in steps[1:])
     assert len(server.requests) == 4
     assert replay(trial.path).differences == []
 

@@ -77,14 +77,14 @@ def session(serve: Callable[..., Session]) -> Iterator[Session]:
 @SCHEMA.parametrize()
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_answers_are_as_documented(case: schemathesis.Case, session: Session):
-    before = len(session.oracle.lines)
+    before = len(session.oracle.steps)
     answer = case.call_and_validate(
         base_url=session.base_url.removesuffix("/v1"),
         headers={"Authorization": f"Bearer {session.token}"},
         excluded_checks=[ignored_auth],  # it can't tell this token from one that it made up: test_evaluation_server.py
     )
     paid = case.operation.path == "/v1/evaluations" and answer.status_code == 200
-    assert len(session.oracle.lines) - before == paid
+    assert len(session.oracle.steps) - before == paid
 
 
 JSON = st.recursive(
@@ -117,6 +117,6 @@ def test_no_body_breaks_it(serve: Callable[..., Session], path: str, body: bytes
         assert math.isfinite(msgspec.convert(said, Evaluation).reward)
     elif answer.status != 204:
         assert (answer.status, said["error"]["code"]) == (400, "invalid_request")
-    paid = len(session.oracle.lines) - 1
+    paid = len(session.oracle.steps) - 1
     assert paid == session.oracle.budget.spent["oracle_calls"] == (answer.status == 200)
     assert session.failure is None

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from opto_gym.errors import BudgetSpent, EndpointError, RecordError, ReplayMismatch
 from opto_gym.llm import Budget, CallRecord, Client
+from opto_gym.llm.calls import read_call
 from tests.support.openai_server import OpenAIServer
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -215,7 +216,7 @@ def test_a_torn_tail_is_dropped_and_cut_off(recorded: bytes, data: st.DataObject
         found = [record.find(line["key"], line["n"]) for line in lines]
         assert [line is not None for line in found] == [True] * whole + [False] * (3 - whole)
         for line in lines[whole:]:
-            record.write(line)
+            record.write(read_call(line, path))
         record.close()
         assert path.read_bytes() == recorded
 
@@ -260,5 +261,5 @@ def test_the_old_names_of_bookings_are_still_there(server: OpenAIServer, path: P
         again.repeat([line["key"]])
     assert again.ledger.totals()["tokens_in"] == first.ledger.totals()["tokens_in"] > 0
     with pytest.warns(DeprecationWarning, match="book_lost"):
-        again.lose([line])
+        again.lose([read_call(line, path)])
     assert again.ledger.totals(lost=True)["calls"] == 1

@@ -3,6 +3,9 @@
 tasks                small environments
 agents               small agents for runs of those: deterministic, threaded, failing, with a model
 runs                 short runs of them, and their records without what may differ
+records              recorded steps for tests of what reads records
+savable              traced programs and optimizers that are copied and pickled
+transcripts          recorded requests and answers, played again
 rollouts             short loops that drive an agent on an environment
 registered           the registered agents and environments that tests of every one run on
 programs             traced programs and code parameters

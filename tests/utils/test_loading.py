@@ -51,6 +51,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*(p for p in sys.path if p), ""])
     monkeypatch.setitem(sys.modules, "uxsim", None)
     monkeypatch.setitem(sys.modules, "skopt", None)
+    monkeypatch.delitem(sys.modules, "skopt.space", raising=False)  # another test may have imported it
     yield tmp_path
     for name in [name for name in sys.modules if name.startswith("user_")]:
         del sys.modules[name]

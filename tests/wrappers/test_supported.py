@@ -97,7 +97,7 @@ class Echoes(Channel):
     """Says everything twice."""
 
     def delivered(self, episode, call):
-        return self._said[call] * 2
+        return self._parts[call] * 2
 
 
 class Looks(Agent):
