@@ -39,7 +39,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         overlapping_splits: Whether the splits of a task of several cases share examples on purpose; else that is an
             error, since held-out examples must not be trained on.
         scores: (worst, best): the direction, the score of a failure, the normalization.
-        batch: Examples an oracle call.
+        batch: The number of examples of an oracle call.
         scale: ``"linear"``, or ``"log"`` where scores are normalized by log(1 + distance to the best).
         anchors: Dated scores for the normalization.
         feedback_kinds: The kinds of feedback that the task can give.
@@ -98,8 +98,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         """The examples of an episode's call number `call`: indices into train, or examples themselves.
 
         Args:
-            seed: The episode's.
-            call: 0 is the start values'.
+            seed: The seed of the episode.
+            call: The number of the call in the episode; call 0 evaluates the start values.
             last: The metrics of the call before, for tasks that keep a state from call to call.
         """
         n = len(self.splits["train"])
@@ -120,12 +120,12 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         return None
 
     def measure(self, parameters: Mapping[str, Any]) -> Mapping[str, float | None]:
-        """What else is to be known of the parameters that a trial recommends, by name; nothing by default."""
+        """Further figures about the parameters that a trial recommends, by name; none by default."""
         return {}
 
     @classmethod
     def about(cls, **arguments: Any) -> str:
-        """What the environment of these arguments is, in a line; by default the first line of the class's page."""
+        """One line about the environment with these arguments; by default the first line of the class's docstring."""
         return (inspect.getdoc(cls) or "").split("\n")[0]
 
     # ---------------------------------------------------------------- the rest is done
@@ -173,7 +173,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
 
     @property
     def llm(self) -> Client:
-        """The client of the model inside the task; the leaderboard puts its own here, which records and counts."""
+        """The client of the model inside the task. A trial sets one that records the calls and counts their cost."""
         if self._llm is None:
             from .llm import Client
 
@@ -185,7 +185,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         self._llm = client
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy makes a client of its own: connections can't be copied."""
+        """All attributes but the client: a copy makes its own, since connections can't be copied."""
         return {**vars(self), "_llm": None}
 
     @property

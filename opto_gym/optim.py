@@ -17,14 +17,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .errors import TraceError
-from .problems import Feedback, Part, TraceFeedback
+from .problems import OBJECTIVE, Feedback, Part, TraceFeedback, problem_of
 from .trace import Node, backward, batch
 from .trace import Parameter as Traced
 from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .agents import Agent
-from .problems import OBJECTIVE, problem_of
 
 
 class Optimizer:
@@ -34,7 +33,7 @@ class Optimizer:
         parameters: What `trace.model` objects give by ``.parameters()``, or any list of `trace.Parameter`.
         agent: The agent's name, ``"module:Class"``, or an agent.
         objective: What to achieve, in words.
-        seed: For the agent's random choices.
+        seed: The seed of the agent's random choices.
         settings: The agent's settings (``model``, ``memory_size``, ...).
     """
 
@@ -72,7 +71,7 @@ class Optimizer:
         return made
 
     def zero_feedback(self) -> None:
-        """Forgets feedback that no step has used."""
+        """Drops the feedback that no step has used."""
         self._given = []
 
     def backward(self, output: Any, feedback: Any = "", *, score: float | None = None) -> None:
@@ -99,7 +98,7 @@ class Optimizer:
         self._given.append((node, feedback))
 
     def step(self) -> None:
-        """Asks the agent for new values and writes them into the parameters.
+        """Asks the agent for new values and sets the parameters to them.
 
         Raises:
             TraceError: If no feedback was given.
@@ -120,7 +119,7 @@ class Optimizer:
 
 
 def __getattr__(name: str) -> Any:
-    """``optim.OptoPrime(parameters, ...)``: every registered agent, by its name."""
+    """Every registered agent, by its name: ``optim.OptoPrime(parameters, ...)``."""
     if name.startswith("_"):
         raise AttributeError(name)
     if name in ("signature", "space_of"):  # for one release

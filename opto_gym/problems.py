@@ -29,7 +29,7 @@ class Parameter:
 
     Attributes:
         name: An identifier, unique in the problem.
-        space: Where its values live; a constraint in words is ``space.describe()``.
+        space: The space of its values; ``space.describe()`` is the constraint in words.
         start: The start value.
         description: What it is, for the optimizer.
     """
@@ -79,7 +79,7 @@ class Feedback:
         parts: Statements, each of one kind.
         success: Whether the example is solved.
         reward: The score turned so that higher is better; filled in by `OptoEnv`.
-        rewards: The examples' one by one, where there are several; filled in by `OptoEnv`, too.
+        rewards: The rewards of the examples, where there are several; filled in by `OptoEnv`, too.
         metrics: Plain data for the record, which no agent sees.
     """
 
@@ -202,7 +202,7 @@ class Anchors:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """All that an agent may know before it starts: (Θ, ω) and the rules, as plain data.
+    """All that an agent may know before it starts, as plain data: (Θ, ω) and the rules.
 
     Attributes:
         id: The environment's id.

@@ -17,7 +17,8 @@ from gymnasium.spaces import Space
 
 from .utils.moved import moved_names, rename_hooks
 
-REACH = 1000.0  # how far from zero an unbounded number is sampled
+REACH = 1000.0
+"""An unbounded number is sampled from [-REACH, REACH]."""
 
 
 class ValueSpace(Space[Any]):

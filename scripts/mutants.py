@@ -291,7 +291,7 @@ def judge(mutant: Mutant, tree: Path, tests: list[Test]) -> Outcome:
     if not chosen:
         return Outcome(mutant, "untested", 0, diff)
     files = sorted({test.file for test in chosen})
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as names:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as names:
         json.dump([test.id for test in chosen], names)
         names.flush()
         before = path.stat().st_mtime_ns

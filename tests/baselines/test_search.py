@@ -94,10 +94,10 @@ def test_choices_are_searched_where_the_library_can(name):
 def test_what_can_not_be_searched_is_refused():
     code = opto_gym.make("Battleship-v0").unwrapped.problem
     for name in SEARCHERS:
-        with pytest.raises(OptoGymError, match="numbers or choices"):
+        with pytest.raises(OptoGymError, match="parameters that are numbers"):
             opto_gym.make_agent(name).reset(code)
     for name in ("PSO", "CMA-ES"):
-        assert "numbers or choices" in opto_gym.make_agent(name).unsupported_reason(Menu().problem)
+        assert "that are numbers" in opto_gym.make_agent(name).unsupported_reason(Menu().problem)
     assert "2 parameters" in opto_gym.make_agent("CMA-ES").unsupported_reason(
         opto_gym.make("NumericalOptimization-v0").unwrapped.problem
     )

@@ -5,7 +5,7 @@ agents               small agents for runs of those: deterministic, threaded, fa
 runs                 short runs of them, and their records without what may differ
 records              recorded steps for tests of what reads records
 savable              traced programs and optimizers that are copied and pickled
-transcripts          recorded requests and answers, played again
+transcripts          the commands and code of a page of the docs, run in order and compared with what it shows
 rollouts             short loops that drive an agent on an environment
 registered           the registered agents and environments that tests of every one run on
 programs             traced programs and code parameters
