@@ -19,11 +19,14 @@ import opto_gym
 from opto_gym import trace
 from opto_gym.agents import Agent, Oracle
 from opto_gym.cli.gallery import families
+from opto_gym.errors import OptoGymError, SandboxError
 from opto_gym.leaderboard import run
 from opto_gym.leaderboard.records import read_json
-from opto_gym.llm import Budget
+from opto_gym.llm import Budget, local
 from opto_gym.registration import agent_class, env_class
+from opto_gym.sandbox import Sandbox
 from opto_gym.spaces import ValueSpace
+from opto_gym.utils.extras import EXTRAS
 from scripts import make_environments_table
 from tests.support.openai_server import OpenAIServer
 from tests.support.transcripts import Transcript, working_folder
@@ -177,6 +180,36 @@ class ReadsTheTable(Agent):
 def test_the_examples_of_the_oracle_run(tmp_path):
     run(["NumericalOptimization-v0"], ["tests.test_docs:ReadsTheTable"], seeds=1, oracle_calls=5, out=tmp_path / "run")
     assert len(sys.modules["tests.test_docs"].ReadsTheTable.evaluated) == 11
+
+
+INSTALL = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+
+
+def quoted(error: BaseException) -> bool:
+    """Whether the install page quotes an error, with ``...`` in place of folders and of a machine's own words."""
+    shown = [" ".join(block.split()) for block in re.findall(r"```text\n(.*?)```", INSTALL, re.DOTALL)]
+    messages = [m.strip() for block in shown for m in re.split(r"opto-gym: |\w+Error: (?=expected)", block)]
+    text = " ".join(str(error).split())
+    return any(re.fullmatch(re.escape(message).replace(r"\.\.\.", ".*"), text) for message in messages)
+
+
+def test_the_install_page_quotes_real_errors(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPTO_GYM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPTO_GYM_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for fails in (local.model_path, local.pull, lambda: opto_gym.make("BBH-navigate-v0")):
+        with pytest.raises(OptoGymError) as caught:
+            fails()
+        assert quoted(caught.value), caught.value
+    with pytest.raises(SandboxError) as refused, Sandbox(most="L1") as box:
+        box.call("def f():\n    return 1\n", "f", [])
+    assert quoted(refused.value) or "grants L0" in str(refused.value), refused.value
+
+
+def test_the_install_page_has_every_extra():
+    assert re.findall(r"^\| `\[(\w+)\]` \|", INSTALL, re.MULTILINE) == [*EXTRAS, "all"]
+    for module, extra in re.findall(r"(\w+) is not installed: pip install 'opto-gym\[(\w+)\]'", INSTALL):
+        assert module in EXTRAS[extra]
 
 
 LINK = re.compile(r"(?<=\]\()[^)\s]+|(?<=src=\")[^\"]+")
