@@ -43,7 +43,7 @@ EQUAL: dict[str, Draw] = {
 
 
 def verdicts(environments: list[Pairs], look: int = 1) -> tuple[list[int], int]:
-    """As `judge` decides, without its intervals: 1 better, -1 worse, 0 cannot tell yet; each and over all."""
+    """As `compare_scores` decides, without its intervals: 1 better, -1 worse, 0 cannot tell yet; each and over all."""
     p = [sign_flip_test(x - y) for x, y in environments]
     levels = holm(p, look_level(look))
     each = [

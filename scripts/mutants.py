@@ -280,7 +280,7 @@ def chosen_tests(mutant: Mutant, tests: list[Test]) -> list[Test]:
     return sorted(chosen, key=lambda t: (fastest[t.file], t.file, t.seconds))  # what a file's tests share is made once
 
 
-def judge(mutant: Mutant, tree: Path, tests: list[Test]) -> Outcome:
+def run_mutant(mutant: Mutant, tree: Path, tests: list[Test]) -> Outcome:
     """Runs a mutant against its tests in a copy, which is as before afterwards."""
     path = tree / mutant.module
     source = path.read_bytes()
@@ -319,7 +319,7 @@ def judge_all(drawn: list[Mutant], trees: list[Path], tests: list[Test], end: fl
             return None
         tree = free.get()
         try:
-            outcome = judge(mutant, tree, tests)
+            outcome = run_mutant(mutant, tree, tests)
         finally:
             free.put(tree)
         print(f"{outcome.status:9} {mutant.module}:{mutant.line} {mutant.kind} ({outcome.tests} tests)", flush=True)

@@ -1,7 +1,7 @@
 """Is one optimizer better than another? Trials of both on the same seeds, an answer with its evidence, a page.
 
 A trial's seed fixes the examples of each of its oracle calls, whatever the agent: trials of the same seed make a pair.
-Both have the same budget. Trials that are recorded are not run again. What is said of them is `stats.judge`'s.
+Both have the same budget. Trials that are recorded are not run again. What is said of them is `stats.compare_scores`'s.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .results import TrialData
 from .runner import execute
 from .schema import to_plain
 from .spec import digest
-from .stats import Answer, Array, fewest_pairs, judge, look_level
+from .stats import Answer, Array, compare_scores, fewest_pairs, look_level
 from .suites import load, suite_plan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class ComparedTask:
     """What is compared on one environment, or over all.
 
     Attributes:
@@ -86,7 +86,7 @@ class Comparison:
 
     agent: str
     against: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedTask, ...]
     overall: Answer | None
     usd: float | None
     look: int = 1
@@ -266,13 +266,13 @@ def from_records(made: Plan, agent: Named, against: Named, out: Path) -> Compari
         ours, theirs = ([_read(folder.trial_path(p[i])) for _, p in sorted(pairs.items())] for i in (0, 1))
         measured.append((ours, theirs, *_scores(ours, theirs)))
     look = _look(out, [t for ours, theirs, *_ in measured for t in (*ours, *theirs)])
-    each, _ = judge([(s[0], s[1]) for *_, s, _ in measured], look=look)
+    each, _ = compare_scores([(s[0], s[1]) for *_, s, _ in measured], look=look)
     rows = [
-        Row(ours[0].env, answer, ours, theirs, scores, normalized)
+        ComparedTask(ours[0].env, answer, ours, theirs, scores, normalized)
         for answer, (ours, theirs, scores, normalized) in zip(each, measured, strict=True)
     ]
     within = [r for r in rows if r.normalized]
-    overall = judge([(r.scores[0], r.scores[1]) for r in within], look=look)[1] if within else None
+    overall = compare_scores([(r.scores[0], r.scores[1]) for r in within], look=look)[1] if within else None
     prices = [r.usd for r in within]
     return Comparison(
         rows[0].ours[0].agent,

@@ -152,7 +152,7 @@ def run(planned: Sequence[Job], *, workers: int = 1, progress: bool = True) -> b
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class PublishedPoint:
     """One value of a curve beside the published one.
 
     Attributes:
@@ -196,7 +196,7 @@ class Measured:
     x: Array
     values: Array
     also: Array | None
-    rows: list[Row]
+    rows: list[PublishedPoint]
 
     @property
     def label(self) -> str:
@@ -245,9 +245,9 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
         elif len(trials) < len(wanted):
             verdict = f"not judged: {len(trials)} of {len(wanted)} trials done"
         else:
-            verdict = judge(values[:, call], value, se, recipe.accuracy)
+            verdict = check_published(values[:, call], value, se, recipe.accuracy)
         centre = float(ours.mean()) if len(ours) else None
-        rows.append(Row(call, value, se, centre, ends, None if also is None else float(also[call]), verdict))
+        rows.append(PublishedPoint(call, value, se, centre, ends, None if also is None else float(also[call]), verdict))
     yield Measured(curve, trials[0].record.spec.optimizer_model, trials, len(wanted), x, values, also, rows)
 
 
@@ -285,7 +285,7 @@ def _also(which: str, values: Array, trials: list[TrialData]) -> Array:
     return np.array([over(v) if np.isfinite(v).any() else math.nan for v in values.T])
 
 
-def judge(values: Array, published: float | None, se: float | None, accuracy: float = 0.0) -> str:
+def check_published(values: Array, published: float | None, se: float | None, accuracy: float = 0.0) -> str:
     """The verdict on a published value.
 
     It agrees if it lies no further from our mean than chance explains: the distance from our mean to the end of its

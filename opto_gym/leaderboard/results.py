@@ -92,7 +92,7 @@ class TrialData:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class ResultRow:
     """One agent on one environment."""
 
     env: str
@@ -142,7 +142,7 @@ def load(run: str | Path) -> list[TrialData]:
     return trials
 
 
-def rows(trials: Sequence[TrialData]) -> list[Row]:
+def rows(trials: Sequence[TrialData]) -> list[ResultRow]:
     """One row an environment and agent; within an environment the best first."""
     groups: dict[tuple[str, str], list[TrialData]] = {}
     for t in trials:
@@ -151,5 +151,5 @@ def rows(trials: Sequence[TrialData]) -> list[Row]:
     for (env, agent), members in sorted(groups.items()):
         scores = [s for t in members if (s := t.final()) is not None]
         relative = [n for t in members if (n := t.normalized()) is not None]
-        made.append(Row(env, agent, summarize(scores), summarize(relative), members))
+        made.append(ResultRow(env, agent, summarize(scores), summarize(relative), members))
     return sorted(made, key=lambda r: (r.env, -(r.normalized.iqm if r.normalized.iqm is not None else -1e9), r.agent))

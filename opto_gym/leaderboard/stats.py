@@ -5,9 +5,9 @@ What is reported of an agent: mean, median, interquartile mean (the mean of the 
 samples of normal scores the nominal 95 % covered 0.73 with 3 trials, 0.90 with 5, 0.93 with 10 and 0.94 with 20. Three
 seeds are a smoke run, five the least to publish, ten for a claim.
 
-Two agents are compared by trials in pairs of one seed (`judge`): an exact sign-flip test of the mean difference and the
-interval that belongs to it, the probability of improvement, Holm's correction for several environments, a smaller level
-for each further look, and about how many more seeds an open question takes. docs/comparing.md has the error rates.
+Two agents are compared by pairs of trials with the same seed (`compare_scores`): an exact sign-flip test of the mean
+difference decides, with a lower level for each further look, and an estimate says how many more seeds an open question
+takes. docs/comparing.md has its error rates.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def look_level(look: int) -> float:
     return ALPHA * (5 / 8 if look == 1 else 3 / 8 / 2 ** (look - 1))
 
 
-def judge(environments: Sequence[Pairs], *, look: int = 1, seed: int = 0) -> tuple[list[Answer], Answer]:
+def compare_scores(environments: Sequence[Pairs], *, look: int = 1, seed: int = 0) -> tuple[list[Answer], Answer]:
     """Answers for each environment, corrected for their number, and for all together, which is one more question.
 
     Args:

@@ -12,7 +12,7 @@ from .values import thaw
 PARTS = ("code", "documentation", "inputs", "others", "constraints")
 """The parts of a graph that `TraceGraph.masked` can hide; the paper's masked variant hides the first four."""
 
-KINDS = ("input", "parameter", "code", "operator", "call", "error")
+OPERATOR_KINDS = ("input", "parameter", "code", "operator", "call", "error")
 
 EXACT, NUMBER = frozenset({bool, type(None)}), frozenset({int, float})
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import TraceError
 from ..utils.moved import moved_names
-from .data import KINDS, PARTS, Data, GraphNode, OperatorInfo
+from .data import OPERATOR_KINDS, PARTS, Data, GraphNode, OperatorInfo
 from .diagrams import graphviz, mermaid
 from .render import pseudocode, sections
 
@@ -69,8 +69,8 @@ class TraceGraph(msgspec.Struct, frozen=True, eq=False, dict=True):
         if not set(self.hidden) <= set(PARTS):
             raise TraceError(f"expected hidden parts of {list(PARTS)}, got {list(self.hidden)}")
         for op in self.operators:
-            if op.kind not in KINDS:
-                raise TraceError(f"operator {op.name!r}: expected a kind of {list(KINDS)}, got {op.kind!r}")
+            if op.kind not in OPERATOR_KINDS:
+                raise TraceError(f"operator {op.name!r}: expected a kind of {list(OPERATOR_KINDS)}, got {op.kind!r}")
         for k, n in enumerate(self.nodes):
             if not 0 <= n.operator < len(self.operators):
                 raise TraceError(f"node {k}: expected an operator below {len(self.operators)}, got {n.operator}")

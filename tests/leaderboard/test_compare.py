@@ -14,10 +14,10 @@ from opto_gym.agents.base import Agent
 from opto_gym.cli import main
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, run
-from opto_gym.leaderboard.comparison import Row, compare, comparison_plan
+from opto_gym.leaderboard.comparison import ComparedTask, compare, comparison_plan
 from opto_gym.leaderboard.reporting.comparison_page import verdict
 from opto_gym.leaderboard.results import load
-from opto_gym.leaderboard.stats import judge
+from opto_gym.leaderboard.stats import compare_scores
 from tests.support.openai_server import OpenAIServer
 
 HERE = "tests.leaderboard.test_compare"
@@ -194,7 +194,7 @@ def test_money_of_more_seeds(tmp_path):
 
 def test_a_verdict_in_words():
     def said(x, y, usd=None):
-        return verdict(judge([(np.array(x, float), np.array(y, float))])[0][0], usd)
+        return verdict(compare_scores([(np.array(x, float), np.array(y, float))])[0][0], usd)
 
     assert said(range(1, 8), np.zeros(7)) == "better"
     assert said([0.5], [0.1]) == "cannot tell yet; at least 7 more seeds"
@@ -298,7 +298,7 @@ def test_rows_know_an_unknown_price(tmp_path):
     found = go(tmp_path, drawn(), drawn(salt=1), seeds=1)
     row = found.rows[0]
     assert row.usd == 0.0
-    assert isinstance(row, Row)
+    assert isinstance(row, ComparedTask)
     one = row.ours[0]
     ledger = replace(one.summary.ledger, optimizer=replace(one.summary.ledger.optimizer, usd=None))
     unknown = dataclasses.replace(one, record=replace(one.record, summary=replace(one.summary, ledger=ledger)))

@@ -176,34 +176,38 @@ VALUES = np.array([9.0, 10.0, 11.0, 10.0, 9.5, 10.5, 12.0, 8.0])
 
 def test_a_value_in_our_interval_agrees():
     low, high = interval(VALUES, of=mean)
-    assert reproduce.judge(VALUES, low + 1e-9, None) == "agrees"
-    assert reproduce.judge(VALUES, high - 1e-9, None) == "agrees"
-    assert reproduce.judge(VALUES, high + 1e-9, None).startswith("differs: -")
-    assert reproduce.judge(VALUES, low - 1e-9, None).startswith("differs: +")
+    assert reproduce.check_published(VALUES, low + 1e-9, None) == "agrees"
+    assert reproduce.check_published(VALUES, high - 1e-9, None) == "agrees"
+    assert reproduce.check_published(VALUES, high + 1e-9, None).startswith("differs: -")
+    assert reproduce.check_published(VALUES, low - 1e-9, None).startswith("differs: +")
 
 
 def test_the_published_standard_error_and_the_accuracy_widen_it():
-    assert reproduce.judge(VALUES, 14.0, None).startswith("differs")
-    assert reproduce.judge(VALUES, 14.0, 2.0) == "agrees"
-    assert reproduce.judge(VALUES, 14.0, 1.0).startswith("differs")
-    assert reproduce.judge(VALUES, 14.0, None, accuracy=3.5) == "agrees"
+    assert reproduce.check_published(VALUES, 14.0, None).startswith("differs")
+    assert reproduce.check_published(VALUES, 14.0, 2.0) == "agrees"
+    assert reproduce.check_published(VALUES, 14.0, 1.0).startswith("differs")
+    assert reproduce.check_published(VALUES, 14.0, None, accuracy=3.5) == "agrees"
 
 
 def test_a_difference_is_given_in_standard_errors():
     own = VALUES.std(ddof=1) / np.sqrt(8)
-    assert reproduce.judge(VALUES, 20.0, 3.0) == f"differs: -10, {10 / np.hypot(own, 3.0):.1f} standard errors"
-    assert reproduce.judge(np.array([1.0, 1.0]), 2.0, None) == "differs: -1"
+    assert (
+        reproduce.check_published(VALUES, 20.0, 3.0) == f"differs: -10, {10 / np.hypot(own, 3.0):.1f} standard errors"
+    )
+    assert reproduce.check_published(np.array([1.0, 1.0]), 2.0, None) == "differs: -1"
 
 
 def test_what_can_not_be_judged():
-    assert reproduce.judge(VALUES, None, None) == "nothing published"
-    assert reproduce.judge(np.array([1.0, np.nan]), 1.0, None) == "not judged: too few values"
-    assert reproduce.judge(np.array([1.0, np.nan, 3.0]), 2.0, None) == "agrees"
+    assert reproduce.check_published(VALUES, None, None) == "nothing published"
+    assert reproduce.check_published(np.array([1.0, np.nan]), 1.0, None) == "not judged: too few values"
+    assert reproduce.check_published(np.array([1.0, np.nan, 3.0]), 2.0, None) == "agrees"
 
 
 def test_a_false_alarm_is_rare():
     rng = np.random.default_rng(0)
-    alarms = sum(reproduce.judge(rng.normal(size=20), rng.normal() * 0.2, 0.2) != "agrees" for _ in range(200))
+    alarms = sum(
+        reproduce.check_published(rng.normal(size=20), rng.normal() * 0.2, 0.2) != "agrees" for _ in range(200)
+    )
     assert alarms / 200 == pytest.approx(0.06, abs=0.04)
 
 

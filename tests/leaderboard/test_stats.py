@@ -9,6 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from opto_gym.leaderboard.stats import (
+    compare_scores,
     curve,
     fewest_pairs,
     holm,
@@ -16,7 +17,6 @@ from opto_gym.leaderboard.stats import (
     improvement_interval,
     interval,
     iqm,
-    judge,
     look_level,
     more_seeds,
     sign_flip_test,
@@ -155,20 +155,20 @@ def test_the_number_of_more_seeds_gives_the_promised_power():
 def test_judge_answers():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(3, 12))
-    each, overall = judge([(y[0] + 1, y[0]), (y[1] - 1, y[1]), (rng.normal(size=12), y[2])])
+    each, overall = compare_scores([(y[0] + 1, y[0]), (y[1] - 1, y[1]), (rng.normal(size=12), y[2])])
     assert [a.verdict for a in each] == ["better", "worse", "cannot tell yet"]
     assert overall.verdict == "cannot tell yet"
     assert all((a.low <= 0 <= a.high) == (a.verdict == "cannot tell yet") for a in each)
     assert each[2].more is not None
     assert each[0].more is None
     with pytest.raises(ValueError, match="at least one pair"):
-        judge([(y[0], y[1][:3])])
+        compare_scores([(y[0], y[1][:3])])
 
 
 def test_all_environments_weigh_the_same_however_many_pairs_they_have():
     rng = np.random.default_rng(2)
     differences = [rng.normal(0.8, size=4), rng.normal(0.2, size=7)]
-    _, overall = judge([(d, np.zeros(len(d))) for d in differences])
+    _, overall = compare_scores([(d, np.zeros(len(d))) for d in differences])
     assert overall.difference == pytest.approx(np.mean([d.mean() for d in differences]))
     flips = np.array(list(itertools.product([1, -1], repeat=11)))
     means = ((flips[:, :4] * differences[0]).mean(axis=1) + (flips[:, 4:] * differences[1]).mean(axis=1)) / 2
@@ -177,7 +177,7 @@ def test_all_environments_weigh_the_same_however_many_pairs_they_have():
 
 def test_an_answer_is_solid_once_it_is_told_or_a_spread_is_seen():
     def solid(*pairs):
-        return judge([(np.arange(1.0, n + 1), np.zeros(n)) for n in pairs])[1].solid
+        return compare_scores([(np.arange(1.0, n + 1), np.zeros(n)) for n in pairs])[1].solid
 
     assert [solid(1), solid(1, 1), solid(1, 2), solid(2)] == [False, False, True, True]
     assert solid(*[1] * 12)  # no spread within any, but a verdict
@@ -197,7 +197,7 @@ def test_the_script_decides_as_judge_does():
     for look in (1, 2):
         for _ in range(5):
             made = [script.normal(1.0)(rng, 10) for _ in range(3)]
-            each, overall = judge(made, look=look)
+            each, overall = compare_scores(made, look=look)
             decided = script.verdicts(made, look)
             assert [word[d] for d in decided[0]] == [a.verdict for a in each]
             assert word[decided[1]] == overall.verdict

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import RecordError
 from ...problems import Anchors
 from ...utils.text import write_text
-from ..results import Row, TrialData, load, rows
+from ..results import ResultRow, TrialData, load, rows
 from ..schema import SandboxRecord
 from .figure import figure, svg
 
@@ -21,7 +21,7 @@ SMALL_MODEL = (
     "the optimizers are."
 )
 
-COLUMNS: dict[str, Callable[[Row], str]] = {
+COLUMNS: dict[str, Callable[[ResultRow], str]] = {
     "n": lambda r: (
         str(r.score.n) + (f" ({r.failed} failed)" if r.failed else "") + (f" +{r.running}" if r.running else "")
     ),
@@ -39,10 +39,10 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 """The table's columns. Scores are of the recommended parameters on test; counts are sums over the trials."""
 
 
-def columns(made: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
+def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
     """Those of one environment's table: also what it measures itself, as means over the trials."""
 
-    def cell(name: str, row: Row) -> str:
+    def cell(name: str, row: ResultRow) -> str:
         known = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
         return number(statistics.fmean(known)) if known else "-"
 
@@ -78,7 +78,7 @@ def report(run: str | Path) -> Path:
     return page
 
 
-def _table(env: str, made: list[Row]) -> Any:
+def _table(env: str, made: list[ResultRow]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -165,12 +165,12 @@ class Section:
     anchors: Anchors | None
     start: float | None
     columns: list[str]
-    rows: list[tuple[Row, list[str]]]
+    rows: list[tuple[ResultRow, list[str]]]
     curves: list[str]
     best: TrialData | None
 
 
-def _section(env: str, trials: Sequence[TrialData], made: list[Row]) -> Section:
+def _section(env: str, trials: Sequence[TrialData], made: list[ResultRow]) -> Section:
     mine = [t for t in trials if t.env == env]
     cells = columns(made)
     summary = next((t.summary for t in mine if t.summary), None)
@@ -203,7 +203,7 @@ def sandboxes(forces: Iterable[SandboxRecord]) -> str:
     return "; ".join(dict.fromkeys(said))
 
 
-def _best(made: list[Row]) -> TrialData | None:
+def _best(made: list[ResultRow]) -> TrialData | None:
     """The trial whose recommended parameters score best on the environment."""
     found: list[tuple[float, str, TrialData]] = []
     for t in (t for row in made for t in row.trials):

@@ -13,7 +13,7 @@ import numpy as np
 from ...baselines import recipes
 from ...baselines.recipes import Recipe
 from ...errors import RecordError
-from ..reproduction import Measured, Row, measure, needs_model, standard_error
+from ..reproduction import Measured, PublishedPoint, measure, needs_model, standard_error
 from .figure import COLORS, svg
 from .page import notes, number, sandboxes
 
@@ -45,13 +45,13 @@ def table(found: Sequence[Measured], recipe: Recipe) -> tuple[list[str], list[li
     return head, rows
 
 
-def _published(row: Row) -> str:
+def _published(row: PublishedPoint) -> str:
     if row.published is None:
         return "-"
     return f"{row.published:g}" + ("" if row.published_se is None else f" (se {row.published_se:g})")
 
 
-def _interval(row: Row) -> str:
+def _interval(row: PublishedPoint) -> str:
     return "-" if row.interval is None else f"{number(row.interval[0])} to {number(row.interval[1])}"
 
 
