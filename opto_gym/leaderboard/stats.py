@@ -6,8 +6,9 @@ samples of normal scores the nominal 95 % covered 0.73 with 3 trials, 0.90 with 
 seeds are a smoke run, five the least to publish, ten for a claim.
 
 Two agents are compared by pairs of trials with the same seed (`compare_scores`): an exact sign-flip test of the mean
-difference decides, with a lower level for each further look, and an estimate says how many more seeds an open question
-takes. docs/comparing.md has its error rates.
+difference with the interval that belongs to it, the probability of improvement, Holm's correction for several
+environments, a lower level for each further look, and an estimate of how many more seeds an open question takes.
+docs/comparing.md has the error rates.
 """
 
 from __future__ import annotations
