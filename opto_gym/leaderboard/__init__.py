@@ -1,4 +1,4 @@
-"""Running trials, their records on disk, statistics, report pages."""
+"""Runs trials, records them on disk, computes statistics over them, and writes report pages."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,8 @@
-"""Is one optimizer better than another? Trials of both on the same seeds, an answer with its evidence, a page.
+"""Compares two optimizers: runs both on the same seeds, decides which one is better, and writes a page.
 
-A trial's seed fixes the examples of each of its oracle calls, whatever the agent: trials of the same seed make a pair.
-Both have the same budget. Trials that are recorded are not run again. What is said of them is `stats.compare_scores`'s.
+A trial's seed determines the examples of each of its oracle calls, whatever the agent. Trials of the same seed
+therefore form a pair. Both trials of a pair have the same budget. Recorded trials are not run again.
+`stats.compare_scores` computes the verdict and its evidence.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from .suites import load, suite_plan
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ComparedTask:
-    """What is compared on one environment, or over all.
+    """The comparison on one environment.
 
     Attributes:
         env: The environment.
         answer: The verdict with its evidence.
-        ours: The trials of the agent in question, in order of the seeds.
-        theirs: The baseline's, of the same seeds.
-        scores: Their scores, shape (2, n), higher is better.
-        normalized: Whether they are normalized; else the task, which declares no best known score, is left out of the
-            answer over all.
+        ours: The trials of the agent in question, in order of their seeds.
+        theirs: The trials of the baseline with the same seeds, in the same order.
+        scores: The scores of both, shape (2, n), higher is better.
+        normalized: Whether the scores are normalized. If not, the environment declares no best known score, and the
+            answer over all environments leaves it out.
     """
 
     env: str
@@ -53,14 +54,18 @@ class ComparedTask:
 
     @property
     def usd(self) -> float | None:
-        """Money that a further seed takes, by what the recorded ones took; None if a price is unknown."""
+        """Expected cost of a further seed in USD: the mean over the recorded seeds; None if a price is unknown."""
         trials = [t for t in (*self.ours, *self.theirs) if t.summary]
         spent = [totals.usd for t in trials if t.summary for totals in t.summary.ledger.values()]
         known = [s for s in spent if s is not None]
         return None if len(known) < len(spent) else float(sum(known)) / len(self.ours)
 
     def spent(self, name: str) -> tuple[float, float]:
-        """Example evaluations or tokens a trial, the agent's and the baseline's."""
+        """The mean amount that a trial spent, as (the agent's, the baseline's).
+
+        Args:
+            name: A field of `Amounts`, such as ``evaluations`` or ``tokens``.
+        """
         found = [
             [float(getattr(t.summary.spent, name)) if t.summary else 0.0 for t in trials]
             for trials in (self.ours, self.theirs)
@@ -70,18 +75,18 @@ class ComparedTask:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """The answer.
+    """The result of a comparison.
 
     Attributes:
         agent: The agent in question, with its settings.
-        against: The baseline.
-        rows: One an environment.
-        overall: Over all environments whose scores can be normalized; None without any.
-        usd: Money that a further seed in each environment takes; None if a price is unknown.
-        look: The number of this look at the question, from 1.
-        skipped: (environment, agent, why it was left out).
-        page: The HTML page, written beside the trials.
-        picture: The SVG file.
+        against: The baseline, with its settings.
+        rows: One row per environment.
+        overall: The answer over all environments whose scores can be normalized; None if there is none.
+        usd: Expected cost in USD of one further seed on each environment; None if a price is unknown.
+        look: The number of this analysis of the same question, from 1; see `stats.look_level`.
+        skipped: (environment, agent, reason why the environment was left out).
+        page: Path of the HTML page, in the folder of the trials.
+        picture: Path of the SVG file.
     """
 
     agent: str
@@ -96,11 +101,11 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Over all, or of the only environment."""
+        """The verdict over all environments, or of the first one if no scores can be normalized."""
         return (self.overall or self.rows[0].answer).verdict
 
     def text(self) -> str:
-        """The answer in one paragraph."""
+        """The result as one paragraph of text."""
         said = []
         if self.overall is not None:
             word = {"better": "is better than", "worse": "is worse than"}.get(self.overall.verdict)
@@ -125,7 +130,11 @@ class Comparison:
         return " ".join(said)
 
     def notes(self) -> list[str]:
-        """What a reader has to know beside it."""
+        """Notes that a reader needs to interpret the result, one string each.
+
+        They name the environments that were left out, the stricter level of a repeated analysis, and spending that
+        differs by more than a tenth, and include those of `reporting.page.notes`.
+        """
         said = [f"Left out: {env}, because {agent} can't run on it: {why}" for env, agent, why in self.skipped]
         if self.look > 1:
             level = f"{100 * look_level(self.look):.2g} %"
@@ -154,18 +163,18 @@ def compare(
     progress: bool = True,
     **what: Any,
 ) -> Comparison:
-    """Compares an agent with a baseline; writes the page and the picture into the folder of the trials.
+    """Compares an agent with a baseline, and writes the page and the picture into the folder of the trials.
 
     Args:
-        agent: A name or ``module:Class``, or (name, settings).
-        against: The baseline, likewise.
-        out: The folder. Trials that it holds already are taken as they are, so that a baseline is run once.
-        jobs: Trials at a time.
-        progress: Show progress.
-        what: See `comparison_plan`.
+        agent: The agent in question: a name or ``module:Class``, or (name, settings).
+        against: The baseline, in the same form.
+        out: The folder. Trials that it already holds are reused, so that a baseline runs only once.
+        jobs: Number of trials that run at a time.
+        progress: Whether to show progress.
+        what: Further arguments of `comparison_plan`.
 
     Raises:
-        ValueError: If there is nothing that both can run on.
+        ValueError: If there is no environment that both agents can run on.
         RecordError: If the folder can't be used.
     """
     made = comparison_plan(agent, against, out=out, **what)
@@ -197,22 +206,24 @@ def comparison_plan(
     test_scores: str | None = None,
     **settings: Any,
 ) -> Plan:
-    """The trials of a comparison: of both agents, on the tasks where both can run.
+    """Plans the trials of a comparison: those of both agents, on the tasks that both can run on.
 
     Args:
         agent: The agent in question.
         against: The baseline.
-        envs: Environments, or else
-        suite: a suite, whose own agents are left out.
-        out: The folder; where it holds a run, that settles `cap` and `test_scores` unless they are given.
-        seeds: How many, or which; by default the fewest that can tell anything on each environment.
-        limits: Budget of each trial, of both agents; in place of a suite's of the same name.
+        envs: The environments. Give either these or `suite`.
+        suite: A suite's name or file; the suite's own agents are left out.
+        out: The folder. If it holds a run, that run's `cap` and `test_scores` apply unless they are given here.
+        seeds: The number of seeds, or the seeds themselves; by default the smallest number that can give a verdict on
+            each environment.
+        limits: Budget of each trial of both agents; each limit replaces the suite's limit of the same name.
         cap: Budget of all trials together.
-        test_scores: ``each`` or ``end``, the default.
-        settings: What `plan` takes beside these: models, endpoint, `mask`, `feedback`, `wrappers`.
+        test_scores: When parameters are scored on test: after ``each`` oracle call, or at the ``end`` (default).
+        settings: Further arguments of `plan`: the models, the endpoint, `mask`, `feedback`, `wrappers`.
 
     Raises:
-        ValueError: If there is nothing that both can run on, or both are the same.
+        ValueError: If the agents are equal, if not exactly one of `envs` and `suite` is given, or if there is no
+            environment that both agents can run on.
     """
     pair = [named(agent), named(against)]
     if pair[0] == pair[1]:
@@ -242,7 +253,7 @@ Side = tuple[str, Mapping[str, Any]]
 
 
 def _tasks(made: Plan, agent: Side, against: Side) -> dict[str, dict[int, tuple[str, str]]]:
-    """The pairs of trials of each task that both have, by seed."""
+    """The pairs of trial ids (agent's, baseline's) by task and seed, where both agents have a trial."""
     found: dict[str, dict[tuple[bool, int], str]] = {}
     for trial, spec in made.specs.items():
         ours = (spec.agent, spec.settings) == (agent[0], dict(agent[1]))
@@ -255,10 +266,13 @@ def _tasks(made: Plan, agent: Side, against: Side) -> dict[str, dict[int, tuple[
 
 
 def from_records(made: Plan, agent: Named, against: Named, out: Path) -> Comparison:
-    """The answer from the recorded trials of a plan; notes in the folder that there was a look at them.
+    """Computes the comparison from the recorded trials of a plan.
+
+    The analysis is counted in the folder's ``looks.jsonl``, because a repeated analysis of the same question with more
+    trials has a stricter level; see `stats.look_level`.
 
     Raises:
-        RecordError: If trials are missing or not finished, or none of a task's has a score.
+        RecordError: If a trial is missing or not finished, or if no trial of a task has a score.
     """
     sides = named(agent), named(against)
     folder, measured = RunFolder(out), list[tuple[list[TrialData], list[TrialData], Array, bool]]()
@@ -286,7 +300,10 @@ def from_records(made: Plan, agent: Named, against: Named, out: Path) -> Compari
 
 
 def _look(out: Path, trials: Sequence[TrialData]) -> int:
-    """The number of this look at a question (tasks, agents, budget), from 1; the same trials are the same look."""
+    """The number of this analysis of a question (tasks, agents and budget), from 1.
+
+    An analysis of the same trials keeps its number. A new set of trials gets the next number, which is recorded.
+    """
     names = sorted(t.name for t in trials)
     asked = [
         [msgspec.to_builtins(msgspec.structs.replace(t.record.identity, seed=0)), to_plain(t.record.limits)]
@@ -313,7 +330,11 @@ def _read(path: Path) -> TrialData:
 
 
 def _scores(ours: Sequence[TrialData], theirs: Sequence[TrialData]) -> tuple[Array, bool]:
-    """(scores of both, shape (2, n), whether they are normalized); a trial that failed has the start values'."""
+    """(scores of both agents, shape (2, n); whether they are normalized).
+
+    A failed trial counts with the score of the start values. Scores that are not normalized are negated where lower
+    is better.
+    """
     everyone = [*ours, *theirs]
     known = next((t for t in everyone if t.start is not None), None)
     if known is None or known.summary is None:
@@ -323,7 +344,7 @@ def _scores(ours: Sequence[TrialData], theirs: Sequence[TrialData]) -> tuple[Arr
 
     def score(t: TrialData) -> float:
         value = t.normalized() if relative else t.final()
-        if t.start is None:  # failed before its start values were scored, as which it counts
+        if t.start is None:  # it failed before its start values were scored, and counts with their score
             value = 0.0 if relative else known.start
         if value is None:
             raise RecordError(f"{t.name} has no score on test")

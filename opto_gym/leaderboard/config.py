@@ -1,4 +1,4 @@
-"""What a run is, as one struct: from Python, the command line or a TOML file, and back."""
+"""The configuration of a run as one struct, which Python, the command line and TOML files can all express."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         return msgspec.toml.encode(msgspec.to_builtins(_without_none(self))).decode()
 
     def to_arguments(self) -> list[str]:
-        """The words of ``opto-gym run`` that ask for the same."""
+        """The command-line arguments of ``opto-gym run`` that express the same configuration."""
         words: list[str] = []
         for option, names in (("--env", self.envs), ("--agent", self.agents), ("--wrapper", self.wrappers)):
             words += [word for name in names for word in (option, as_argument(name))]

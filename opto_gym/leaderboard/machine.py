@@ -1,4 +1,4 @@
-"""Where a trial runs: the machine, the versions, and what the sandbox has in force."""
+"""Describes where a trial runs: the machine, the package versions, and the sandbox's active protections."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PACKAGES = (
 
 
 def machine(agent: type[Agent] = Agent) -> Machine:
-    """What is recorded of this machine.
+    """Describes this machine for a trial's record.
 
     Args:
-        agent: Whose `Agent.versions` are recorded too: what it runs beside this process.
+        agent: The agent, whose `Agent.versions` (of programs that it runs beside this process) are recorded too.
     """
     return Machine(
         python=platform.python_version(),

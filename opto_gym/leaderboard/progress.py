@@ -1,4 +1,4 @@
-"""Live progress of a run: trials, oracle calls, tokens, best score, time left."""
+"""Live progress of a run: trials, oracle calls, tokens, best scores, and the time left."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """A bar in a terminal, a line a trial elsewhere.
+    """Shows progress on standard error: a bar in a terminal, otherwise one line per trial.
 
     Args:
         trials: Number of trials.
-        done: How many are done already.
-        calls: Oracle calls by trial, where that is its budget.
-        show: False for silence.
-        bar: Whether a bar may be drawn: not where somebody types in the terminal.
+        done: Number of trials that are done already.
+        calls: The limit of oracle calls by trial id; None for a trial without that limit.
+        show: Whether to show anything.
+        bar: Whether a bar may be drawn. It may not if a person types in the terminal.
     """
 
     def __init__(
@@ -59,14 +59,20 @@ class Progress:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Prints a line that stays above the bar."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self.show:
             print(text, file=sys.stderr, flush=True)
 
     def step(self, trial: str, step: StepRecord, ledger: Ledger) -> None:
-        """After each oracle call."""
+        """Updates the progress after an oracle call.
+
+        Args:
+            trial: The trial's id.
+            step: The record of the call.
+            ledger: The trial's model calls so far.
+        """
         totals = ledger.totals()
         with self._lock:
             self._calls += 1
@@ -79,7 +85,7 @@ class Progress:
                 self._bar.update(self._task, completed=self._progress(), said=self._said())
 
     def trial(self, outcome: Outcome) -> None:
-        """After each trial."""
+        """Updates the progress after a trial has ended, and prints its error if it failed."""
         with self._lock:
             self.done += 1
             self._in_flight.pop(outcome.trial, None)

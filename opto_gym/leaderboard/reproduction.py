@@ -1,4 +1,4 @@
-"""Published figures again: a recipe's trials run, and what their records say beside the published values.
+"""Reproduces published figures: runs a recipe's trials and compares their results with the published values.
 
 A recipe (`opto_gym.baselines.recipes`) has a folder in which each curve is a run of its own::
 
@@ -6,8 +6,8 @@ A recipe (`opto_gym.baselines.recipes`) has a folder in which each curve is a ru
                                   /figure.svg       published and measured
                                   /table.md
 
-All figures come from the recorded trials alone. Curves of a language model have the model's name in their folder's, so
-that models never mix.
+All figures are computed from the recorded trials alone. If a curve needs a language model, the name of its folder
+contains the model's name, so that the trials of different models stay apart.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ OUT = "runs/reproduce"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """One curve to run, or why not.
+    """One curve to run, or the reason why it is skipped.
 
     Attributes:
         curve: The curve, at the size to run.
-        folder: Where its trials are recorded.
+        folder: The folder that records its trials.
         plan: Its trials; None if it is skipped.
-        skipped: Why it is skipped.
+        skipped: The reason why it is skipped; empty if it is not.
     """
 
     curve: Curve
@@ -51,7 +51,10 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """What its trials take on one core, a language model's time apart; the start values' call is one too."""
+        """Estimated seconds that the trials take on one core, without the time of a language model.
+
+        The evaluation of the start values counts as one more oracle call.
+        """
         trials = len(self.plan.trials) if self.plan else 0
         return trials * (self.curve.oracle_calls + 1) * self.curve.seconds
 
@@ -65,19 +68,20 @@ def jobs(
     model: str | None = None,
     base_url: str | None = None,
 ) -> list[Job]:
-    """What is to run for a recipe. Curves that need a language model are skipped where none is given, and those
-    that need an extra where that is not installed.
+    """Lists what is to run for a recipe.
+
+    A curve is skipped if it needs a language model and none is given, or if it needs an extra that is not installed.
 
     Args:
-        recipe: The figure.
-        size: ``paper`` for the paper's scale, ``smoke`` for a trial of the machinery.
+        recipe: The recipe of a figure.
+        size: ``paper`` for the paper's scale, ``smoke`` for a quick check that everything runs.
         out: The folder of all reproductions.
-        curves: Only those of these names.
-        model: The optimizers' model.
-        base_url: Its endpoint.
+        curves: Names of the curves to run; empty for all.
+        model: The optimizers' language model.
+        base_url: The endpoint of that model.
 
     Raises:
-        ValueError: For an unknown curve.
+        ValueError: If there is no curve of a name in `curves`.
     """
     names = [c.name for c in recipe.curves]
     for name in curves:
@@ -116,12 +120,12 @@ def _plan(curve: Curve, model: str | None, base_url: str | None) -> Plan:
 
 
 def needs_model(curve: Curve) -> bool:
-    """Whether a curve's agent asks a language model."""
+    """Whether a curve's agent calls a language model."""
     return registration.agent_class(curve.agent).uses_model
 
 
 def estimates(planned: Sequence[Job]) -> Iterator[str]:
-    """What the curves take, a line each, before they run; what is recorded already counts too."""
+    """Estimates, one line per curve, of what the curves take. Trials that are recorded already are included."""
     folders = [job.folder for job in planned]
     for i, job in enumerate(planned):
         if job.folder in folders[:i]:
@@ -142,7 +146,16 @@ def estimates(planned: Sequence[Job]) -> Iterator[str]:
 
 
 def run(planned: Sequence[Job], *, workers: int = 1, progress: bool = True) -> bool:
-    """Runs the curves' trials and goes on with interrupted ones; says whether all that ran came to their end."""
+    """Runs the trials of the curves and continues interrupted ones.
+
+    Args:
+        planned: The curves.
+        workers: Number of trials that run at a time.
+        progress: Whether to show progress.
+
+    Returns:
+        Whether every trial ended with the status ``done``.
+    """
     fine = True
     for job in planned:
         if job.plan is not None:
@@ -153,16 +166,16 @@ def run(planned: Sequence[Job], *, workers: int = 1, progress: bool = True) -> b
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PublishedPoint:
-    """One value of a curve beside the published one.
+    """One measured value of a curve and the published value.
 
     Attributes:
-        call: Which oracle call; 0 is the start values'.
-        published: The published value, if there is one.
-        published_se: Its standard error, if that is published.
-        mean: Ours.
-        interval: Our mean's 95 % bootstrap interval over the trials; None for fewer than two.
-        also: The second statistic, if the recipe asks for one.
-        verdict: What follows.
+        call: Number of the oracle call; 0 is the evaluation of the start values.
+        published: The published value; None if there is none.
+        published_se: The standard error of the published value; None if none is published.
+        mean: The measured mean over the trials; None if there is no value.
+        interval: The 95 % bootstrap interval of the measured mean; None for fewer than two trials.
+        also: The second statistic; None if the recipe asks for none.
+        verdict: Whether the published value agrees with the measured one, see `check_published`; or why not.
     """
 
     call: int
@@ -176,17 +189,17 @@ class PublishedPoint:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Measured:
-    """A curve's records.
+    """The measured values of a curve.
 
     Attributes:
         curve: The curve, at the size that was run.
-        model: The language model at work, if one was.
-        trials: Those that are done.
-        wanted: How many there should be.
-        x: Oracle calls.
-        values: A row a trial; NaN where a call does not count.
-        also: The second statistic at each x, if the recipe asks for one.
-        rows: The table.
+        model: The language model that was used; None if none was.
+        trials: The trials that are done.
+        wanted: The number of trials that the recipe asks for.
+        x: Numbers of oracle calls, shape (calls + 1,).
+        values: The trials' values at each x, shape (trials, calls + 1); NaN where a call does not count.
+        also: The second statistic at each x, shape (calls + 1,); None if the recipe asks for none.
+        rows: The rows of the table.
     """
 
     curve: Curve
@@ -200,12 +213,18 @@ class Measured:
 
     @property
     def label(self) -> str:
-        """The curve's name, with the model's."""
+        """The curve's name, followed by the model's name if a model was used."""
         return f"{self.curve.name} ({self.model})" if self.model else self.curve.name
 
 
 def measure(recipe: Recipe, size: str, out: str | Path = OUT) -> list[Measured]:
-    """What the records of a recipe say; curves without any are left out."""
+    """Reads the measured values of a recipe's curves from the records; curves without records are left out.
+
+    Args:
+        recipe: The recipe of a figure.
+        size: ``paper`` or ``smoke``.
+        out: The folder of all reproductions.
+    """
     found: list[Measured] = []
     for curve in (c.sized(size) for c in recipe.curves):
         name = _folder(curve, None)
@@ -222,8 +241,8 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
         for seed in seeds
     ]
     latest: dict[str, TrialData] = {}
-    recorded = load(folder) if RunFolder(folder).trials() else []  # it may have been interrupted before its first trial
-    for trial in sorted(recorded, key=lambda t: t.record.started):  # an agent whose source changed has newer ones
+    recorded = load(folder) if RunFolder(folder).trials() else []  # the run may have stopped before its first trial
+    for trial in sorted(recorded, key=lambda t: t.record.started):  # the latest trial replaces those of older source
         spec = trial.record.spec
         key = digest([spec.env, spec.env_arguments, spec.mask, spec.agent, spec.settings, spec.seed])
         if key in wanted and _done(trial, curve):
@@ -252,13 +271,13 @@ def _measured(recipe: Recipe, curve: Curve, size: str, folder: Path) -> Iterator
 
 
 def _done(trial: TrialData, curve: Curve) -> bool:
-    """Whether a trial ran to the curve's end."""
+    """Whether a trial is done and made all oracle calls of the curve, or solved the problem before."""
     calls = trial.record.limits.oracle_calls or 0
     return trial.record.status == "done" and (calls >= curve.oracle_calls or trial.record.ended == "solved")
 
 
 def _values(trial: TrialData, curve: Curve) -> list[float]:
-    """A trial's value at each call; after its end (solved) the last one's."""
+    """A trial's value at each oracle call; a trial that solved the problem keeps its last value."""
     by_call = {step.call: step for step in trial.steps}
     values: list[float] = []
     for call in range(curve.oracle_calls + 1):
@@ -274,29 +293,39 @@ def _values(trial: TrialData, curve: Curve) -> list[float]:
 
 
 def _also(which: str, values: Array, trials: list[TrialData]) -> Array:
-    """The second statistic at each call: the trials' median, or the mean of the best value that each had so far."""
+    """The second statistic at each call: the median over the trials, or the mean over the trials' best values so far.
+
+    Args:
+        which: ``best so far`` for the latter; anything else gives the median.
+        values: Shape (trials, calls + 1); NaN does not count.
+        trials: The trials, which know whether higher is better.
+    """
     summary = trials[0].summary
     assert summary is not None  # the trial is done
     worst, best = summary.problem.scores
     if which == "best so far":
-        better = np.fmax if best > worst else np.fmin  # these pass over NaN
+        better = np.fmax if best > worst else np.fmin  # these ignore NaN
         values = better.accumulate(values, axis=1)
     over = np.nanmean if which == "best so far" else np.nanmedian
     return np.array([over(v) if np.isfinite(v).any() else math.nan for v in values.T])
 
 
 def check_published(values: Array, published: float | None, se: float | None, accuracy: float = 0.0) -> str:
-    """The verdict on a published value.
+    """Judges whether a published value agrees with the measured ones.
 
-    It agrees if it lies no further from our mean than chance explains: the distance from our mean to the end of its
-    95 % interval on that side, and 1.96 published standard errors, as the root of the sum of their squares, and the
-    accuracy to which the value can be read. Without a published standard error that is: inside our own interval.
+    It agrees if chance explains its distance from the measured mean. The allowed distance is the root of the sum of
+    two squares, plus the accuracy to which the value can be read. The two are the distance from the measured mean to
+    the end of its 95 % interval on that side, and 1.96 published standard errors. Without a published standard error,
+    the published value must lie inside the measured interval, widened by the accuracy.
 
     Args:
-        values: Ours, one a trial; NaN does not count.
-        published: The published value.
-        se: Its standard error.
-        accuracy: How exactly it is known.
+        values: Measured values, shape (trials,); NaN does not count.
+        published: The published value; None if there is none.
+        se: The standard error of the published value; None if none is published.
+        accuracy: The largest error with which the published value can be read.
+
+    Returns:
+        ``agrees``, ``differs: ...`` with the distance, or why there is no verdict.
     """
     x = values[np.isfinite(values)]
     ends = interval(x, of=mean)
@@ -314,7 +343,7 @@ def check_published(values: Array, published: float | None, se: float | None, ac
 
 
 def standard_error(x: Array) -> float:
-    """Of the mean of x; 0 for fewer than two values."""
+    """The standard error of the mean of x, shape (n,); 0 for fewer than two values."""
     return float(x.std(ddof=1)) / math.sqrt(len(x)) if len(x) > 1 else 0.0
 
 
@@ -326,7 +355,7 @@ def _duration(seconds: float) -> str:
 
 
 def _folder(curve: Curve, model: str | None) -> str:
-    """The name of a curve's folder."""
+    """The name of a curve's folder, with the language model's name if a model is given."""
     name = _slug(curve.records or curve.name)
     return f"{name}@{_slug(model)}" if model else name
 

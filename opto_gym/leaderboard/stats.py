@@ -1,14 +1,15 @@
-"""Statistics over trials, on numpy and scipy, seeded.
+"""Statistics over trials, computed with numpy and scipy. Every random draw is seeded.
 
-What is reported of an agent: mean, median, interquartile mean (the mean of the middle half, Agarwal et al., NeurIPS
-2021) and its 95 % percentile bootstrap interval. Such an interval is too narrow for few trials: over 2,000 simulated
-samples of normal scores the nominal 95 % covered 0.73 with 3 trials, 0.90 with 5, 0.93 with 10 and 0.94 with 20. Three
-seeds are a smoke run, five the least to publish, ten for a claim.
+An agent's scores are reported as the mean, the median, and the interquartile mean (the mean of the middle half, Agarwal
+et al., NeurIPS 2021) with its 95 % percentile bootstrap interval. That interval is too narrow for few trials: over
+2,000 simulated samples of normal scores, the nominal 95 % interval covered the true value with probability 0.73 for 3
+trials, 0.90 for 5, 0.93 for 10 and 0.94 for 20. Use three seeds for a smoke run, at least five for publication, and ten
+to support a claim.
 
-Two agents are compared by pairs of trials with the same seed (`compare_scores`): an exact sign-flip test of the mean
-difference with the interval that belongs to it, the probability of improvement, Holm's correction for several
-environments, a lower level for each further look, and an estimate of how many more seeds an open question takes.
-docs/comparing.md has the error rates.
+Two agents are compared by paired trials, where both trials of a pair have the same seed (`compare_scores`). The
+comparison consists of an exact sign-flip test of the mean difference with the matching interval, the probability of improvement,
+Holm's correction for several environments, a smaller significance level for each further analysis of the same question,
+and an estimate of how many more seeds a verdict needs. docs/comparing.md has the measured error rates.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ RESAMPLES = 10_000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Summary:
-    """What is said of several trials' scores; None where there are too few.
+    """Summary statistics of several trials' scores; a statistic is None where there are too few trials.
 
     Attributes:
         n: Number of trials.
         mean: Mean.
         median: Median.
         iqm: Interquartile mean.
-        low: Lower end of the interquartile mean's interval.
-        high: Upper end.
+        low: Lower end of the 95 % interval of the interquartile mean.
+        high: Upper end of that interval.
     """
 
     n: int
@@ -45,21 +46,38 @@ class Summary:
 
 
 def iqm(scores: Array, axis: int = -1) -> Any:
-    """The mean without the lowest and the highest quarter (rounded down)."""
+    """The interquartile mean: the mean without the lowest and the highest quarter of the scores.
+
+    The number of scores that are left out at each end is rounded down.
+
+    Args:
+        scores: Scores, of any shape.
+        axis: The axis to average over.
+    """
     from scipy import stats
 
     return stats.trim_mean(scores, 0.25, axis=axis)
 
 
 def mean(scores: Array, axis: int = -1) -> Any:
-    """The mean."""
+    """The mean along an axis, with the same signature as `iqm`."""
     return scores.mean(axis=axis)
 
 
 def interval(
     scores: Sequence[float] | Array, *, of: Callable[..., Any] = iqm, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The percentile bootstrap interval of the interquartile mean, or `of` the mean; None for fewer than two scores."""
+    """The percentile bootstrap interval of a statistic, from `RESAMPLES` resamples.
+
+    Args:
+        scores: Scores, shape (n,).
+        of: The statistic: `iqm` or `mean`.
+        seed: Seed of the resampling.
+        level: Nominal coverage.
+
+    Returns:
+        (lower end, upper end), or None for fewer than two scores.
+    """
     x = np.asarray(scores, dtype=np.float64)
     if len(x) < 2:
         return None
@@ -70,7 +88,12 @@ def interval(
 
 
 def summarize(scores: Sequence[float], *, seed: int = 0) -> Summary:
-    """The summary of scores."""
+    """Computes the `Summary` of scores.
+
+    Args:
+        scores: Scores, shape (n,); n may be 0.
+        seed: Seed of the bootstrap.
+    """
     if not len(scores):
         return Summary(0, None, None, None, None, None)
     x = np.asarray(scores, dtype=np.float64)
@@ -79,13 +102,16 @@ def summarize(scores: Sequence[float], *, seed: int = 0) -> Summary:
 
 
 def curve(points: Sequence[Sequence[tuple[float, float]]]) -> tuple[Array, Array, Array, Array]:
-    """Anytime curves of several trials as one: (x, mean, lowest, highest).
+    """Combines the anytime curves of several trials.
 
-    Each trial is a step function: from x on it has the value y, until its next point; before its first point its first
-    value, after its last point its last.
+    Each trial is a step function: from a point (x, y) on it has the value y, until its next point. It has the value of
+    its first point before that point, and the value of its last point after that point.
 
     Args:
-        points: For each trial (x, y) in order of x.
+        points: For each trial, its points (x, y) in order of x. Trials without points are ignored.
+
+    Returns:
+        (x, mean, lowest, highest), each of shape (k,), where k is the number of distinct x.
     """
     trials = [p for p in points if p]
     xs = np.unique(np.array([x for p in trials for x, _ in p], dtype=np.float64))
@@ -103,7 +129,7 @@ def curve(points: Sequence[Sequence[tuple[float, float]]]) -> tuple[Array, Array
 ALPHA, POWER, MOST = 0.05, 0.8, 1_000
 SUBSETS = 2**13 - 1
 Pairs = tuple[Array, Array]
-"""Scores of two optimizers, shape (n,) each; those at the same place had the same seed."""
+"""Scores of two optimizers, shape (n,) each; scores at the same index come from the same seed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,16 +138,19 @@ class Answer:
 
     Attributes:
         verdict: ``better``, ``worse`` or ``cannot tell yet``.
-        n: Pairs of trials.
-        difference: Mean of the paired differences; over environments, the mean of their means.
-        low: Lower end of its interval at the level `level`; None where too few pairs give none.
-        high: Upper end.
-        p: Of the two-sided test.
-        level: What p is compared with.
+        n: Number of pairs of trials.
+        difference: Mean of the paired differences; over several environments, the mean of their means.
+        low: Lower end of the interval of `difference`, with coverage 1 - `level`; None if there are too few pairs for
+            an interval.
+        high: Upper end of that interval.
+        p: p-value of the two-sided test.
+        level: The significance level that `p` is compared with.
         improvement: Probability of improvement.
-        chance: Its 95 % interval.
-        more: About how many more seeds give a verdict; None where there is one already, or where `MOST` are too few.
-        solid: False where `more` is only the fewest that can give a verdict: one pair shows no spread.
+        chance: The 95 % interval of `improvement`.
+        more: Approximate number of further seeds that a verdict needs; None if there is a verdict already, or if more
+            than `MOST` seeds are needed.
+        solid: False if `more` is only the smallest number that can give a verdict, because a single pair shows no
+            spread.
     """
 
     verdict: str
@@ -138,24 +167,35 @@ class Answer:
 
 
 def look_level(look: int) -> float:
-    """What a look at one question may err, so that all looks together err with probability `ALPHA` at most.
+    """The significance level of one look, that is, of one analysis of the same question after seeds were added.
 
-    Adding seeds until a verdict comes would err far more often than 5 %, were each look at 5 %. The first look has 5/8
-    of it, so that 6 pairs can tell; each later one half of what is left.
+    If every look used the level 5 %, adding seeds until there is a verdict would give a wrong verdict far more often
+    than in 5 % of cases. The levels of all looks therefore add up to `ALPHA` at most. The first look has 5/8 of
+    `ALPHA`, so that 6 pairs can give a verdict; each later look has half of what is left.
+
+    Args:
+        look: The number of the look, from 1.
     """
     return ALPHA * (5 / 8 if look == 1 else 3 / 8 / 2 ** (look - 1))
 
 
 def compare_scores(environments: Sequence[Pairs], *, look: int = 1, seed: int = 0) -> tuple[list[Answer], Answer]:
-    """Answers for each environment, corrected for their number, and for all together, which is one more question.
+    """Decides for each environment, and over all environments, whether an optimizer is better than a baseline.
+
+    The levels of the environments are corrected for their number by `holm`. The answer over all environments is a
+    separate question with its own level.
 
     Args:
-        environments: (scores of the optimizer in question, scores of the baseline), normalized, higher is better.
-        look: The number of this look at the question, from 1; see `look_level`.
-        seed: Of all that is drawn.
+        environments: For each environment (scores of the optimizer in question, scores of the baseline), of shape (n,)
+            each, normalized, higher is better.
+        look: The number of this analysis of the question, from 1; see `look_level`.
+        seed: Seed of all random draws.
+
+    Returns:
+        (the answer for each environment, the answer over all environments).
 
     Raises:
-        ValueError: If there is no environment, or one has no pairs, or not as many of the one as of the other.
+        ValueError: If there is no environment, or if an environment has no pairs or differing numbers of scores.
     """
     if not environments or any(len(x) != len(y) or not len(x) for x, y in environments):
         shapes = [(len(x), len(y)) for x, y in environments]
@@ -193,15 +233,18 @@ def _answer(environments: Sequence[Pairs], level: float, look: int, seed: int) -
 def subset_means(d: Array, weights: Array | None = None, *, seed: int = 0) -> Array:
     """The weighted means of the nonempty subsets of differences, sorted: all of them, or `SUBSETS` random ones.
 
-    If differences are symmetric about a value θ, then θ is equally likely to lie in each of the gaps between
-    these means (Hartigan, "Using Subsample Values as Typical Values", JASA 1969). Flipping the signs of a subset's
-    differences leaves a sum as large as the observed one exactly where that subset's mean is not positive, so that the
-    sign-flip test and its interval are both read off these means.
+    If the differences are symmetric about a value θ, then θ is equally likely to lie in each of the gaps between these
+    means (Hartigan, "Using Subsample Values as Typical Values", JASA 1969). Flipping the signs of a subset's
+    differences leaves a sum at least as large as the observed one exactly if the subset's mean is not positive.
+    Therefore both the sign-flip test and its interval follow from these means.
 
     Args:
         d: Differences, shape (n,).
-        weights: Positive, shape (n,); equal by default.
-        seed: Of the random subsets, which more than 13 differences need.
+        weights: Positive weights, shape (n,); equal by default.
+        seed: Seed of the random subsets, which are used for more than 13 differences.
+
+    Returns:
+        The means in ascending order, shape (2ⁿ - 1,) or at most (`SUBSETS`,).
     """
     n = len(d)
     w = np.ones(n) if weights is None else weights
@@ -215,10 +258,15 @@ def subset_means(d: Array, weights: Array | None = None, *, seed: int = 0) -> Ar
 
 
 def sign_flip_test(d: Array, weights: Array | None = None, *, seed: int = 0) -> float:
-    """The two-sided p of the paired permutation test of the mean: exact for up to 13 differences.
+    """The two-sided p-value of the paired permutation test of the mean; exact for up to 13 differences.
 
-    Under no difference, an optimizer and the baseline could change places within each seed. n pairs have 2ⁿ ways to do
-    so, hence p is 2/2ⁿ at least: 0.0625 with 5 pairs, 0.031 with 6.
+    Under the null hypothesis the optimizer and the baseline are exchangeable within each seed. n pairs can be exchanged
+    in 2ⁿ ways, hence p is at least 2/2ⁿ: 0.0625 for 5 pairs, 0.031 for 6.
+
+    Args:
+        d: Differences, shape (n,).
+        weights: Positive weights, shape (n,); equal by default.
+        seed: Seed of the random subsets, see `subset_means`.
     """
     means = subset_means(d, weights, seed=seed)
     rounding = 1e-12 * float(np.abs(d).max())
@@ -229,10 +277,18 @@ def sign_flip_test(d: Array, weights: Array | None = None, *, seed: int = 0) -> 
 def typical_interval(
     d: Array, weights: Array | None = None, *, level: float = ALPHA, seed: int = 0
 ) -> tuple[float, float] | None:
-    """The interval of the mean difference that holds all that `sign_flip_test` does not refuse at a level.
+    """The interval of the mean difference: all values that `sign_flip_test` does not reject at a level.
 
-    Covers the centre of symmetric differences with probability 1 - `level` at least. None where n is too small: 5 pairs
-    have no 95 % interval, however they lie.
+    The interval covers the centre of symmetric differences with probability at least 1 - `level`.
+
+    Args:
+        d: Differences, shape (n,).
+        weights: Positive weights, shape (n,); equal by default.
+        level: Significance level.
+        seed: Seed of the random subsets, see `subset_means`.
+
+    Returns:
+        (lower end, upper end), or None if n is too small: 5 pairs have no 95 % interval, whatever their values.
     """
     means = subset_means(d, weights, seed=seed)
     out = int(level / 2 * (1 + len(means)) + 1e-9)
@@ -240,15 +296,23 @@ def typical_interval(
 
 
 def fewest_pairs(level: float = ALPHA) -> int:
-    """How many pairs the sign-flip test needs to be able to refuse anything at a level: 6 at 5 %, 10 at 5 % / 17."""
+    """The smallest number of pairs with which the sign-flip test can reject at a level: 6 at 5 %, 10 at 5 % / 17."""
     return int(np.ceil(1 - np.log2(level) - 1e-9))
 
 
 def holm(p: Sequence[float], alpha: float = ALPHA) -> list[float]:
-    """The level that each of several tests is compared with, so that all hold together at `alpha` (Holm 1979).
+    """The significance level of each of several tests, such that their family-wise error is `alpha` (Holm 1979).
 
-    The smallest p is compared with alpha / k, the next with alpha / (k - 1), and so on; where the first is not refused,
-    all that are left stay at that level. A test is refused where its p is at most its level.
+    The smallest of k p-values is compared with alpha / k, the next with alpha / (k - 1), and so on. From the first
+    hypothesis that is not rejected, all remaining ones keep that level. A hypothesis is rejected if its p-value is at
+    most its level.
+
+    Args:
+        p: p-values, shape (k,).
+        alpha: Family-wise error rate.
+
+    Returns:
+        The levels in the order of `p`.
     """
     levels, left, going = [alpha] * len(p), len(p), True
     for i in np.argsort(p, kind="stable"):
@@ -259,19 +323,32 @@ def holm(p: Sequence[float], alpha: float = ALPHA) -> list[float]:
 
 
 def improvement(x: Array, y: Array) -> float:
-    """The probability of improvement: that a trial of x scores higher than one of y, ties counted half.
+    """The probability that a trial of x scores higher than a trial of y, where a tie counts one half.
 
-    Over all pairs of trials, as in Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
-    Precipice", NeurIPS 2021; the Mann-Whitney statistic over its largest value.
+    It is computed over all combinations of a trial of x and a trial of y, as in Agarwal et al., "Deep Reinforcement
+    Learning at the Edge of the Statistical Precipice", NeurIPS 2021. It equals the Mann-Whitney statistic divided by
+    its largest value.
+
+    Args:
+        x: Scores, shape (n,).
+        y: Scores, shape (m,).
     """
     return float((np.sign(x[:, None] - y).mean() + 1) / 2)
 
 
 def improvement_interval(environments: Sequence[Pairs], *, level: float = ALPHA) -> tuple[float, float]:
-    """An interval of the mean probability of improvement, for trials of few seeds.
+    """An interval of the mean probability of improvement that is valid for few seeds.
 
-    Wilson's, as if it were a share of as many successes as there are pairs: the true variance is at most that. With few
-    seeds this covers, where the percentile bootstrap does not: that of 3 wins of 3 ends where it begins.
+    It is Wilson's interval for a binomial proportion with as many trials as there are pairs; the true variance is at
+    most the binomial one. With few seeds it keeps its coverage, which the percentile bootstrap does not: for 3 wins out
+    of 3, the bootstrap interval has length zero.
+
+    Args:
+        environments: As for `compare_scores`.
+        level: 1 - the nominal coverage.
+
+    Returns:
+        (lower end, upper end).
     """
     from scipy import stats
 
@@ -283,17 +360,20 @@ def improvement_interval(environments: Sequence[Pairs], *, level: float = ALPHA)
 
 
 def more_seeds(differences: Sequence[Array], *, level: float = ALPHA, seed: int = 0) -> int | None:
-    """About how many more seeds an environment give a verdict with probability `POWER`; None for more than `MOST`.
+    """The approximate number of further seeds per environment that give a verdict with probability `POWER`.
 
-    By simulation: to the recorded pairs come more, drawn from them, their spread about the mean stretched by
-    √(n / (n - 1)) as a sample shows too little of it. What is supposed is that the true difference and spread are those
-    seen so far, so that the answer is rough where these are few. The simulated test is the sign-flip test's normal
-    form, with its fewest pairs.
+    The number comes from a simulation. It adds pairs that are drawn from the recorded ones, with their deviations from
+    the mean scaled by √(n / (n - 1)), because a sample underestimates the spread. The simulation assumes that the true
+    difference and spread are those seen so far, so the number is rough if there are few pairs. It uses the normal
+    approximation of the sign-flip test, together with the smallest number of pairs that the test needs.
 
     Args:
-        differences: Paired differences of each environment.
-        level: Of the test.
-        seed: Of the simulation.
+        differences: Paired differences of each environment, shape (n,) each.
+        level: Significance level of the test.
+        seed: Seed of the simulation.
+
+    Returns:
+        The number of seeds, or None if it is more than `MOST`.
     """
     rng = np.random.default_rng(seed)
     repeats, more = 200, np.arange(1, MOST + 1)
