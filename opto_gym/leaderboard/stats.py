@@ -7,9 +7,9 @@ trials, 0.90 for 5, 0.93 for 10 and 0.94 for 20. Use three seeds for a smoke run
 to support a claim.
 
 Two agents are compared by paired trials, where both trials of a pair have the same seed (`compare_scores`). The
-comparison consists of an exact sign-flip test of the mean difference with the matching interval, the probability of improvement,
-Holm's correction for several environments, a smaller significance level for each further analysis of the same question,
-and an estimate of how many more seeds a verdict needs. docs/comparing.md has the measured error rates.
+comparison consists of an exact sign-flip test of the mean difference with the matching interval, the probability of
+improvement, Holm's correction for several environments, a smaller significance level for each further analysis of the
+same question, and an estimate of how many more seeds a verdict needs. docs/comparing.md has the measured error rates.
 """
 
 from __future__ import annotations
