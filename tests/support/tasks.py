@@ -37,9 +37,10 @@ class Adder(OptoEnv):
     """Code that has to add two numbers; three examples a call, and a test split that nobody sees."""
 
     objective, scores, batch = "Make the code add a and b.", (0.0, 1.0), 3
+    overlapping_splits = True
     splits = {
         "train": [[i, i + 1] for i in range(50)],
-        "val": [[7, 7], [2, 1]],
+        "val": [[7, 7], [1, 2]],
         "test": [[1000, k] for k in range(5)],
     }
     parameters = (Parameter("add", Code("add(a, b)"), "def add(a, b):\n    return 0\n", "adds"),)
