@@ -20,7 +20,7 @@ ALLOWED_PRIVATE = {
     ("support/sandbox.py", "_zygote"): "a sandbox's processes are nobody's business but these tests'",
     ("support/sandbox.py", "_pid"): "the same of a program's process",
     ("support/openai_server.py", "_answer"): "its own handler's",
-    ("support/command_lines/behaving.py", "_ask"): "the helper for programs has no public way to ask the model",
+    ("support/command_lines/behaving.py", "_request"): "the helper for programs has no public way to ask the model",
     ("trace/test_copying.py", "_dumps"): "pickle in Python, which the standard library documents by this name alone",
     ("trace/test_copying.py", "_loads"): "the same",
     ("trace/test_copying.py", "_stand_ins"): "what a copy leaves behind in the process can't be seen otherwise",

@@ -476,8 +476,8 @@ def test_who_can_t_go_on_starts_again_within_the_same_budget(tmp_path, homes):
         (outcome,) = resume(out, progress=False).trials
         data = folder.summary()
         requests = len(server.requests)
-    assert [p.name for p in folder.tries()] == ["1", "2"]
-    assert all((p / "steps.jsonl").exists() and (p / "llm.jsonl").exists() for p in folder.tries())
+    assert [p.name for p in folder.attempts()] == ["1", "2"]
+    assert all((p / "steps.jsonl").exists() and (p / "llm.jsonl").exists() for p in folder.attempts())
     steps = [line for p in path.rglob("steps.jsonl") for line in lines(p) if line["call"]]
     calls = [line for p in path.rglob("llm.jsonl") for line in lines(p)]
     summary, lost = data["summary"], data["summary"]["lost"]
@@ -518,9 +518,9 @@ def test_what_is_done_is_not_lost_to_a_budget_that_it_did_not_lack(tmp_path):
     with OpenAIServer("words") as server:
         first, _ = drawing(tmp_path, server, oracle_calls=3)
         (again,) = resume(tmp_path, limits={"llm_calls": 50}, cap={"usd": None, "tokens": 10**6}, progress=False).trials
-        assert (again.steps, TrialFolder(first.path).tries(), len(server.requests)) == (3, [], 3)
+        assert (again.steps, TrialFolder(first.path).attempts(), len(server.requests)) == (3, [], 3)
         (again,) = resume(tmp_path, limits={"oracle_calls": 5}, progress=False).trials
-        assert (again.steps, len(TrialFolder(first.path).tries()), len(server.requests)) == (2, 1, 5)
+        assert (again.steps, len(TrialFolder(first.path).attempts()), len(server.requests)) == (2, 1, 5)
 
 
 class Drawing(ModelProgram):
@@ -534,14 +534,14 @@ def test_a_class_may_say_that_it_can_t_go_on(tmp_path):
         keywords = {"agent": f"{HERE}:Drawing", "model": "fake", "base_url": server.url}
         outcome, _ = go(tmp_path, "asks_and_draws", oracle_calls=1, **keywords)
         assert resume(tmp_path, limits={"oracle_calls": 2}, progress=False).trials[0].steps == 1
-    assert len(TrialFolder(outcome.path).tries()) == 1
+    assert len(TrialFolder(outcome.path).attempts()) == 1
 
 
 def test_start_values_alone_are_no_loss(tmp_path):
     with OpenAIServer("words") as server:
         outcome, _ = drawing(tmp_path, server, oracle_calls=1, llm_calls=0)
         resume(tmp_path, limits={"llm_calls": 1}, progress=False)
-    assert TrialFolder(outcome.path).tries() == []
+    assert TrialFolder(outcome.path).attempts() == []
     assert TrialFolder(outcome.path).trial().summary.lost is None
 
 

@@ -68,7 +68,7 @@ def test_nothing_is_paid_for_a_proposal_that_nobody_would_evaluate(name, tmp_pat
         agent = opto_gym.make_agent(name, model="fake", base_url=endpoint.url)
         agent.reset(env.problem, seed=0)
         oracle = RecordedOracle(
-            env, budget, TrialFolder(tmp_path), seed=0, on_call=lambda _: asked.append(len(endpoint.requests))
+            env, budget, TrialFolder(tmp_path), seed=0, on_step=lambda _: asked.append(len(endpoint.requests))
         )
         try:
             agent.optimize(env.problem, oracle)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as structs_replace
 
 import opto_gym
 from opto_gym import OptoEnv
@@ -109,7 +109,7 @@ def test_no_two_trials_of_a_curve_share_a_seed(tmp_path):
 @pytest.mark.slow
 def test_random_agents_begin_differently_in_each_trial(tmp_path):
     recipe = recipes.load("figure-5b")
-    recipe = dataclasses.replace(recipe, curves=tuple(c for c in recipe.curves if c.name == "Particle swarm"))
+    recipe = structs_replace(recipe, curves=tuple(c for c in recipe.curves if c.name == "Particle swarm"))
     reproduce.run(reproduce.jobs(recipe, "smoke", tmp_path), progress=False)
     (swarm,) = reproduce.measure(recipe, "smoke", tmp_path)
     first = [json.dumps(t.steps[1]["parameters"]) for t in swarm.trials]

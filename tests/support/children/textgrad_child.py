@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 
-import text_problems
 import textgrad
-from text_problems import marks
 from textgrad.autograd import FormattedLLMCall, StringBasedFunction
 from textgrad.engine import EngineLM
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this Python has no opto_gym, and text_problems needs none
+
+import text_problems
+from text_problems import marks
 
 
 class Scripted(EngineLM):

@@ -165,7 +165,7 @@ def draws(trial):
 def ask(trial, text, **more):
     body = {"model": trial.model, "messages": [{"role": "user", "content": text}], "max_tokens": 5, **more}
     try:
-        return trial._ask("/chat/completions", body)["choices"][0]["message"]["content"]
+        return trial._request("/chat/completions", body)["choices"][0]["message"]["content"]
     except RuntimeError as e:
         return str(e)
 
