@@ -159,7 +159,7 @@ class SandboxRecord(Record, frozen=True, kw_only=True):
     """What protected the machine from candidates' code, see `opto_gym.sandbox.Sandbox.in_force`."""
 
     level: str
-    landlock_abi: int = 0
+    landlock_abi: int | None = None
     seccomp: bool = False
     namespaces: list[str] = []
     uid_dropped: bool = False

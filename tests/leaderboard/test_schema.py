@@ -6,11 +6,22 @@ import json
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, run
-from opto_gym.leaderboard.schema import VERSION, AnswerReading, Limits, StepRecord, from_plain, plain, to_plain
+from opto_gym.leaderboard.schema import (
+    VERSION,
+    AnswerReading,
+    Limits,
+    SandboxRecord,
+    StepRecord,
+    from_plain,
+    plain,
+    to_plain,
+)
+from opto_gym.sandbox import Sandbox
 from tests.support.records import a_step
 from tests.support.tasks import Adder
 
@@ -32,6 +43,14 @@ def version_1(tmp_path):
     with tarfile.open(RECORDS / "own.tar.xz") as tar:
         tar.extractall(tmp_path, filter="data")
     return next(tmp_path.glob("trials/Adder-Choosing*"))
+
+
+@pytest.mark.parametrize("most", ["L0", "L1", "L2", "L3"])
+def test_what_any_level_of_the_sandbox_reports_fits_the_record(most):
+    with Sandbox(level="L0", most=most) as box:
+        report = box.in_force()
+    record = msgspec.structs.asdict(msgspec.convert(report, SandboxRecord))
+    assert {name: record[name] for name in report} == report
 
 
 def test_today_s_records_come_back_as_they_were_written(version_2):
