@@ -145,7 +145,7 @@ def resume(
         again: Whether to run recorded trials whose identity has changed again, from the beginning.
 
     Raises:
-        ValueError: If a new limit is less than what has been spent already.
+        ValueError: If a new limit is invalid, or less than what has been spent already.
         RecordError: If the folder holds no run, or if the identity of a recorded trial has changed and `again` is not
             set. Then no trial runs.
     """
@@ -193,8 +193,7 @@ def _check_new_limits(
                 raise ValueError(
                     f"expected {name} of at least {used:g}, which {owner} has spent already, got {value:g}"
                 )
-            known = [limit for limits_before in recorded if (limit := getattr(limits_before, name)) is not None]
-            old = max(known, default=value)
+            old = max((v for amounts in recorded if (v := getattr(amounts, name)) is not None), default=value)
             if value < old:
                 notices.append(f"the budget of {owner} is lowered from {old:g} to {value:g} {name}")
     return notices
@@ -335,7 +334,7 @@ class _Execution:
             Reservation(self.run_budget, _charged_to_run(finished)).settle()
         specs = [planned.spec for planned in self.todo.values()]
         if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
-            local.server()  # it starts before the trials, since it blocks all threads for a second of their time limits
+            local.server()  # before the trials: its start blocks all threads for a second, which counts as their time
         interactive = any(registration.agent_class(spec.agent).in_terminal for spec in specs)
         if interactive:
             check_terminal()
@@ -402,8 +401,8 @@ def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
 def _same_budget(record: TrialRecord, limits: Limits, cap: Limits, spec: TrialSpec) -> bool:
     """Whether the limits that decide when the trial ends are the recorded ones.
 
-    If the trial can be resumed, these are all limits. Otherwise it would run again from the beginning, which pays only
-    if the limit that ended it has changed.
+    For a trial that can be resumed, these are all limits. Any other trial would run again from the beginning, so that
+    only the limit that ended it counts.
     """
     names = LIMITS if spec.resumable else ((record.ended or "").removeprefix("budget: "),)
     pairs = ((record.limits.to_dict(), limits.to_dict()), (record.cap.to_dict(), cap.to_dict()))

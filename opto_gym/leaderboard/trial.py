@@ -166,7 +166,7 @@ class TrialRunner:
                     self._score_at_end()  # even if the trial failed: it counts with the start values' score
         except (KeyboardInterrupt, RecordError):
             raise
-        except BudgetSpent as e:  # not in the agent's loop, where this ends a trial as planned, but before or after it
+        except BudgetSpent as e:  # outside the agent's loop; in the loop it is a regular end, see `_optimize`
             if self._stop.is_set():
                 raise KeyboardInterrupt from e
             status, ended, error = "failed", f"budget: {e.limit}", traceback.format_exc()
@@ -259,7 +259,7 @@ class TrialRunner:
         return "solved" if self.oracle.solved else f"budget: {spent[0]}" if spent else "agent"
 
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
-        """A client for a model, with the trial's ledger. The calls of lost attempts are booked in it."""
+        """A client for a model. It adds its calls, and first those of lost attempts, to the trial's ledger."""
         client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
         client.book_lost(line for line in self.folder.lost_calls() if line.role == role)
         return client
@@ -270,7 +270,7 @@ class TrialRunner:
         return reasons
 
     def _on_step(self, step: StepRecord) -> None:
-        """Scores the parameters and reports progress after an oracle call.
+        """Updates the choices, scores the parameters, and reports progress after an oracle call.
 
         Raises:
             BudgetSpent: If the run is stopped.
@@ -291,10 +291,7 @@ class TrialRunner:
                 self.scorer.score(recommended, step.call)
 
     def _score_at_end(self) -> None:
-        """Scores the start values, the current and the recommended parameters.
-
-        What else the environment measures is measured for the recommended parameters only.
-        """
+        """Scores the start values, the current and the recommended parameters; measures the recommended ones."""
         assert self.oracle is not None
         recommended = self.choices.recommended()
         for parameters in (self.oracle.steps[0].parameters, self.choices.current, recommended):
