@@ -95,7 +95,7 @@ def _upgraded(data: dict[str, Any], convert: Convert, path: Path) -> dict[str, A
 
 
 class TrialFolder:
-    """The folder with the records of one trial. Reading changes nothing; the first record that is written makes it.
+    """The folder with the records of one trial. The first record that is written creates it; reading changes nothing.
 
     Args:
         path: The folder.
@@ -135,7 +135,7 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._make_folder()
+        self._create_folder()
         write_json(self.path / "trial.json", to_plain(record))
 
     def steps(self) -> list[StepRecord]:
@@ -200,7 +200,7 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._make_folder()
+        self._create_folder()
         self._write_blob(step.graph, graph_json)
         self._steps.append(to_plain(step))
 
@@ -210,7 +210,7 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._make_folder()
+        self._create_folder()
         self._tests.append(to_plain(scored))
 
     def blob(self, name: str) -> str:
@@ -237,11 +237,11 @@ class TrialFolder:
         self._steps.close()
         self._tests.close()
 
-    def _make_folder(self) -> None:
+    def _create_folder(self) -> None:
         try:
             (self.path / "blobs").mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise RecordError(f"{self.path} can't be made: {e.strerror or e}") from e
+            raise RecordError(f"{self.path} can't be created: {e.strerror or e}") from e
 
     def _version(self) -> int:
         """The version of the trial, which its ``.jsonl`` files share."""
@@ -296,7 +296,7 @@ class RunFolder:
         self._lock: filelock.BaseFileLock | None = None
 
     def lock(self) -> None:
-        """Locks the folder for this process; makes it if it is missing.
+        """Locks the folder for this process; creates it if it is missing.
 
         Raises:
             RecordError: If another process holds the lock, or the folder can't be written.

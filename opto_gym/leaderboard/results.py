@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -177,14 +178,20 @@ def load(run: str | Path) -> list[TrialData]:
 def rows(trials: Sequence[TrialData]) -> list[ResultRow]:
     """Groups trials into one row per environment and agent.
 
-    The rows are sorted by environment, then by the interquartile mean of the normalized scores, best first.
+    The rows are sorted by environment, then by the interquartile mean of the normalized scores: the best first, those
+    without one last.
     """
     groups: dict[tuple[str, str], list[TrialData]] = {}
     for t in trials:
         groups.setdefault((t.env, t.agent), []).append(t)
-    made = []
+    result_rows = []
     for (env, agent), members in sorted(groups.items()):
         scores = [s for t in members if (s := t.final()) is not None]
         relative = [n for t in members if (n := t.normalized()) is not None]
-        made.append(ResultRow(env, agent, summarize(scores), summarize(relative), members))
-    return sorted(made, key=lambda r: (r.env, -(r.normalized.iqm if r.normalized.iqm is not None else -1e9), r.agent))
+        result_rows.append(ResultRow(env, agent, summarize(scores), summarize(relative), members))
+    return sorted(result_rows, key=_order)
+
+
+def _order(row: ResultRow) -> tuple[str, float, str]:
+    iqm = row.normalized.iqm
+    return row.env, math.inf if iqm is None else -iqm, row.agent
