@@ -20,7 +20,7 @@ from ..utils.journal import Journal, read_lines
 from ..utils.text import write_text
 from .config import Named, RunConfig, named
 from .planning import Plan, grid
-from .records import RunFolder, TrialFolder
+from .records import RunFolder, read_trial
 from .reporting.comparison_page import SHADES, chance_text, count_of, figure, html, interval_text, verdict
 from .reporting.page import notes, number
 from .results import TrialData
@@ -323,7 +323,7 @@ def _look(out: Path, trials: Sequence[TrialData]) -> int:
 
 
 def _read(path: Path) -> TrialData:
-    record = TrialFolder(path).trial()
+    record = read_trial(path)
     if record is None or record.status == "running":
         raise RecordError(f"{path} is not finished: the same command continues it")
     return TrialData(path.name, record, [], {})
