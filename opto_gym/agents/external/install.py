@@ -125,8 +125,8 @@ def _make(where: Path) -> None:
         )
     if (free := shutil.disk_usage(where.parent).free) < REQUIRED_DISK_BYTES:
         raise MissingExtra(
-            f"the authors' packages need {REQUIRED_DISK_BYTES / 1e9:.1f} GB, and {where.parent} has {free / 1e9:.1f} GB "
-            "free: make room, or name a folder elsewhere by OPTO_GYM_EXTERNAL"
+            f"the authors' packages need {REQUIRED_DISK_BYTES / 1e9:.1f} GB, and {where.parent} has {free / 1e9:.1f} "
+            "GB free: make room, or name a folder elsewhere by OPTO_GYM_EXTERNAL"
         )
     print(f"{len(packages())} packages, 900 MB, go into {where}; that takes a minute or two.", file=sys.stderr)
     if where.exists():
