@@ -39,9 +39,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     _old_keys: ClassVar[Mapping[str, str]] = {}
 
     def __getitem__(self, key: str) -> Any:
-        warnings.warn(
-            f"records have attributes instead of keys: read .{self._name(key)}", DeprecationWarning, stacklevel=2
-        )
+        message = f"records have attributes instead of keys: read .{self._name(key)}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         try:
             return getattr(self, self._name(key))
         except AttributeError:
@@ -61,10 +60,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """A budget: the largest amount that may be spent of each resource; None means unlimited.
-
-    The fields are those of `opto_gym.llm.LIMITS`; `usd` is in US dollars.
-    """
+    """A budget: the largest amount that may be spent, by the names of `opto_gym.llm.LIMITS`; None means unlimited."""
 
     oracle_calls: float | None = None
     evaluations: float | None = None
@@ -149,14 +145,7 @@ class LedgerTotals(Record, frozen=True, kw_only=True):
 
 
 class LostAttempts(Record, frozen=True, kw_only=True):
-    """The amounts that were spent by earlier attempts of a trial which could not be continued.
-
-    Attributes:
-        attempts: Number of these attempts.
-        oracle_calls: Their oracle calls.
-        evaluations: Their example evaluations.
-        ledger: Their model calls.
-    """
+    """The number of earlier attempts of a trial that could not be continued, and the amounts that they spent."""
 
     _old_keys: ClassVar[Mapping[str, str]] = {"tries": "attempts"}
 
@@ -401,12 +390,7 @@ class ScoreRecord(Record, frozen=True, kw_only=True):
 
 
 class PlannedTrial(Record, frozen=True, kw_only=True):
-    """A trial of a run.
-
-    Attributes:
-        spec: The environment, agent, models and seed.
-        limits: Budget of the trial.
-    """
+    """A trial of a run, with its budget."""
 
     spec: TrialSpec
     limits: Limits
