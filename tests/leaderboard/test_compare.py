@@ -173,10 +173,10 @@ def test_unequal_spending_is_said(tmp_path):
     what = {"seeds": 1, "limits": {"oracle_calls": 9}}
     env, agents = "tests.support.tasks:Adder", (f"{AGENTS}:Choosing", "RandomSearch")
     free = go(tmp_path / "a", *agents, env, **what)
-    assert any("Not of one purse" in note and "evaluations" in note for note in free.notes())
+    assert any("Unequal budgets" in note and "evaluations" in note for note in free.notes())
     what["limits"]["evaluations"] = 9
     held = go(tmp_path / "b", *agents, env, **what)
-    assert not any("Not of one purse" in note for note in held.notes())
+    assert not any("Unequal budgets" in note for note in held.notes())
     assert max(held.rows[0].spent("evaluations")) <= 9
 
 

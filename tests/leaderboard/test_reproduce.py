@@ -337,7 +337,8 @@ def test_the_docs_page_is_kept_where_nothing_is_recorded(own, tmp_path, capsys):
     page = tmp_path / "reproduction.md"
     page.write_text("what was measured")
     assert main(["reproduce", "--docs", str(page), "--out", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere holds no complete curve" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"expected {tmp_path / 'nowhere'} to be the folder of reproductions, with at least one complete" in error
     assert page.read_text() == "what was measured"
 
 

@@ -258,7 +258,10 @@ def test_names_that_a_suite_gets_wrong_come_with_the_task(tmp_path, old, new, me
 
 def test_nothing_can_run(tmp_path):
     (tmp_path / "none.toml").write_text(f"about = ''\nagents = ['RandomSearch']\n[[tasks]]\nenv = '{HERE}:NoData'\n")
-    with pytest.raises(ValueError, match=r"nothing of the suite .* can run: .*:NoData: there is no bbh"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected at least one task of the suite .* to be able to run, got none: .*:NoData: there is no bbh",
+    ):
         suite_plan(str(tmp_path / "none.toml"))
 
 
