@@ -131,14 +131,14 @@ def source_hash(of: Any, *, without: Collection[str] = ()) -> str:
 
 
 def definitions(of: Any, *, without: Collection[str] = ()) -> dict[Definition, tuple[str, ...]]:
-    """Finds a class or function, and all definitions of the project that it uses.
+    """Finds the definition of a class or function, and all definitions of the project that it uses.
 
     Args:
         of: As for `source_hash`.
         without: As for `source_hash`.
 
     Returns:
-        The syntax trees of each definition, as text. A name has several if several statements assign to it.
+        The syntax trees of each definition, as text. A name that several statements define or change has several.
     """
     classes = [c for c in getattr(of, "__mro__", (of,)) if c.__module__ not in sys.stdlib_module_names]
     starts = [Definition(c.__module__, c.__qualname__.split(".")[0]) for c in classes]
@@ -182,16 +182,17 @@ class _ParsedModule:
         self.imports: dict[str, Definition] = {}
         self.star_imports: list[str] = []
         for node in ast.walk(tree):
-            self._bind(node)
+            self._add_imports(node)
         # a docstring counts where the module reads docstrings at run time
-        keep = "__doc__" in source or "getdoc" in source
+        keep_docstrings = "__doc__" in source or "getdoc" in source
         self.definitions: dict[str, list[tuple[ast.stmt, str]]] = {}
         for statement in _module_statements(tree.body):
-            for bound in _names_changed_by(statement):
-                entry = statement, self._canonical(statement, keep)
-                self.definitions.setdefault(bound, []).append(entry)
+            for name_changed in _names_changed_by(statement):
+                entry = statement, self._canonical(statement, keep_docstrings)
+                self.definitions.setdefault(name_changed, []).append(entry)
 
-    def _bind(self, node: ast.AST) -> None:
+    def _add_imports(self, node: ast.AST) -> None:
+        """Adds the names that an import statement defines; other nodes define none."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.name if alias.asname else alias.name.split(".")[0]
@@ -248,7 +249,10 @@ class _ParsedModule:
         return Definition(path, None)
 
     def _canonical(self, node: Any, keep_docstrings: bool) -> str:
-        """A syntax tree as text, the same in every version of Python."""
+        """A syntax tree as text, without the fields that do not change what the code does.
+
+        The text is the same in every version of Python.
+        """
 
         def write(x: Any) -> str:
             if isinstance(x, list):

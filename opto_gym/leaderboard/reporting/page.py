@@ -201,9 +201,8 @@ def _section(env: str, trials: Sequence[TrialData], made: list[ResultRow]) -> Se
     env_trials = [t for t in trials if t.env == env]
     cells = columns(made)
     summary = next((t.summary for t in env_trials if t.summary), None)
-    over = (
-        ["calls", "tokens"] if any(p[0] > 0 for t in env_trials for p in t.anytime("current", "tokens")) else ["calls"]
-    )
+    uses_tokens = any(tokens > 0 for t in env_trials for tokens, _ in t.anytime("current", "tokens"))
+    axes = ["calls", "tokens"] if uses_tokens else ["calls"]
     scored = any(t.anytime("current", "calls") for t in env_trials)
     return Section(
         env=env,
@@ -212,7 +211,7 @@ def _section(env: str, trials: Sequence[TrialData], made: list[ResultRow]) -> Se
         start=next((t.start for t in env_trials if t.start is not None), None),
         columns=list(cells),
         rows=[(row, [cell(row) for cell in cells.values()]) for row in made],
-        curves=[svg(figure(trials, env, o)) for o in over] if scored else [],
+        curves=[svg(figure(trials, env, over)) for over in axes] if scored else [],
         best=_best(made),
     )
 
