@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from opto_gym.llm import client
+from opto_gym.llm import Client, client
+from opto_gym.llm.gateway import Access, Gateway
 from tests.support.openai_server import OpenAIServer
 
 
@@ -20,3 +22,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[OpenAIServer]:
     with OpenAIServer() as s:
         yield s
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as g:
+        yield g
+
+
+@pytest.fixture
+def register(gateway: Gateway, server: OpenAIServer) -> Callable[..., Access]:
+    """A function that registers a client of the scripted server."""
+
+    def register(**settings: Any) -> Access:
+        return gateway.register(Client("test-model", base_url=server.url, api_key="sk-the-real-key", **settings))
+
+    return register
