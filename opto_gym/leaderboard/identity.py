@@ -168,6 +168,7 @@ class _Module:
         self.stars: list[str] = []
         for node in ast.walk(tree):
             self._bind(node)
+        self._named: dict[ast.AST, tuple[Definition | str, ...]] = {}
         # the text of a docstring decides something where a program reads it
         keep = "__doc__" in source or "getdoc" in source
         self.definitions: dict[str, list[tuple[ast.stmt, str]]] = {}
@@ -210,6 +211,16 @@ class _Module:
 
     def named_in(self, tree: ast.AST) -> Iterator[Definition]:
         """What a definition names at the top of modules."""
+        if tree not in self._named:  # every trial of a plan asks for the same ones
+            self._named[tree] = tuple(dict.fromkeys(self._names(tree)))
+        for named in self._named[tree]:
+            if isinstance(named, str):
+                yield from self.resolve(named)  # anew: modules that are imported later change what it finds
+            else:
+                yield named
+
+    def _names(self, tree: ast.AST) -> Iterator[Definition | str]:
+        """The attributes of modules in a syntax tree, and the other names."""
         inside: set[int] = set()
         for node in ast.walk(tree):  # an attribute comes before what it is an attribute of
             if isinstance(node, ast.Attribute):
@@ -218,7 +229,7 @@ class _Module:
                     inside.add(id(_root(node)))
                     yield chain
             elif isinstance(node, ast.Name) and id(node) not in inside:
-                yield from self.resolve(node.id)
+                yield node.id
 
     def _of_module(self, node: ast.Attribute) -> Definition | None:
         """What ``module.name`` or ``package.module.name`` names, or None if it is no attribute of a module."""
@@ -318,6 +329,12 @@ def _counts(module: str, own: Collection[str], without: Collection[str]) -> bool
         return False
     if module.split(".")[0] in {*own, "opto_gym"}:
         return True
+    return _beside_installed(module)
+
+
+@functools.cache
+def _beside_installed(module: str) -> bool:
+    """Whether a module has a source file, and outside of Python's own library and the installed packages."""
     path = _file(module)
     return path is not None and not any(path.is_relative_to(folder) for folder in _installed())
 
