@@ -12,10 +12,11 @@ from tests.support.openai_server import OpenAIServer
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of the developer's machine, and short pauses between attempts."""
+    """No proxy of the developer's machine, and short pauses between attempts, ours and those of OpenAI's client."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(client, "_FIRST_PAUSE", 0.005)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.005)
 
 
 @pytest.fixture

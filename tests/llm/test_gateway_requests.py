@@ -123,7 +123,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=100) | JSON.map(json.dumps).map(str.encode) | REQUESTS.map(json.dumps).map(str.encode))
 def test_no_body_breaks_it(register: Callable[..., Access], server: OpenAIServer, body: bytes):
     access, before = register(), len(server.requests)
