@@ -183,6 +183,7 @@ class _ParsedModule:
         self.star_imports: list[str] = []
         for node in ast.walk(tree):
             self._add_imports(node)
+        self._named: dict[ast.AST, tuple[Definition | str, ...]] = {}
         # a docstring counts where the module reads docstrings at run time
         keep_docstrings = "__doc__" in source or "getdoc" in source
         self.definitions: dict[str, list[tuple[ast.stmt, str]]] = {}
@@ -226,6 +227,16 @@ class _ParsedModule:
 
     def named_in(self, tree: ast.AST) -> Iterator[Definition]:
         """Yields the module-level definitions that a syntax tree refers to."""
+        if tree not in self._named:  # every trial of a plan asks for the same ones
+            self._named[tree] = tuple(dict.fromkeys(self._names(tree)))
+        for named in self._named[tree]:
+            if isinstance(named, str):
+                yield from self.resolve(named)  # each time: modules that are imported later change what it finds
+            else:
+                yield named
+
+    def _names(self, tree: ast.AST) -> Iterator[Definition | str]:
+        """Yields the attributes of modules in a syntax tree, and the other names."""
         handled: set[int] = set()
         for node in ast.walk(tree):  # visits ``a.b`` before the ``a`` in it
             if isinstance(node, ast.Attribute):
@@ -234,7 +245,7 @@ class _ParsedModule:
                     handled.add(id(_root(node)))
                     yield place
             elif isinstance(node, ast.Name) and id(node) not in handled:
-                yield from self.resolve(node.id)
+                yield node.id
 
     def _module_attribute(self, node: ast.Attribute) -> Definition | None:
         """The definition that ``module.name`` or ``package.module.name`` refers to; None for any other attribute."""
@@ -341,6 +352,12 @@ def _is_counted(module: str, own_packages: Collection[str], without: Collection[
         return False
     if module.split(".")[0] in {*own_packages, "opto_gym"}:
         return True
+    return _is_outside_installed(module)
+
+
+@functools.cache
+def _is_outside_installed(module: str) -> bool:
+    """Whether a module has a source file outside of Python's own library and the installed packages."""
     path = _source_file(module)
     return path is not None and not any(path.is_relative_to(folder) for folder in _installed_folders())
 

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import opto_gym
-from opto_gym import Feedback, Number, OptoEnv, Parameter, Part, Problem, TraceFeedback, normalized, sandbox
+from opto_gym import Feedback, Number, OptoEnv, Parameter, Part, Problem, TraceFeedback, normalized
 from opto_gym.errors import ProposalError, TraceError
 from opto_gym.problems import Evaluation
 from opto_gym.sandbox import Limits, Sandbox
@@ -381,7 +381,7 @@ def test_an_endless_loop_costs_its_time_limit_three_times_in_a_row_and_not_once_
 
     source = "def add(a, b):\n    while a != 2:\n        pass\n    return a + b\n"
     with Sandbox(Limits(seconds=0.2)) as box:
-        monkeypatch.setattr(sandbox, "shared", lambda: box)
+        monkeypatch.setattr("opto_gym.sandbox.candidate.shared", lambda: box)
         result = Counted().evaluate({"add": source}, examples=range(9))
     assert entered == [0, 1, 2, 3, 4, 5]  # two that are stopped, one that ends, three that are stopped
     assert [r.example for r in result.per_example] == list(range(9))

@@ -112,7 +112,7 @@ def test_random_agents_begin_differently_in_each_trial(tmp_path):
     recipe = structs_replace(recipe, curves=tuple(c for c in recipe.curves if c.name == "Particle swarm"))
     reproduce.run(reproduce.jobs(recipe, "smoke", tmp_path), progress=False)
     (swarm,) = reproduce.measure(recipe, "smoke", tmp_path)
-    first = [json.dumps(t.steps[1]["parameters"]) for t in swarm.trials]
+    first = [json.dumps(t.steps[1].parameters) for t in swarm.trials]
     assert len(set(first)) == len(first) == 2
 
 
