@@ -18,6 +18,7 @@ from opto_gym.leaderboard.stats import (
     interval,
     iqm,
     look_level,
+    mean,
     more_seeds,
     sign_flip_test,
     summarize,
@@ -56,6 +57,19 @@ def test_coverage_is_as_documented(n, covered):
     draws = rng.integers(n, size=(400, n))
     ends = np.quantile(iqm(samples[:, draws], axis=2), [0.025, 0.975], axis=1)
     assert np.mean((ends[0] <= 0) & (ends[1] >= 0)) == pytest.approx(covered, abs=0.05)
+
+
+def test_the_mean_is_along_the_last_axis_unless_told_otherwise():
+    x = np.arange(6.0).reshape(2, 3)
+    assert list(mean(x)) == [1.0, 4.0]
+    assert list(mean(x, axis=0)) == [1.5, 2.5, 3.5]
+
+
+def test_a_curve_has_its_ends_values_beyond_its_ends():
+    x, mean, low, high = curve([[(1, 5.0), (2, 7.0), (3, 6.0)], [(0, 1.0), (4, 2.0)]])
+    assert list(x) == [0, 1, 2, 3, 4]
+    assert list(mean) == [3.0, 3.0, 4.0, 3.5, 4.0]
+    assert (list(low), list(high)) == ([1, 1, 1, 1, 2], [5, 5, 7, 6, 6])
 
 
 def test_curves_are_step_functions():
@@ -163,6 +177,14 @@ def test_judge_answers():
     assert each[0].more is None
     with pytest.raises(ValueError, match="at least one pair"):
         compare_scores([(y[0], y[1][:3])])
+
+
+def test_the_clearest_difference_meets_the_strictest_level():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(2, 12))
+    each, _ = compare_scores([(y[0] + rng.normal(0, 0.1, size=12), y[0]), (y[1] + 1, y[1])])
+    assert [a.level for a in each] == [look_level(1), look_level(1) / 2]
+    assert each[0].p > each[1].p
 
 
 def test_all_environments_weigh_the_same_however_many_pairs_they_have():

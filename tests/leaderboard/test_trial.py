@@ -13,6 +13,7 @@ from opto_gym import OptoEnv
 from opto_gym.errors import ModelNotFound, OptoGymError
 from opto_gym.leaderboard import TrialFolder, TrialRunner, plan, replay, resume, run
 from opto_gym.llm import local
+from tests.support import agents
 from tests.support.runs import HERE, ask, content, go
 
 
@@ -116,6 +117,18 @@ def test_a_trial_that_goes_on_is_running_again(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         TrialRunner(spec, path, limits={"oracle_calls": 9}, stop=stop).run()
     assert TrialFolder(path).trial().status == "running"
+
+
+def test_what_a_lost_attempt_spent_is_in_the_summary(tmp_path, monkeypatch):
+    monkeypatch.setattr(agents.Interrupted, "calm", False)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, agent="Interrupted")
+    monkeypatch.setattr(agents.Interrupted, "calm", True)
+    (outcome,) = resume(tmp_path, progress=False).trials
+    assert (outcome.status, outcome.steps) == ("done", 4)
+    lost = TrialFolder(outcome.path).trial().summary.lost
+    assert (lost.attempts, lost.oracle_calls, lost.evaluations) == (1, 2, 2)
+    assert replay(outcome.path).differences == []
 
 
 def test_model_and_endpoint_are_settled_when_a_run_begins(tmp_path, server, dead_url, monkeypatch):

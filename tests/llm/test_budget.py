@@ -65,6 +65,14 @@ def test_no_limit_is_endless():
     assert budget.to_dict()["limits"] == {}
 
 
+def test_a_stopped_budget_refuses_everything_at_once():
+    budget = Budget({"oracle_calls": 5})
+    budget.stop()
+    assert budget.left("seconds") == 0
+    with pytest.raises(BudgetSpent):
+        budget.reserve(oracle_calls=1)
+
+
 def test_time_is_a_limit():
     with pytest.raises(BudgetSpent, match="seconds"):
         Budget({"seconds": 10}, seconds_before=11).reserve(llm_calls=1)

@@ -177,3 +177,20 @@ class Inconstant(Agent):
         yield
         for x in range(100):
             yield {"x": (x + self.offset) % 13 - 10}
+
+
+class Interrupted(Steps):
+    """An agent that can't be resumed, and that is interrupted in its third call until `calm` is set."""
+
+    calm = False
+
+    @classmethod
+    def resumable(cls, **settings):
+        return False
+
+    def run(self):
+        yield
+        for x in (-5, -4, -3, -2, -1, 0):
+            if x == -3 and not Interrupted.calm:
+                raise KeyboardInterrupt
+            yield {"x": x}
