@@ -12,8 +12,8 @@ from ..problems import Feedback, Parameter, Problem, TraceFeedback
 from ..reading.proposals import Unusable, schema
 from ..reading.values import read_value
 from ..trace import TraceGraph
+from ..trace.display import short
 from ..trace.render import calls
-from ..trace.values import short
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
