@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 K = TypeVar("K")
 
 UNLIMITED = 1 << 60
-LEAST = 80
+LEAST = 160
 """The characters to which a line is cut before others are left out for it."""
 
 
@@ -100,7 +100,7 @@ def _fitted(lines: Sequence[Line], places: Sequence[int], budget: int) -> dict[i
 
     The end gets two thirds, since it is nearest to the feedback.
     """
-    if len(places) * (LEAST // 4) <= budget:
+    if len(places) * (LEAST // 8) <= budget:
         texts = {k: lines[k].text(UNLIMITED) for k in places}
         limit = _level([_size([text]) for text in texts.values()], budget)
         if limit >= LEAST:
@@ -144,8 +144,8 @@ def _joined(lines: Sequence[Line], shown: Mapping[int, Mapping[str, str]]) -> di
     missing: dict[str, int] = {}
 
     def note(section: str) -> None:
-        if missing.get(section):
-            parts.setdefault(section, []).append(f"# ... {missing.pop(section)} lines left out")
+        if count := missing.pop(section, 0):
+            parts.setdefault(section, []).append(f"# ... {count} line{'s' if count > 1 else ''} left out")
 
     for k, line in enumerate(lines):
         if k in shown:

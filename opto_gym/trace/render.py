@@ -40,6 +40,9 @@ LONG_LOOP = 20
 SHORT_LOOP = 4
 """The rounds of a loop that are shown one by one in any case."""
 
+CALL = 120
+"""The characters of a call that are shown before its value is cut further."""
+
 
 class Rank(IntEnum):
     """What goes last (the first of these) and first (the last) when a budget does not hold all."""
@@ -48,10 +51,11 @@ class Rank(IntEnum):
     GUIDE = 1  # the documentation of what led to an error or a failed check, and constraints
     PARAMETER = 2
     CHECK = 3  # that failed
-    NEAR = 4  # what errors, failed checks and the output were computed from; inputs; other documentation and checks
-    CALL = 5  # of operators that have a documentation, and of code
-    ARITHMETIC = 6
-    REPEAT = 7  # a part of what has just been shown
+    DOCUMENTATION = 4  # of the other operators
+    NEAR = 5  # inputs, other checks, and what errors, failed checks and the output were computed from
+    CALL = 6  # of operators that have a documentation, and of code
+    ARITHMETIC = 7
+    REPEAT = 8  # a part of what has just been shown
 
 
 SHARES: dict[int, float] = {
@@ -59,6 +63,7 @@ SHARES: dict[int, float] = {
     Rank.GUIDE: 0.6,
     Rank.PARAMETER: 0.85,
     Rank.CHECK: 0.6,
+    Rank.DOCUMENTATION: 0.6,
     Rank.NEAR: 0.6,
     Rank.CALL: 0.85,
     Rank.ARITHMETIC: 0.9,
@@ -236,7 +241,7 @@ class _Renderer:
             text = f"[{op.name}] {op.description}"
             if op.description and op.kind not in LEAVES and text not in seen:
                 seen.add(text)
-                rank = Rank.GUIDE if place in used else Rank.NEAR
+                rank = Rank.GUIDE if place in used else Rank.DOCUMENTATION
                 yield _line(rank, "documentation", cut, text)
 
     def _variable(self, k: int, limit: int) -> str:
@@ -286,17 +291,17 @@ class _Renderer:
         """A computed node's lines in the sections of calls and of values."""
         hidden, parts = self.graph.hidden, {}
         if "code" not in hidden:
-            parts["code"] = self._call(k, limit if "others" in hidden else max(40, limit // 2))
+            parts["code"] = self._call(k, limit if "others" in hidden else max(CALL, limit // 2))
         if "others" not in hidden:
-            parts["others"] = self._valued(k, max(limit - sum(map(len, parts.values())), min(40, limit)))
+            parts["others"] = self._valued(k, max(limit - sum(map(len, parts.values())), min(60, limit)))
         return parts
 
     def _output(self, limit: int) -> dict[str, str]:
         graph, k = self.graph, self.graph.output
         parts = {"outputs": self._valued(k, limit)}
         if "code" not in graph.hidden and graph.kind(k) not in LEAVES:
-            parts["code"] = self._call(k, max(40, limit // 2))
-            parts["outputs"] = self._valued(k, max(limit - len(parts["code"]), min(40, limit)))
+            parts["code"] = self._call(k, max(CALL, limit // 2))
+            parts["outputs"] = self._valued(k, max(limit - len(parts["code"]), min(60, limit)))
         return parts
 
     def _call_with_value(self, k: int, limit: int) -> str:
@@ -304,7 +309,7 @@ class _Renderer:
             return self._variable(k, limit)
         if self.graph.kind(k) in LEAVES:
             return self._pair(f"{self.names[k]} = ", write(self.value(k)), limit)
-        return self._pair(f"{self._call(k, max(40, limit // 2))}  # gave ", write(self.value(k), self.floats), limit)
+        return self._pair(f"{self._call(k, max(CALL, limit // 2))}  # gave ", write(self.value(k), self.floats), limit)
 
     # ---- loops
     def _fold_parts(self, fold: Fold, limit: int) -> dict[str, str]:
