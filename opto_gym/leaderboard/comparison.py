@@ -323,7 +323,7 @@ def _look(out: Path, trials: Sequence[TrialData]) -> int:
 
 
 def _read(path: Path) -> TrialData:
-    record = TrialFolder(path).trial() if (path / "trial.json").exists() else None
+    record = TrialFolder(path).trial()
     if record is None or record.status == "running":
         raise RecordError(f"{path} is not finished: the same command continues it")
     return TrialData(path.name, record, [], {})

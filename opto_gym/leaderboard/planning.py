@@ -1,16 +1,17 @@
-"""The plan of a run: its trials, and what they may cost."""
+"""Plans a run: finds its trials before any of them runs, and estimates what they may cost."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
 from .. import registration
 from ..llm import LIMITS, price_of
 from ..utils.checks import seed_list
+from ..utils.moved import moved_names
 from ..wrappers.observations import unwrapped
 from .config import Named, RunConfig, as_argument, named
 from .identity import Identity
@@ -18,6 +19,7 @@ from .schema import Limits
 from .spec import TrialSpec
 
 DEFAULT_SEEDS = 5
+"""The number of seeds of a run that names none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,10 +27,10 @@ class Planned:
     """A trial of a plan.
 
     Attributes:
-        spec: What it runs.
-        identity: What decides its results.
-        limits: Its budget.
-        runs_code: Whether an optimizer's code runs in it, which needs the sandbox.
+        spec: What the trial runs.
+        identity: Everything that determines its results.
+        limits: The trial's budget.
+        runs_code: Whether the environment runs proposed code, which needs the sandbox.
     """
 
     spec: TrialSpec
@@ -39,13 +41,13 @@ class Planned:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is to do, before it does it.
+    """The trials of a run.
 
     Attributes:
         trials: The trials by id.
-        skipped: (environment, agent, why they can't work together).
+        skipped: (environment, agent, reason why the agent can't run on it).
         cap: The budget of the whole run.
-        test_scores: When parameters are scored on test, of `scoring.SCORING`.
+        test_scores: When parameters are scored on test; one of `scoring.SCORING`.
     """
 
     trials: Mapping[str, Planned]
@@ -55,21 +57,25 @@ class Plan:
 
     @property
     def specs(self) -> Mapping[str, TrialSpec]:
-        """What the trials run, by id."""
+        """The spec of each trial, by the trial's id."""
         return {trial: planned.spec for trial, planned in self.trials.items()}
 
     @property
     def limits(self) -> Mapping[str, Limits]:
-        """The budgets of the trials, by id."""
+        """The budget of each trial, by the trial's id."""
         return {trial: planned.limits for trial, planned in self.trials.items()}
 
     def only(self, trials: Iterable[str]) -> Plan:
-        """The same with these trials alone."""
+        """The same plan without any other trials.
+
+        Args:
+            trials: Ids of trials. Those that are not in the plan are ignored.
+        """
         kept = set(trials)
         return dataclasses.replace(self, trials={t: p for t, p in self.trials.items() if t in kept})
 
     def outline(self) -> Iterator[str]:
-        """The tasks, a line each: agents, number of seeds, budget of a trial."""
+        """A line of text per environment and budget, with the agents and the number of seeds."""
         tasks: dict[tuple[str, str], tuple[dict[str, None], set[int]]] = {}
         for planned in self.trials.values():
             spec = planned.spec
@@ -81,9 +87,13 @@ class Plan:
             yield f"{env}: {', '.join(agents)}; {len(seeds)} seed{'s' if len(seeds) > 1 else ''}; budget {budget}"
 
     def estimate(self) -> dict[str, Any]:
-        """What the whole run may take, None where nothing bounds it; usd is None where a price is unknown.
+        """Estimates what the whole run may spend.
 
-        Supposes one call of the model an oracle call, of 4,000 tokens in and 1,024 out.
+        It assumes one model call per oracle call, with 4,000 input and 1,024 output tokens.
+
+        Returns:
+            ``trials``, ``oracle_calls``, ``llm_calls``, ``tokens`` and ``usd``. An amount is None where no limit bounds
+            it; ``usd`` is also None where a price is unknown.
         """
         llm_calls, tokens, usd = [], [], []
         for planned in self.trials.values():
@@ -104,24 +114,29 @@ class Plan:
 
 
 class Environments:
-    """Environments for planning, one for all trials on the same task: to plan takes no more than their problem."""
+    """Makes each environment once for all trials on the same task. Planning only reads them; no trial runs on them."""
 
     def __init__(self) -> None:
-        self._made: dict[str, gym.Env[Any, Any]] = {}
+        self._env_by_key: dict[str, gym.Env[Any, Any]] = {}
 
     def of(self, spec: TrialSpec) -> gym.Env[Any, Any]:
         """The environment of a trial, with its wrappers."""
-        if spec.env_key not in self._made:
-            self._made[spec.env_key] = spec.make_env()
-        return self._made[spec.env_key]
+        if spec.env_key not in self._env_by_key:
+            self._env_by_key[spec.env_key] = spec.make_env()
+        return self._env_by_key[spec.env_key]
 
 
 def grid(config: RunConfig) -> Plan:
-    """The plan of every agent on every environment with every seed. Each environment is made once.
+    """Plans to run every agent on every environment with every seed.
+
+    A pair whose agent can't run on the environment is skipped, and its reason is kept in the plan.
+
+    Args:
+        config: The configuration. Its `suite` is ignored; see `suites.suite_plan`.
 
     Raises:
-        ValueError: For an impossible budget or argument, or if nothing can run.
-        MissingExtra: If an extra that one of them needs is not installed.
+        ValueError: If there is no budget, an argument is invalid, or no pair can run.
+        MissingExtra: If an extra that an environment or agent needs is not installed.
     """
     limits = Limits.of(config.budget)
     if not config.budget:
@@ -131,24 +146,34 @@ def grid(config: RunConfig) -> Plan:
     environments = Environments()
     for env, agent in ((e, a) for e in config.envs for a in config.agents):
         for seed in seed_list(DEFAULT_SEEDS if config.seeds is None else config.seeds):
-            spec = asked_spec(config, env, agent, seed)
-            made = environments.of(spec)
-            inner = unwrapped(made)
-            spec = spec.resolved(inner)
-            registration.make_agent(spec.agent, **spec.settings)  # says at once if a setting is unknown
-            reason = registration.agent_class(spec.agent).unsupported_reason(inner.problem)
+            spec = unresolved_spec(config, env, agent, seed)
+            wrapped_env = environments.of(spec)
+            base_env = unwrapped(wrapped_env)
+            spec = spec.resolved(base_env)
+            registration.make_agent(spec.agent, **spec.settings)  # raises now, not in the run, if a setting is unknown
+            reason = registration.agent_class(spec.agent).unsupported_reason(base_env.problem)
             if reason is not None:
                 skipped.append((spec.env, spec.agent, reason))
                 break
-            identity = spec.identity(made)
-            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, inner.runs_code)
+            identity = spec.identity(wrapped_env)
+            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, base_env.runs_code)
     if not trials:
-        raise ValueError("there is nothing to run: " + "; ".join(f"{a} on {e}: {why}" for e, a, why in skipped))
+        reasons = "; ".join(f"{agent} on {env}: {reason}" for env, agent, reason in skipped)
+        raise ValueError(f"there is nothing to run: {reasons or 'expected at least one environment and one agent'}")
     return Plan(trials, tuple(skipped), Limits.of(config.cap), config.test_scores or "each")
 
 
-def asked_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialSpec:
-    """What a trial of a configuration runs, before its models are resolved."""
+def unresolved_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialSpec:
+    """The spec of one trial, with the models and the endpoint as the configuration has them.
+
+    `TrialSpec.resolved` replaces missing ones by those that the environment variables name.
+
+    Args:
+        config: The configuration.
+        env: The environment, one of `config.envs`.
+        agent: The agent, one of `config.agents`.
+        seed: The trial's seed.
+    """
     env_name, env_arguments = named(env)
     agent_name, settings = named(agent)
     return TrialSpec(
@@ -167,13 +192,19 @@ def asked_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialS
 
 
 def _least(*amounts: float | None) -> float | None:
+    """The smallest of amounts, where None is unbounded; None if all are."""
     return min((a for a in amounts if a is not None), default=None)
 
 
 def _total(amounts: Iterable[float | None]) -> float | None:
+    """The sum of amounts; None if one is None, which means unbounded or unknown."""
     total = 0.0
     for amount in amounts:
         if amount is None:
             return None
         total += amount
     return total
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"asked_spec": "leaderboard.planning:unresolved_spec"})

@@ -1,16 +1,16 @@
-"""Trials on disk: one folder a trial, one file a kind of record.
+"""The files of a run: one folder per trial, one file per kind of record.
 
 ::
 
-    runs/first/run.json                       what was asked for: --resume needs nothing else
-    runs/first/trials/TRIAL/trial.json        what ran, where, and the summary; status: running, done, failed
-                           /steps.jsonl       each oracle call: parameters, score, feedback, hash of the graph
-                           /tests.jsonl       each scoring on test
-                           /llm.jsonl         each call of a model
-                           /blobs/HASH.json.gz   graphs
-                           /lost/N/           the same three files of an attempt that could not be continued
+    runs/first/run.json                       the run's trials and budgets, which is all that --resume needs
+    runs/first/trials/TRIAL/trial.json        what ran and where, the status (running, done, failed), the summary
+                           /steps.jsonl       one line per oracle call: parameters, score, feedback, hash of the graph
+                           /tests.jsonl       one line per scoring on the test split
+                           /llm.jsonl         one line per model call
+                           /blobs/HASH.json.gz   the trace graphs
+                           /lost/N/           the .jsonl files of an attempt that could not be continued
 
-The leaderboard is computed from these folders alone. `schema` describes what the files hold.
+The leaderboard is computed from these folders alone. `schema` describes the content of the files.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from .schema import VERSION, RunRecord, ScoreRecord, StepRecord, TrialRecord, fr
 VERSIONS = (1, VERSION)
 """The versions of records that this release reads."""
 Convert = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""A function of `upgrade`: converts a record of version 1 to the current version."""
 R = TypeVar("R")
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Replaces a small file in one move, so that it is always whole.
+    """Writes a JSON file, replacing an older one atomically: a reader sees the old content or the new, never a part.
 
     Raises:
         RecordError: If it can't be written.
@@ -57,7 +58,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file that `write_json` wrote.
+    """Reads a file that `write_json` wrote.
 
     Raises:
         RecordError: If it is missing or damaged.
@@ -67,22 +68,22 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as e:
         raise RecordError(f"{path} does not exist: is {path.parent} the folder of a run or trial?") from e
     except ValueError as e:
-        raise RecordError(f"{path} is damaged: {e}") from e
+        raise RecordError(f"{path} is damaged: {e}. Restore it from a copy") from e
     if not isinstance(data, dict):
-        raise RecordError(f"{path} expected a JSON object, got {type(data).__name__}")
+        raise RecordError(f"{path} is damaged: expected a JSON object, got {type(data).__name__}")
     return data
 
 
-def _current(data: dict[str, Any], convert: Convert, place: Path) -> dict[str, Any]:
-    """Data of today's version.
+def _upgraded(data: dict[str, Any], convert: Convert, path: Path) -> dict[str, Any]:
+    """The content of a file, converted to the current version if it is older.
 
     Raises:
-        RecordError: If it is of a version that this release does not know, or can't be converted.
+        RecordError: If this release does not know the version, or the data can't be converted.
     """
     version = data.get("version", 1)
     if version not in VERSIONS:
         raise RecordError(
-            f"{place} is of version {version!r}, which this release of opto_gym does not read (it reads {VERSIONS}): "
+            f"{path} is of version {version!r}, which this release of opto_gym does not read (it reads {VERSIONS}): "
             "use a newer release"
         )
     if version == VERSION:
@@ -90,32 +91,31 @@ def _current(data: dict[str, Any], convert: Convert, place: Path) -> dict[str, A
     try:
         return convert(data)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as e:
-        raise RecordError(f"{place} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
+        raise RecordError(f"{path} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
 
 
 class TrialFolder:
-    """The record of one trial.
+    """The folder with the records of one trial. The first record that is written creates it; reading changes nothing.
 
     Args:
-        path: Its folder; made if missing.
+        path: The folder.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            (path / "blobs").mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise RecordError(f"{path} can't be made: {e.strerror or e}") from e
         self._steps = Journal(path / "steps.jsonl")
         self._tests = Journal(path / "tests.jsonl")
 
     @property
     def llm(self) -> Path:
-        """The file of the model's calls."""
+        """The file of the model calls."""
         return self.path / "llm.jsonl"
 
     def trial(self) -> TrialRecord | None:
-        """``trial.json``, or None before it is written.
+        """Reads ``trial.json``.
+
+        Returns:
+            The record, or None if there is no such file or folder.
 
         Raises:
             RecordError: If it is damaged, or of a version that this release does not read.
@@ -123,53 +123,64 @@ class TrialFolder:
         path = self.path / "trial.json"
         if not path.exists():
             return None
-        return from_plain(_current(read_json(path), upgrade.trial, path), TrialRecord, path)
+        return from_plain(_upgraded(read_json(path), upgrade.trial, path), TrialRecord, path)
 
     def summary(self) -> TrialRecord | None:
         """The old name of `trial`, for one release."""
         return self.trial()
 
     def write_trial(self, record: TrialRecord) -> None:
-        """Replaces ``trial.json``."""
+        """Writes ``trial.json``, replacing an older one.
+
+        Raises:
+            RecordError: If it can't be written.
+        """
+        self._create_folder()
         write_json(self.path / "trial.json", to_plain(record))
 
     def steps(self) -> list[StepRecord]:
-        """The recorded oracle calls, in order of completion."""
+        """Reads the oracle calls, in order of completion."""
         return self._read_steps(self.path)
 
     def tests(self) -> list[ScoreRecord]:
-        """The recorded scorings on test."""
+        """Reads the scorings on the test split, in order of completion."""
         path = self.path / "tests.jsonl"
-        lines = enumerate(read_lines(path), 1)
         convert = upgrade.score if self._version() == 1 else dict
-        return [_line(line, convert, ScoreRecord, f"{path}, line {k}") for k, line in lines]
+        lines = enumerate(read_lines(path), 1)
+        return [_from_line(line, convert, ScoreRecord, f"{path}, line {number}") for number, line in lines]
 
     def lost_steps(self) -> list[StepRecord]:
-        """The oracle calls of all attempts that are lost."""
+        """Reads the oracle calls of all lost attempts."""
         return [step for folder in self.attempts() for step in self._read_steps(folder)]
 
     def calls(self) -> list[CallLine]:
-        """The recorded model calls, in order of completion."""
+        """Reads the model calls, in order of completion."""
         return read_calls(self.llm)
 
     def lost_calls(self) -> list[CallLine]:
-        """The model calls of all attempts that are lost."""
+        """Reads the model calls of all lost attempts."""
         return [line for folder in self.attempts() for line in read_calls(folder / self.llm.name)]
 
     def attempts(self) -> list[Path]:
-        """The folders of the attempts that are lost, in order."""
+        """The folders of the lost attempts, in order."""
         return sorted((self.path / "lost").glob("*"), key=lambda folder: int(folder.name))
 
     def archive_attempt(self) -> None:
-        """Moves the record of an attempt that can't be continued into ``lost/N``; the start values alone are none.
+        """Moves the records of an attempt that can't be continued into ``lost/N``.
 
-        The steps are moved last: if the process is killed before, the next one continues with the same N.
+        An attempt that made no model call and evaluated nothing but the start values is not archived.
+
+        ``steps.jsonl`` is moved last. If the process is killed before that, the next call of this method finds
+        ``lost/N`` without that file, and moves the remaining files there.
+
+        Raises:
+            RecordError: If the files can't be moved.
         """
         steps, attempts = self.path / "steps.jsonl", self.attempts()
-        torn = bool(attempts) and not (attempts[-1] / steps.name).exists()
-        if not torn and not read_lines(self.llm) and not any(step.call for step in self.steps()):
+        incomplete = bool(attempts) and not (attempts[-1] / steps.name).exists()
+        if not incomplete and not read_lines(self.llm) and not any(step.call for step in self.steps()):
             return
-        folder = attempts[-1] if torn else self.path / "lost" / str(len(attempts) + 1)
+        folder = attempts[-1] if incomplete else self.path / "lost" / str(len(attempts) + 1)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             steps.touch()
@@ -180,27 +191,45 @@ class TrialFolder:
             raise RecordError(f"{folder} can't be written: {e.strerror or e}") from e
 
     def add_step(self, step: StepRecord, graph_json: str) -> None:
-        """Records an oracle call; its graph goes into the blobs."""
+        """Records an oracle call.
+
+        Args:
+            step: The call.
+            graph_json: Its trace graph as JSON text, which goes into ``blobs/`` under the hash ``step.graph``.
+
+        Raises:
+            RecordError: If it can't be written.
+        """
+        self._create_folder()
         self._write_blob(step.graph, graph_json)
         self._steps.append(to_plain(step))
 
     def add_test(self, scored: ScoreRecord) -> None:
-        """Records a scoring."""
+        """Records a scoring on the test split.
+
+        Raises:
+            RecordError: If it can't be written.
+        """
+        self._create_folder()
         self._tests.append(to_plain(scored))
 
     def blob(self, name: str) -> str:
-        """A blob's text, checked against its name.
+        """Reads a text from ``blobs/``.
+
+        Args:
+            name: The SHA-256 of the text, in hexadecimal.
 
         Raises:
-            RecordError: If it is missing or damaged.
+            RecordError: If the file is missing, or its content has another hash.
         """
         path = self.path / "blobs" / f"{name}.json.gz"
         try:
             data = gzip.decompress(path.read_bytes())
         except (OSError, EOFError) as e:
-            raise RecordError(f"{path} is missing or damaged: {e}") from e
-        if hashlib.sha256(data).hexdigest() != name:
-            raise RecordError(f"{path} is damaged: its content has another hash")
+            raise RecordError(f"{path} is missing or damaged: {e}. Restore it from a copy") from e
+        found = hashlib.sha256(data).hexdigest()
+        if found != name:
+            raise RecordError(f"{path} is damaged: expected content with the SHA-256 {name}, got {found}")
         return data.decode()
 
     def close(self) -> None:
@@ -208,15 +237,22 @@ class TrialFolder:
         self._steps.close()
         self._tests.close()
 
+    def _create_folder(self) -> None:
+        try:
+            (self.path / "blobs").mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise RecordError(f"{self.path} can't be created: {e.strerror or e}") from e
+
     def _version(self) -> int:
-        """The version of the lines: the trial's."""
+        """The version of the trial, which its ``.jsonl`` files share."""
         path = self.path / "trial.json"
         return int(read_json(path).get("version", 1)) if path.exists() else VERSION
 
     def _read_steps(self, folder: Path) -> list[StepRecord]:
         path = folder / "steps.jsonl"
         convert = upgrade.step if self._version() == 1 else dict
-        return [_line(line, convert, StepRecord, f"{path}, line {k}") for k, line in enumerate(read_lines(path), 1)]
+        lines = enumerate(read_lines(path), 1)
+        return [_from_line(line, convert, StepRecord, f"{path}, line {number}") for number, line in lines]
 
     def _write_blob(self, name: str, text: str) -> None:
         path = self.path / "blobs" / f"{name}.json.gz"
@@ -230,20 +266,26 @@ class TrialFolder:
             raise RecordError(f"{path} can't be written: {e.strerror or e}. What is recorded is safe") from e
 
 
-def _line(line: dict[str, Any], convert: Convert, kind: type[R], place: str) -> R:
-    """A line as a record.
+def _from_line(line: dict[str, Any], convert: Convert, kind: type[R], place: str) -> R:
+    """The record on one line of a ``.jsonl`` file.
+
+    Args:
+        line: The line's JSON object.
+        convert: Converts it to the current version.
+        kind: The struct.
+        place: The file and the line's number, for the error.
 
     Raises:
-        RecordError: If it does not fit; the message says which line.
+        RecordError: If the line does not fit the struct.
     """
     try:
         return from_plain(convert(line), kind, place)
-    except (KeyError, TypeError, AttributeError) as e:  # of the converter
+    except (KeyError, TypeError, AttributeError) as e:  # raised by the conversion
         raise RecordError(f"{place} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
 
 
 class RunFolder:
-    """The folder of a run, locked for this process while it is open for work.
+    """The folder of a run. Only one process at a time may hold its lock.
 
     Args:
         path: The folder.
@@ -254,10 +296,10 @@ class RunFolder:
         self._lock: filelock.BaseFileLock | None = None
 
     def lock(self) -> None:
-        """Takes the folder for this process, which must be able to write there.
+        """Locks the folder for this process; creates it if it is missing.
 
         Raises:
-            RecordError: If another process has it, or nothing can be written.
+            RecordError: If another process holds the lock, or the folder can't be written.
         """
         note = self.path / "lock.txt"
         try:
@@ -273,7 +315,7 @@ class RunFolder:
             raise RecordError(f"{self.path} can't be written: {e.strerror or e}. Choose another --out") from e
 
     def unlock(self) -> None:
-        """Gives the folder back."""
+        """Releases the lock, if this object holds it."""
         if self._lock is not None:
             (self.path / "lock.txt").unlink(missing_ok=True)
             self._lock.release()
@@ -281,13 +323,13 @@ class RunFolder:
 
     @property
     def plan(self) -> RunRecord:
-        """``run.json``.
+        """The content of ``run.json``.
 
         Raises:
             RecordError: If it is missing, damaged, or of a version that this release does not read.
         """
         path = self.path / "run.json"
-        return from_plain(_current(read_json(path), upgrade.run, path), RunRecord, path)
+        return from_plain(_upgraded(read_json(path), upgrade.run, path), RunRecord, path)
 
     @property
     def has_plan(self) -> bool:
@@ -295,14 +337,22 @@ class RunFolder:
         return (self.path / "run.json").exists()
 
     def write_plan(self, record: RunRecord) -> None:
-        """Replaces ``run.json``."""
+        """Writes ``run.json``, replacing an older one.
+
+        Raises:
+            RecordError: If it can't be written.
+        """
         write_json(self.path / "run.json", to_plain(record))
 
     def trial_path(self, trial: str) -> Path:
-        """A trial's folder."""
+        """The folder of a trial, which may not exist yet.
+
+        Args:
+            trial: The trial's id.
+        """
         return self.path / "trials" / trial
 
     def trials(self) -> list[Path]:
-        """The folders of all trials that have begun, sorted."""
+        """The folders of all trials that have a ``trial.json``, sorted."""
         folder = self.path / "trials"
         return sorted(p.parent for p in folder.glob("*/trial.json")) if folder.exists() else []

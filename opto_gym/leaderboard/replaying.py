@@ -1,35 +1,52 @@
-"""Replaying a trial from its record, without an endpoint or model, and comparing every step."""
+"""Replays a trial from its record, without an endpoint or a model, and compares every oracle call and score."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..agents.base import Values
+from ..core import OptoEnv
 from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..problems import TraceFeedback
+from ..utils.moved import moved_names
 from .identity import RULES
-from .oracle import Place, RecordedOracle
+from .oracle import CallKey, RecordedOracle
 from .records import TrialFolder
-from .schema import StepRecord, TrialRecord, TrialSummary
+from .schema import Record, StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
 from .spec import digest
 from .trial import Outcome, TrialRunner
 
+COMPARED_FIELDS = (
+    *("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid_answers"),
+    *("scores", "errors"),
+)
+"""The fields of a `StepRecord` that a replay compares. Times, amounts spent and keys of model calls are left out."""
+
 
 def replay(path: str | Path) -> Outcome:
-    """Runs a trial again from its record, without an endpoint or model, and compares every step.
+    """Runs a trial again from its record, without an endpoint or a model, and compares every call and score.
 
-    The agent's calls are answered from ``llm.jsonl``; every recorded oracle call and every scoring on test is evaluated
-    again. `Outcome.differences` names what disagrees. Nothing is written. Of an agent that can't be continued
-    (`Agent.resumable`) only the evaluations are made again.
+    The agent's model calls are answered from ``llm.jsonl``. Every oracle call and every scoring on test is evaluated
+    again, and each deviation from the record is added to `Outcome.differences`. Nothing is written. An agent that can't
+    resume from its record (`Agent.resumable`) does not run again; its recorded oracle calls are evaluated instead.
+
+    Args:
+        path: The trial's folder.
+
+    Returns:
+        The outcome of the replay. Its `notices` say if the rules of identities have changed since the record was made.
 
     Raises:
-        RecordError: If the folder holds no trial.
+        RecordError: If the folder holds no trial, or a record is damaged.
+        OptoGymError: If the trial failed before its first oracle call.
     """
     path = Path(path)
-    record = TrialFolder(path).trial() if (path / "trial.json").exists() else None
+    record = TrialFolder(path).trial()
     if record is None:
         raise RecordError(f"{path} holds no trial.json: expected the folder of a trial")
     replayer = Replayer(record, path)
@@ -40,9 +57,9 @@ def replay(path: str | Path) -> Outcome:
     elif record.spec.trial_id(replayer.identity) != path.name:
         outcome.differences.insert(0, "the environment's problem or the agent's source has changed since the record")
     recorded = sum(step.call > 0 for step in TrialFolder(path).steps())
-    # the record's end is no difference: there the original was killed, or its budget (the whole run's too) was spent
-    ended = outcome.steps == recorded and record.ended != "agent"
-    if outcome.error is not None and not (ended and outcome.error.startswith(ReplayMismatch.__name__)):
+    # The agent may ask for more than is recorded where the original was killed, or its budget (or the run's) was spent.
+    stopped_at_end = outcome.steps == recorded and record.ended != "agent"
+    if outcome.error is not None and not (stopped_at_end and outcome.error.startswith(ReplayMismatch.__name__)):
         outcome.differences.append(outcome.error)
     elif outcome.steps != recorded:
         outcome.differences.append(f"{recorded} calls are recorded, {outcome.steps} were made")
@@ -52,32 +69,32 @@ def replay(path: str | Path) -> Outcome:
 
 
 class Replayer(TrialRunner):
-    """Runs a trial against its record.
+    """Runs a trial again and compares it with its record.
 
     Args:
-        record: The trial's.
-        path: Its folder, in which nothing is changed.
+        record: The content of the trial's ``trial.json``.
+        path: The trial's folder. Nothing in it is changed.
 
     Attributes:
-        differences: What disagrees.
+        differences: Each deviation from the record, as a line of text.
     """
 
     call_mode = "replay"
 
     def __init__(self, record: TrialRecord, path: Path) -> None:
-        # a trial that was killed while it ran may lack its last scorings
-        scores = record.test_scores if record.status != "running" else "never"
-        super().__init__(record.spec, path, limits=record.limits, test_scores=scores)
-        self.record, self._repeated = record, False
+        # The record of a killed trial may lack the scorings after its last oracle calls, so none are compared.
+        test_scores = record.test_scores if record.status != "running" else "never"
+        super().__init__(record.spec, path, limits=record.limits, test_scores=test_scores)
+        self.record, self._agent_was_skipped = record, False
         self.differences: list[str] = []
 
     def _open(self) -> None:
-        """A budget that ends where the record ends."""
+        """Makes a budget of as many oracle calls as are recorded, without a time limit."""
         lost = [step for step in self.folder.lost_steps() if step.call]
         calls = sum(step.call > 0 for step in self.folder.steps()) + len(lost)
         limits = {**self.limits.to_dict(), "oracle_calls": float(calls)}
         limits.pop("seconds", None)
-        self._reserve(type(self.limits).of(limits), lost, 0.0)
+        self._make_budget(type(self.limits).of(limits), lost, 0.0)
 
     def _make_oracle(self, env: Any, seed: int) -> ReplayedOracle:
         return ReplayedOracle(
@@ -86,129 +103,160 @@ class Replayer(TrialRunner):
             self.folder,
             self.differences,
             seed=seed,
-            on_step=self._after,
+            on_step=self._on_step,
             invalid_answers=self._take_invalid_answers,
         )
 
-    def _make_scorer(self, env: Any) -> Scorer:
+    def _make_scorer(self, env: OptoEnv) -> Scorer:
         return ReplayedScorer(env, self.spec, self.folder, self.differences)
 
     def _run_agent(self) -> None:
-        """The agent again, or the recorded calls of one that would not repeat them."""
+        """Runs the agent; or evaluates the recorded calls, if the agent might not make the same calls again."""
         if self.spec.resumable:
             super()._run_agent()
             return
         assert isinstance(self.oracle, ReplayedOracle)
-        for step in self.oracle.record:
+        for step in self.oracle.recorded_steps:
             self.agent.invalid_answers = list(step.invalid_answers)
             self.oracle.repeat(step)
-        self._repeated = True
+        self._agent_was_skipped = True
 
-    def _own_recommendation(self) -> Values | None:
-        if self._repeated and self.record.summary is not None:  # what the agent would say now is not what it said
+    def _agent_recommendation(self) -> Values | None:
+        if self._agent_was_skipped and self.record.summary is not None:  # the agent has seen nothing to recommend from
             return self.record.summary.recommended
-        return super()._own_recommendation()
+        return super()._agent_recommendation()
 
     def _close(self, status: str, ended: str, error: str | None) -> None:
-        """Compares what the trial says of itself; times, prices and the record's own counts apart."""
+        """Compares the summaries, except for prices, times, models and lost attempts."""
         recorded = self.record.summary
         if recorded is None or self.oracle is None:
             return
-        apart = {"ledger", "spent", "models", "lost"}
+        not_compared = {"ledger", "spent", "models", "lost"}
         if [step.call for step in self.oracle.steps] != [step.call for step in self.folder.steps()]:
-            apart |= {"recommendations", "current_score"}  # an agent's threads came in another order
+            not_compared |= {"recommendations", "current_score"}  # they depend on the order in which threads finished
         if not self.spec.resumable:
-            apart |= {"recommendations", "invalid_answers"}  # as the agent had them at the end
+            not_compared |= {"recommendations", "invalid_answers"}  # they depend on the agent, which did not run
         found = self._summary(self.oracle)
-        names = [name for name in TrialSummary.__struct_fields__ if name not in apart]
-        self.differences += different("summary", recorded, found, names)
+        names = [name for name in TrialSummary.__struct_fields__ if name not in not_compared]
+        self.differences += field_differences("summary", recorded, found, names)
 
 
 class ReplayedOracle(RecordedOracle):
     """Evaluates every recorded call again and compares it with the record.
 
     Args:
-        env: As for `RecordedOracle`, and so the others.
-        budget: Of the replay.
-        folder: The record.
-        differences: Where what disagrees is added.
-        more: `RecordedOracle`'s other arguments.
+        env: As for `RecordedOracle`.
+        budget: The budget of the replay.
+        folder: The trial's folder.
+        differences: A list to which deviations from the record are added.
+        keywords: Further arguments of `RecordedOracle`.
     """
 
-    def __init__(self, env: Any, budget: Any, folder: TrialFolder, differences: list[str], **more: Any) -> None:
+    def __init__(self, env: Any, budget: Any, folder: TrialFolder, differences: list[str], **keywords: Any) -> None:
         self.differences = differences
-        super().__init__(env, budget, folder, **more)
+        super().__init__(env, budget, folder, **keywords)
 
     def repeat(self, step: StepRecord) -> None:
-        """Evaluates a recorded call again.
+        """Evaluates a recorded call again and compares it.
 
         Raises:
             BudgetSpent: If the budget does not hold it.
         """
         with self.budget.reserve(oracle_calls=1, evaluations=len(step.examples)):
-            self._call(step.parameters, None, step.split, step.call, (step.key, step.n), step)
+            self._answer(step.parameters, None, step.split, step.call, (step.key, step.n), step)
 
-    def _can_pay_for_the_record(self) -> bool:
-        return True  # a call that is not recorded is a difference, whatever it costs
+    def _can_repeat_the_rest(self) -> bool:
+        return True  # a call that is not recorded is reported as a difference, even if the budget does not hold it
 
-    def _call(
+    def _answer(
         self,
         parameters: Values,
         examples: Sequence[int] | None,
         split: str,
         number: int,
-        place: Place,
+        key: CallKey,
         step: StepRecord | None,
     ) -> TraceFeedback:
+        """The observation of a call, by an evaluation on the recorded examples."""
         if step is None:
             raise ReplayMismatch(f"call {number}: these parameters are not in the record: {parameters}")
-        result, found = self._evaluate(parameters, step.examples, split, number, place)
-        self.differences += different(f"call {step.call}", step, found, COMPARED)
+        result, found = self._evaluate(parameters, step.examples, split, number, key)
+        self.differences += field_differences(f"call {step.call}", step, found, COMPARED_FIELDS)
         try:
             self.folder.blob(step.graph)
         except RecordError as e:
             self.differences.append(f"call {step.call}: {e}")
-        self._after(step)
-        return self._wrapped(result.observation, number)
-
-
-COMPARED = (
-    *("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid_answers"),
-    *("scores", "errors"),
-)
-"""The fields of a step that a replay compares, as far as they are recorded."""
+        self._finish(step)
+        return self._apply_wrappers(result.observation, number)
 
 
 class ReplayedScorer(Scorer):
-    """Scores parameters again, each set once, and compares with the record."""
+    """Scores parameters again, each set once, and compares the scores with the record.
 
-    def __init__(self, env: Any, spec: Any, folder: TrialFolder, differences: list[str]) -> None:
+    Args:
+        env: As for `Scorer`.
+        spec: As for `Scorer`.
+        folder: The trial's folder.
+        differences: A list to which deviations from the record are added.
+    """
+
+    def __init__(self, env: OptoEnv, spec: Any, folder: TrialFolder, differences: list[str]) -> None:
         super().__init__(env, spec, folder)
         self.differences, self._compared = differences, set[str]()
 
     def score(self, parameters: Values, call: int) -> None:
-        """Scores parameters and compares."""
+        """Scores parameters and compares the score, unless these parameters were compared already.
+
+        Args:
+            parameters: A value for each parameter.
+            call: The number of the last oracle call.
+        """
         key = digest(parameters)
         if key in self._compared:
             return
         self._compared.add(key)
         found, recorded = self._evaluate(parameters, key, call), self.recorded.get(key)
-        names = ("score", "reward", "scores", "error")
         if recorded is None:
             self.differences.append(f"test at call {call}: this scoring is not in the record")
-        else:
-            self.differences += different(f"test at call {recorded.call}", recorded, found, names)
+            return
+        names = ("score", "reward", "scores", "error")
+        self.differences += field_differences(f"test at call {recorded.call}", recorded, found, names)
 
 
-def different(what: str, recorded: Any, found: Any, names: Iterable[str]) -> list[str]:
-    """What disagrees between two records in the fields of these names; what is not recorded does not count."""
+def field_differences(what: str, recorded: Record, found: Record, names: Iterable[str]) -> list[str]:
+    """The fields in which two records of the same kind differ.
+
+    Args:
+        what: What the records describe, such as ``"call 3"``.
+        recorded: The record. A field that its version did not record is not compared.
+        found: What the replay found.
+        names: The fields to compare.
+
+    Returns:
+        A line of text per difference, with both values.
+    """
     return [
         f"{what}: {name} was {was!r:.200}, is {now!r:.200}"
         for name in names
-        if (was := getattr(recorded, name)) != (now := getattr(found, name)) and not _missing(recorded, name)
+        if (was := getattr(recorded, name)) != (now := getattr(found, name)) and not _not_recorded(recorded, name)
     ]
 
 
-def _missing(recorded: Any, name: str) -> bool:
-    """Whether the record is of a version that did not record the field."""
-    return getattr(recorded, name) is None and name in ("scores", "errors") and isinstance(recorded, StepRecord)
+def _not_recorded(record: Record, name: str) -> bool:
+    """Whether a record has no value of a field, because it is of a version that did not have the field.
+
+    The structs of `schema` give such fields the default None. A field without a default was always recorded, and its
+    None is a value.
+    """
+    (field,) = (field for field in msgspec.structs.fields(record) if field.name == name)
+    return field.default is None and getattr(record, name) is None
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "COMPARED": "leaderboard.replaying:COMPARED_FIELDS",
+            "different": "leaderboard.replaying:field_differences",
+        },
+    )

@@ -1,8 +1,9 @@
-"""Results read from the records of a run: trials, and rows of an environment and an agent."""
+"""Reads the results of a run from its records: one `TrialData` per trial, one `ResultRow` per environment and agent."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -19,10 +20,10 @@ class TrialData:
     """One trial, read from its folder.
 
     Attributes:
-        name: Its id.
-        record: What ``trial.json`` holds.
-        steps: Its oracle calls, in order of their numbers.
-        tests: Its scorings on test, by the hash of the parameters.
+        name: The trial's id.
+        record: The content of ``trial.json``.
+        steps: The oracle calls, sorted by number; the start values' call comes first.
+        tests: The scores on the test split, by the hash of the parameters.
     """
 
     name: str
@@ -32,45 +33,51 @@ class TrialData:
 
     @property
     def env(self) -> str:
-        """The environment, with its arguments and wrappers where there are any."""
+        """The environment's id, followed by its arguments, mask, feedback kinds and wrappers if there are any."""
         spec = self.record.spec
-        more = [f"{k}={v!r}" for k, v in sorted(spec.env_arguments.items())]
-        more += [f"mask={','.join(spec.mask)}"] if spec.mask else []
-        more += [f"feedback={','.join(spec.feedback)}"] if spec.feedback is not None else []
+        details = [f"{k}={v!r}" for k, v in sorted(spec.env_arguments.items())]
+        details += [f"mask={','.join(spec.mask)}"] if spec.mask else []
+        details += [f"feedback={','.join(spec.feedback)}"] if spec.feedback is not None else []
         for name, arguments in spec.wrappers:
-            more.append(f"{name}({', '.join(f'{k}={v!r}' for k, v in sorted(arguments.items()))})")
-        return f"{spec.env}({', '.join(more)})" if more else spec.env
+            details.append(f"{name}({', '.join(f'{k}={v!r}' for k, v in sorted(arguments.items()))})")
+        return f"{spec.env}({', '.join(details)})" if details else spec.env
 
     @property
     def agent(self) -> str:
-        """The agent, with its settings where there are any."""
+        """The agent's name, followed by its settings if there are any."""
         spec = self.record.spec
-        more = ", ".join(f"{k}={v!r}" for k, v in sorted(spec.settings.items()))
-        return f"{spec.agent}({more})" if more else spec.agent
+        details = ", ".join(f"{k}={v!r}" for k, v in sorted(spec.settings.items()))
+        return f"{spec.agent}({details})" if details else spec.agent
 
     @property
     def summary(self) -> TrialSummary | None:
-        """What the trial says of itself; None while it runs, or if it failed before its first oracle call."""
+        """The trial's summary; None while it runs, or if it failed before its first oracle call."""
         return self.record.summary
 
     @property
     def lost(self) -> LostAttempts | None:
-        """What its earlier attempts spent, which could not be continued; None without any."""
+        """What earlier attempts spent that could not be continued; None if there were none."""
         return self.summary.lost if self.summary else None
 
     @property
     def start(self) -> float | None:
-        """The start values' score on test."""
+        """The start values' score on test; None if they were not scored."""
         return self.summary.start_score if self.summary else None
 
     def final(self) -> float | None:
-        """The score that counts: the recommended parameters' on test; a failed trial has the start values'."""
+        """The trial's score on test: that of the recommended parameters, or of the start values if the trial failed.
+
+        It is None if these parameters were not scored.
+        """
         if self.record.status == "failed":
             return self.start
         return self.summary.recommended_score if self.summary else None
 
     def normalized(self) -> float | None:
-        """The final score with 0 = the start values' and 1 = the best known."""
+        """The final score on a scale where 0 is the start values' score and 1 is the best known score.
+
+        It is None if the environment declares no best known score, or if a score is missing.
+        """
         final = self.final()
         if self.summary is None or self.summary.anchors is None or final is None or self.start is None:
             return None
@@ -79,11 +86,19 @@ class TrialData:
         return float(normalized(final, floor, anchors.best, self.summary.scale))
 
     def anytime(self, which: str, over: str) -> list[tuple[float, float]]:
-        """(spent, score on test) of the ``current`` or ``recommended`` parameters over calls or tokens."""
-        chosen = dict(self.summary.recommendations) if self.summary else {}
+        """The score on test as a function of what the trial had spent.
+
+        Args:
+            which: The parameters to take after each oracle call: ``"current"`` or ``"recommended"``.
+            over: What to count as spent: ``"calls"`` (oracle calls) or ``"tokens"``.
+
+        Returns:
+            Points (spent, score), sorted. Oracle calls whose parameters were not scored have no point.
+        """
+        recommended = dict(self.summary.recommendations) if self.summary else {}
         points = []
         for step in self.steps:
-            key = step.parameters_hash if which == "current" else chosen.get(step.call)
+            key = step.parameters_hash if which == "current" else recommended.get(step.call)
             scored = self.tests.get(key) if key else None
             spent = step.call if over == "calls" else step.spent.tokens
             if scored is not None:
@@ -93,7 +108,15 @@ class TrialData:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One agent on one environment."""
+    """The results of one agent on one environment.
+
+    Attributes:
+        env: The environment, as `TrialData.env` writes it.
+        agent: The agent, as `TrialData.agent` writes it.
+        score: Statistics of the final scores.
+        normalized: Statistics of the normalized scores.
+        trials: The trials.
+    """
 
     env: str
     agent: str
@@ -102,54 +125,73 @@ class ResultRow:
     trials: list[TrialData]
 
     def total(self, name: str) -> float:
-        """A count of `TrialSummary`, summed over the trials, with what is lost."""
-        parts = [part for t in self.trials for part in (t.summary, t.lost) if part is not None]
-        return float(sum(getattr(part, name, 0) for part in parts))
+        """The sum of a count over all trials, including their lost attempts.
+
+        Args:
+            name: A field of `TrialSummary` that is a number, such as ``oracle_calls``. A lost attempt without this
+                field adds nothing.
+        """
+        counted = [part for t in self.trials for part in (t.summary, t.lost) if part is not None]
+        return float(sum(getattr(part, name, 0) for part in counted))
 
     def ledger(self, name: str) -> float | None:
-        """A sum of `Totals` over the agent's and the task's model calls; None if a price is unknown."""
+        """The sum of a field of `Totals` over the model calls of the optimizer and task roles.
+
+        It is None if the field is None for a trial, such as ``usd`` where a price is unknown.
+        """
         ledgers = [t.summary.ledger for t in self.trials if t.summary]
         values = [getattr(totals, name) for ledger in ledgers for totals in (ledger.optimizer, ledger.task)]
         return None if any(v is None for v in values) else sum(values)
 
     @property
     def failed(self) -> int:
-        """Trials that failed; they count with the start values' score."""
+        """The number of failed trials. Each counts with the score of the start values."""
         return sum(t.record.status == "failed" for t in self.trials)
 
     @property
     def running(self) -> int:
-        """Trials that are not finished; they do not count yet."""
+        """The number of unfinished trials. They have no score yet."""
         return sum(t.record.status == "running" for t in self.trials)
 
 
 def load(run: str | Path) -> list[TrialData]:
-    """The trials of a run, sorted.
+    """Reads the trials of a run, sorted by id.
+
+    Args:
+        run: The run's folder.
 
     Raises:
-        RecordError: If the folder holds no trial.
+        RecordError: If the folder holds no trial, or a record is damaged.
     """
-    folder = RunFolder(Path(run))
     trials = []
-    for path in folder.trials():
-        t = TrialFolder(path)
-        record = t.trial()
+    for path in RunFolder(Path(run)).trials():
+        folder = TrialFolder(path)
+        record = folder.trial()
         if record is not None:
-            tests = {scored.parameters_hash: scored for scored in t.tests()}
-            trials.append(TrialData(path.name, record, sorted(t.steps(), key=attrgetter("call")), tests))
+            tests = {scored.parameters_hash: scored for scored in folder.tests()}
+            trials.append(TrialData(path.name, record, sorted(folder.steps(), key=attrgetter("call")), tests))
     if not trials:
-        raise RecordError(f"{run} holds no trials yet: expected a folder that opto-gym run --out has made")
+        raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
     return trials
 
 
 def rows(trials: Sequence[TrialData]) -> list[ResultRow]:
-    """One row an environment and agent; within an environment the best first."""
+    """Groups trials into one row per environment and agent.
+
+    The rows are sorted by environment, then by the interquartile mean of the normalized scores: the best first, those
+    without one last.
+    """
     groups: dict[tuple[str, str], list[TrialData]] = {}
     for t in trials:
         groups.setdefault((t.env, t.agent), []).append(t)
-    made = []
+    result_rows = []
     for (env, agent), members in sorted(groups.items()):
         scores = [s for t in members if (s := t.final()) is not None]
         relative = [n for t in members if (n := t.normalized()) is not None]
-        made.append(ResultRow(env, agent, summarize(scores), summarize(relative), members))
-    return sorted(made, key=lambda r: (r.env, -(r.normalized.iqm if r.normalized.iqm is not None else -1e9), r.agent))
+        result_rows.append(ResultRow(env, agent, summarize(scores), summarize(relative), members))
+    return sorted(result_rows, key=_order)
+
+
+def _order(row: ResultRow) -> tuple[str, float, str]:
+    iqm = row.normalized.iqm
+    return row.env, math.inf if iqm is None else -iqm, row.agent

@@ -1,4 +1,4 @@
-"""Running a set of trials: the threads, resuming."""
+"""Plans, runs and resumes sets of trials. Trials run in parallel threads and are recorded in one folder."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .trial import Outcome, TrialRunner
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
-        path: Its folder.
-        trials: How each trial ended.
-        skipped: Pairs that can't work together, with the reason.
+        path: The run's folder.
+        trials: The outcome of each trial, in the order of the plan.
+        skipped: (environment, agent, reason why the agent can't run on it).
     """
 
     path: Path
@@ -45,23 +45,23 @@ class RunResult:
 
 
 def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keywords: Any) -> Plan:
-    """What a run would do: its trials, and what they may cost (`Plan.estimate`).
+    """Plans a run without running it. `Plan.estimate` says what it may cost.
 
     Args:
-        envs: Environments, or a whole `RunConfig`.
-        agents: Agents.
-        keywords: What `RunConfig.of` takes: ``seeds``, ``limits`` (the budget of a trial), ``cap``, models, ...
+        envs: Environments, as for `run`; or a complete `RunConfig`.
+        agents: Agents, as for `run`.
+        keywords: Further arguments of `RunConfig.of`: ``seeds``, ``limits`` (a trial's budget), ``cap``, models, ...
 
     Raises:
-        ValueError: For an impossible grid or budget, or if nothing can run.
-        MissingExtra: If an extra that one of them needs is not installed.
+        ValueError: If an argument or the budget is invalid, or if no agent can run on any of the environments.
+        MissingExtra: If an extra that an environment or agent needs is not installed.
     """
     config = envs if isinstance(envs, RunConfig) else RunConfig.of(envs, agents, **keywords)
     if config.suite is None:
         return grid(config)
     names = ("cap", "model", "optimizer_model", "task_model", "base_url", "mask", "feedback", "wrappers", "test_scores")
-    more = {name: getattr(config, name) for name in names}
-    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **more)
+    settings = {name: getattr(config, name) for name in names}
+    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **settings)
 
 
 def run(
@@ -79,30 +79,31 @@ def run(
     progress: bool = True,
     **keywords: Any,
 ) -> RunResult:
-    """Runs every agent on every environment with every seed, and records all of it.
+    """Runs every agent on every environment with every seed, and records the trials in a folder.
 
-    Trials that are done are not run again; interrupted ones are continued from their record, and so are done ones that
-    get a larger budget.
+    Trials that the folder already holds are not run again if they are done. Interrupted trials, and done trials whose
+    budget is larger now, are continued from their records.
 
     Args:
-        envs: Ids or ``module:Class``, or (id, arguments); or a whole `RunConfig`.
-        agents: Names or ``module:Class``, or (name, settings).
-        out: The run's folder; None for the configuration's.
-        oracle_calls: Budget of a trial: oracle calls.
-        evaluations: Budget of a trial: example evaluations.
-        llm_calls: Budget of a trial: calls of the model.
-        tokens: Budget of a trial: tokens in and out.
-        usd: Budget of a trial: money.
-        seconds: Budget of a trial: wall time.
-        jobs: Trials at a time; None for one, or as the configuration says.
-        progress: Show progress.
-        keywords: The other fields of `RunConfig`: ``seeds``, ``cap``, ``model``, ``mask``, ``test_scores``, ...
+        envs: Environments: ids or ``module:Class``, or (id, arguments); or a complete `RunConfig`.
+        agents: Agents: names or ``module:Class``, or (name, settings).
+        out: The run's folder; None takes that of the configuration.
+        oracle_calls: The most oracle calls per trial; None is unlimited, as for the next five.
+        evaluations: The most example evaluations per trial.
+        llm_calls: The most model calls per trial.
+        tokens: The most tokens per trial, input and output.
+        usd: The most money per trial, in USD.
+        seconds: The most wall time per trial, in seconds.
+        jobs: Number of trials that run at a time; None takes that of the configuration, or 1.
+        progress: Whether to show progress.
+        keywords: Further fields of `RunConfig`: ``seeds``, ``cap``, ``model``, ``mask``, ``test_scores``, ...
 
     Raises:
-        ValueError: For an impossible grid or budget.
-        MissingExtra: If an extra that one of them needs is not installed; nothing is run.
-        RecordError: If the folder can't be used.
-        KeyboardInterrupt: After Ctrl-C; the run can be resumed.
+        ValueError: If an argument or the budget is invalid, or if no agent can run on any of the environments.
+        TypeError: If both a `RunConfig` and other settings are given.
+        MissingExtra: If an extra that an environment or agent needs is not installed; then no trial runs.
+        RecordError: If the folder can't be used, or a record in it is damaged.
+        KeyboardInterrupt: After Ctrl-C. The run can be resumed.
     """
     amounts = {
         "oracle_calls": oracle_calls,
@@ -120,7 +121,7 @@ def run(
         config = RunConfig.of(envs, agents, limits=amounts, **keywords)
     out = config.out if out is None else out
     if out is None:
-        raise ValueError("expected out, the folder to record the run in")
+        raise ValueError("expected out, the folder to record the run in, got none: pass out=, or set it in RunConfig")
     return execute(plan(config), Path(out), jobs=config.jobs if jobs is None else jobs, progress=progress)
 
 
@@ -133,68 +134,73 @@ def resume(
     progress: bool = True,
     again: bool = False,
 ) -> RunResult:
-    """Continues a run, from its folder alone.
+    """Continues a run from its folder alone.
 
     Args:
         out: The run's folder.
-        limits: Budgets of a trial that replace those of the same name; not less than what a trial has spent already.
-        cap: Budgets of the whole run, likewise.
-        jobs: Trials at a time; None for as many as before.
-        progress: Show progress.
-        again: Run trials again, from their beginning, whose identity has changed since they were recorded.
+        limits: New limits of each trial's budget, by name. The other limits stay.
+        cap: New limits of the whole run's budget, by name. The other limits stay.
+        jobs: Number of trials that run at a time; None takes the number of the last session.
+        progress: Whether to show progress.
+        again: Whether to run recorded trials whose identity has changed again, from the beginning.
 
     Raises:
-        ValueError: If a budget is less than what is spent already.
-        RecordError: If the identity of a recorded trial has changed, unless `again` is set; nothing is run.
+        ValueError: If a new limit is invalid, or less than what has been spent already.
+        RecordError: If the folder holds no run, or if the identity of a recorded trial has changed and `again` is not
+            set. Then no trial runs.
     """
     folder = RunFolder(Path(out))
     record = folder.plan
     Budget(limits)
     Budget(cap)
-    notices = _lowered(folder, record, limits or {}, cap or {})
+    notices = _check_new_limits(folder, record, limits or {}, cap or {})
     trials: dict[str, Planned] = {}
     environments = Environments()
-    for one in record.trials:
-        require(*registration.agent_class(one.spec.agent).needs)
-        env = environments.of(one.spec)
-        identity = one.spec.identity(env)
-        planned = Planned(one.spec, identity, one.limits.with_changes(limits or {}), unwrapped(env).runs_code)
-        trials[one.spec.trial_id(identity)] = planned
+    for trial in record.trials:
+        spec = trial.spec
+        require(*registration.agent_class(spec.agent).needs)
+        env = environments.of(spec)
+        identity = spec.identity(env)
+        planned = Planned(spec, identity, trial.limits.with_changes(limits or {}), unwrapped(env).runs_code)
+        trials[spec.trial_id(identity)] = planned
     if not again:
         _check_identities(folder, trials)
-    made = Plan(trials, tuple(record.skipped), record.cap.with_changes(cap or {}), record.test_scores)
+    resumed = Plan(trials, tuple(record.skipped), record.cap.with_changes(cap or {}), record.test_scores)
     jobs = record.jobs if jobs is None else jobs
-    return execute(made, Path(out), jobs=jobs, progress=progress, notices=notices)
+    return execute(resumed, Path(out), jobs=jobs, progress=progress, notices=notices)
 
 
-def _lowered(
+def _check_new_limits(
     folder: RunFolder, record: RunRecord, limits: Mapping[str, float | None], cap: Mapping[str, float | None]
 ) -> list[str]:
-    """What to say of budgets that are less than the recorded ones.
+    """Checks new limits against what has been spent.
+
+    Returns:
+        A notice for each limit that is lower than the recorded one.
 
     Raises:
-        ValueError: If one is less than what is spent already.
+        ValueError: If a limit is less than what has been spent already.
     """
-    spent = [_spent(TrialFolder(path)) for path in folder.trials()]
+    spent = [_spent_so_far(TrialFolder(path)) for path in folder.trials()]
     notices = []
-    for whose, asked, before, total in (
-        ("a trial", limits, [one.limits for one in record.trials], max),
+    for owner, new, recorded, total in (
+        ("a trial", limits, [trial.limits for trial in record.trials], max),
         ("the whole run", cap, [record.cap], sum),
     ):
-        for name, value in ((n, v) for n, v in asked.items() if v is not None):
+        for name, value in ((n, v) for n, v in new.items() if v is not None):
             used = total([float(getattr(amounts, name)) for amounts in spent] or [0.0])
             if value < used:
                 raise ValueError(
-                    f"expected {name} of at least {used:g}, which {whose} has spent already, got {value:g}"
+                    f"expected {name} of at least {used:g}, which {owner} has spent already, got {value:g}"
                 )
-            old = max((getattr(one, name) for one in before if getattr(one, name) is not None), default=value)
+            old = max((v for amounts in recorded if (v := getattr(amounts, name)) is not None), default=value)
             if value < old:
-                notices.append(f"the budget of {whose} is lowered from {old:g} to {value:g} {name}")
+                notices.append(f"the budget of {owner} is lowered from {old:g} to {value:g} {name}")
     return notices
 
 
-def _spent(folder: TrialFolder) -> Amounts:
-    """What a trial has spent so far; of one that was killed, up to its last oracle call."""
+def _spent_so_far(folder: TrialFolder) -> Amounts:
+    """What a trial has spent. If it was killed, this is known up to its last oracle call."""
     record = folder.trial()
     if record is not None and record.summary is not None:
         return record.summary.spent
@@ -203,43 +209,49 @@ def _spent(folder: TrialFolder) -> Amounts:
 
 
 def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
-    """Refuses to run trials again that are recorded under another identity: each would be paid for twice."""
-    names = {planned.spec.text: trial for trial, planned in trials.items()}
-    changed, rules = [], False
+    """Checks that no recorded trial would run again because its identity has changed: it would be paid for twice.
+
+    Raises:
+        RecordError: If one would.
+    """
+    current_ids = {planned.spec.text: trial for trial, planned in trials.items()}
+    changed, rules_changed = [], False
     for path in folder.trials():
         record = TrialFolder(path).trial()
-        trial = names.get(record.spec.text) if record else None
+        trial = current_ids.get(record.spec.text) if record else None
         if record and trial is not None and trial != path.name and not folder.trial_path(trial).exists():
             changed.append(path.name)
-            rules = rules or record.identity.rules != RULES
+            rules_changed = rules_changed or record.identity.rules != RULES
     if changed:
-        why = (
+        reason = (
             "the rules that identify a trial have changed since they were recorded"
-            if rules
+            if rules_changed
             else "the source of their agent or environment has changed since they were recorded"
         )
         more = ", ..." if len(changed) > 3 else ""
         raise RecordError(
             f"{folder.path} has {len(changed)} recorded trials that would run again from their beginning, at their "
-            f"full cost: {', '.join(changed[:3])}{more}; {why}. Pass --again to run them again (again=True in Python); "
-            "`opto-gym report` and `opto-gym replay` read them as they are"
+            f"full cost: {', '.join(changed[:3])}{more}; {reason}. Pass --again to run them again (again=True in "
+            "Python); `opto-gym report` and `opto-gym replay` can read them without that"
         )
 
 
 def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequence[str] = ()) -> RunResult:
-    """Runs a plan in its folder.
+    """Runs the trials of a plan.
+
+    ``run.json`` is written first. It keeps the trials of earlier plans in the same folder.
 
     Args:
-        plan: What to run.
-        out: The folder.
-        jobs: Trials at a time.
-        progress: Show progress.
-        notices: What to say first.
+        plan: The plan.
+        out: The run's folder.
+        jobs: Number of trials that run at a time.
+        progress: Whether to show progress.
+        notices: Lines to print before the trials start.
 
     Raises:
-        ValueError: If there is no job.
-        RecordError: If the folder holds files that no run has made, or can't be used.
-        SandboxError: If this machine's sandbox is less than was asked for, and a task runs an optimizer's code.
+        ValueError: If `jobs` is less than 1, or greater than 1 for an agent that asks a person.
+        RecordError: If the folder holds files that no run has written, or can't be used.
+        SandboxError: If a task runs proposed code, and this machine's sandbox is weaker than the required level.
     """
     if jobs < 1:
         raise ValueError(f"expected at least 1 job, got {jobs}")
@@ -249,13 +261,13 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
     _check_folder(folder)
     folder.lock()
     try:
-        wanted = {planned.spec.text for planned in plan.trials.values()}
-        before = folder.plan.trials if folder.has_plan else []
+        planned_specs = {planned.spec.text for planned in plan.trials.values()}
+        earlier = folder.plan.trials if folder.has_plan else []
         folder.write_plan(
             RunRecord(
                 version=VERSION,
                 trials=[
-                    *(one for one in before if one.spec.text not in wanted),
+                    *(trial for trial in earlier if trial.spec.text not in planned_specs),
                     *(PlannedTrial(spec=planned.spec, limits=planned.limits) for planned in plan.trials.values()),
                 ],
                 skipped=list(plan.skipped),
@@ -270,7 +282,11 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
 
 
 def _check_folder(folder: RunFolder) -> None:
-    """Refuses a folder with files in it that is no run's: a run would lie between them, and a report over them."""
+    """Checks that a folder is missing, empty, or a run's, so that records and reports are not mixed with other files.
+
+    Raises:
+        RecordError: If it holds other files.
+    """
     if folder.has_plan or not folder.path.is_dir():
         return
     known = {".lock", "lock.txt", "trials", "run.json.part", "looks.jsonl"}
@@ -284,18 +300,29 @@ def _check_folder(folder: RunFolder) -> None:
 
 
 class _Execution:
-    """The trials of a plan at work."""
+    """Runs the trials of a plan in a pool of threads, under the budget of the whole run.
 
-    def __init__(self, plan: Plan, folder: RunFolder, jobs: int, show: bool) -> None:
-        self.plan, self.folder, self.jobs, self.show = plan, folder, jobs, show
-        self.whole = Budget(plan.cap.to_dict())
+    Args:
+        plan: The plan.
+        folder: The run's folder, locked.
+        jobs: Number of trials that run at a time.
+        show_progress: Whether to show progress.
+    """
+
+    def __init__(self, plan: Plan, folder: RunFolder, jobs: int, show_progress: bool) -> None:
+        self.plan, self.folder, self.jobs, self.show_progress = plan, folder, jobs, show_progress
+        self.run_budget = Budget(plan.cap.to_dict())
         self.stop = threading.Event()
         self.shared_scores: dict[str, ScoreRecord] = {}
         self.done: list[Outcome] = []
         self.todo: dict[str, Planned] = {}
 
     def run(self, notices: Sequence[str]) -> RunResult:
-        """Runs what is not finished, `jobs` trials at a time."""
+        """Runs the trials that are not finished.
+
+        Args:
+            notices: Lines to print before the trials start.
+        """
         for name, planned in self.plan.trials.items():
             finished = _finished(self.folder.trial_path(name), planned, self.plan)
             if finished is None:
@@ -304,27 +331,28 @@ class _Execution:
             assert finished.summary is not None
             path = self.folder.trial_path(name)
             self.done.append(Outcome(name, path, "done", steps=finished.summary.oracle_calls))
-            Reservation(self.whole, _paid(finished)).settle()
+            Reservation(self.run_budget, _charged_to_run(finished)).settle()
         specs = [planned.spec for planned in self.todo.values()]
         if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
-            local.server()  # before any trial: its start stops all threads for a second, which a time limit would feel
-        person = any(registration.agent_class(spec.agent).in_terminal for spec in specs)
-        if person:
+            local.server()  # before the trials: its start blocks all threads for a second, which counts as their time
+        interactive = any(registration.agent_class(spec.agent).in_terminal for spec in specs)
+        if interactive:
             check_terminal()
             if self.jobs > 1:
                 raise ValueError(f"a person does one trial at a time: expected 1 job, got {self.jobs}")
         calls = {trial: planned.limits.oracle_calls for trial, planned in self.plan.trials.items()}
-        with Progress(len(calls), len(self.done), calls, self.show, bar=not person) as progress:
+        with Progress(len(calls), len(self.done), calls, self.show_progress, bar=not interactive) as progress:
             for notice in notices:
                 progress.say(notice)
-            for env, agent, why in self.plan.skipped:
-                progress.say(f"skipped {agent} on {env}: {why}")
-            self._run_trials(progress, person)
+            for env, agent, reason in self.plan.skipped:
+                progress.say(f"skipped {agent} on {env}: {reason}")
+            self._run_trials(progress, interactive)
         order = list(self.plan.trials)
         trials = sorted(self.done, key=lambda outcome: order.index(outcome.trial))
         return RunResult(self.folder.path, tuple(trials), self.plan.skipped)
 
-    def _run_trials(self, progress: Progress, person: bool) -> None:
+    def _run_trials(self, progress: Progress, interactive: bool) -> None:
+        """Runs the trials of `todo`. If one raises, or at Ctrl-C, stops all others and raises the error."""
         runners = [self._runner(name, planned, progress) for name, planned in self.todo.items()]
         with ThreadPoolExecutor(self.jobs) as pool:
             futures: list[Future[Outcome]] = [pool.submit(runner.run) for runner in runners]
@@ -338,11 +366,11 @@ class _Execution:
                         progress.trial(outcome)
             except BaseException:
                 self.stop.set()
-                self.whole.stop()  # stops agents too that make no oracle call for a long time
+                self.run_budget.stop()  # refuses model calls too, for agents that make no oracle call for a long time
                 for future in futures:
                     future.cancel()
                 progress.say(
-                    "stopping: leave the prompt with Ctrl-D" if person else "stopping after the calls in flight"
+                    "stopping: leave the prompt with Ctrl-D" if interactive else "stopping after the calls in flight"
                 )
                 raise
 
@@ -352,7 +380,7 @@ class _Execution:
             self.folder.trial_path(name),
             limits=planned.limits,
             test_scores=self.plan.test_scores,
-            parent=self.whole,
+            parent=self.run_budget,
             cap=self.plan.cap,
             identity=planned.identity,
             shared_scores=self.shared_scores,
@@ -362,8 +390,8 @@ class _Execution:
 
 
 def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
-    """The record of a trial that is done under the same budget; None if there is something left to do."""
-    record = TrialFolder(path).trial() if (path / "trial.json").exists() else None
+    """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued."""
+    record = TrialFolder(path).trial()
     if record is None or record.summary is None or record.status != "done" or record.test_scores != plan.test_scores:
         return None
     done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)
@@ -371,17 +399,21 @@ def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
 
 
 def _same_budget(record: TrialRecord, limits: Limits, cap: Limits, spec: TrialSpec) -> bool:
-    """Whether no limit has changed that could make the trial longer.
+    """Whether the limits that decide when the trial ends are the recorded ones.
 
-    A trial that would begin again does so only for what it lacked.
+    For a trial that can be resumed, these are all limits. Any other trial would run again from the beginning, so that
+    only the limit that ended it counts.
     """
     names = LIMITS if spec.resumable else ((record.ended or "").removeprefix("budget: "),)
     pairs = ((record.limits.to_dict(), limits.to_dict()), (record.cap.to_dict(), cap.to_dict()))
     return all(old.get(name) == new.get(name) for old, new in pairs for name in names)
 
 
-def _paid(record: TrialRecord) -> dict[str, float]:
-    """What a finished trial took of the whole run's budget, scoring too; time is each session's own."""
+def _charged_to_run(record: TrialRecord) -> dict[str, float]:
+    """What a finished trial took from the budget of the whole run: what it spent itself, and its scoring on test.
+
+    Time is left out, because the run's time limit holds for one session.
+    """
     assert record.summary is not None
     test = record.summary.ledger.test
     spent = msgspec.structs.asdict(record.summary.spent)

@@ -1,9 +1,11 @@
-"""Scoring parameters on the test split, which no agent sees."""
+"""Scores parameters on the test split, which agents never see."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+
+import msgspec
 
 from ..agents.base import Values
 from ..core import OptoEnv
@@ -13,20 +15,24 @@ from .schema import ScoreRecord
 from .spec import TrialSpec, digest
 
 SCORING = ("each", "end", "never")
-"""When parameters are scored: after each oracle call, at the trial's end, never."""
+"""When parameters are scored on test: after each oracle call, at the end of the trial, or never."""
 
 MOST_SCORES = 1000
-"""The examples' scores are recorded one by one up to this number."""
+"""The scores of single examples are recorded if there are at most this many."""
 
 
 class Scorer:
-    """Scores the parameters of one trial on test, each set once.
+    """Scores the parameters of one trial on test. The same parameters are scored once.
 
     Args:
-        env: The environment, apart from the agent's: a model inside it is asked under another role.
+        env: An environment of its own, not the agent's: the calls of a model inside it have the role ``test``.
         spec: What the trial runs.
-        folder: The record, whose scorings are not made again.
-        shared: Scores that the trials of one run share, by task and parameters, where no model sits inside the task.
+        folder: The trial's folder. Scores that it holds are not computed again.
+        shared: Scores that the trials of a run share, by the hash of the task and the parameters. The scorer reads it,
+            and adds its own scores if no model sits inside the environment.
+
+    Attributes:
+        recorded: The scores so far, by the hash of the parameters.
     """
 
     def __init__(
@@ -37,11 +43,11 @@ class Scorer:
         self.recorded = {scored.parameters_hash: scored for scored in folder.tests()}
 
     def score(self, parameters: Values, call: int) -> None:
-        """Scores parameters, unless they were scored before.
+        """Scores parameters and records the score, unless these parameters have a score already.
 
         Args:
             parameters: A value for each parameter.
-            call: The oracle call after which this is.
+            call: The number of the last oracle call, for the record.
         """
         key = digest(parameters)
         if key not in self.recorded:
@@ -50,29 +56,21 @@ class Scorer:
             self.recorded[key] = scored
 
     def score_of(self, parameters: Values | None) -> float | None:
-        """The score of parameters; None if they were not scored."""
+        """The recorded score of parameters; None if they were not scored, or `parameters` is None."""
         scored = None if parameters is None else self.recorded.get(digest(parameters))
         return None if scored is None else scored.score
 
     def measure(self, parameters: Values) -> Mapping[str, float | None]:
-        """What else the environment measures of the recommended parameters."""
+        """What the environment measures of parameters besides their score, by name; see `OptoEnv.measure`."""
         return self.env.measure(parameters)
 
     def _evaluate(self, parameters: Values, key: str, call: int) -> ScoreRecord:
+        """The score of parameters, taken from `shared` or computed; `key` is their hash."""
         begin = time.monotonic()
-        place = digest([self.spec.env_key, key])
-        known = self.shared.get(place)
-        if known is not None:
-            return ScoreRecord(
-                parameters_hash=key,
-                score=known.score,
-                reward=known.reward,
-                scores=known.scores,
-                error=known.error,
-                call=call,
-                task_calls=[],
-                seconds=round(time.monotonic() - begin, 4),
-            )
+        shared_key = digest([self.spec.env_key, key])
+        shared = self.shared.get(shared_key)
+        if shared is not None:
+            return msgspec.structs.replace(shared, call=call, task_calls=[], seconds=round(time.monotonic() - begin, 4))
         with collect_call_keys() as task_calls:
             result = self.env.evaluate(parameters, split="test")
         scores = [float(r.feedback.score) for r in result.per_example]
@@ -87,5 +85,5 @@ class Scorer:
             seconds=round(time.monotonic() - begin, 4),
         )
         if not self.env.uses_model:
-            self.shared[place] = scored
+            self.shared[shared_key] = scored
         return scored

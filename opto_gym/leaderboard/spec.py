@@ -18,6 +18,7 @@ from ..core import OptoEnv
 from ..llm import Client
 from ..llm.endpoint import without_credentials
 from ..utils.arguments import naming_arguments
+from ..utils.checks import one_of
 from ..wrappers.observations import unwrapped
 from ..wrappers.supported import check_wrappers
 from .identity import RULES, AgentIdentity, EnvIdentity, Identity, ModelNames, source_hash
@@ -127,8 +128,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
         if self.feedback is not None:
             env = wrappers.FeedbackKinds(env, self.feedback)
         for name, settings in self.wrappers:
-            if name not in wrappers.__all__:
-                raise ValueError(f"expected a wrapper of {wrappers.__all__}, got {name!r}")
+            one_of(wrappers.__all__, wrapper=name)
             wrapper = getattr(wrappers, name)
             with naming_arguments(wrapper, settings):
                 env = wrapper(env, **settings)

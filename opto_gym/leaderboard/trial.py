@@ -1,4 +1,4 @@
-"""One trial: an agent on an environment under a budget, recorded and resumable."""
+"""Runs one trial: an agent on an environment under a budget, recorded so that it can be resumed and replayed."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        trial: Its id.
-        path: Its folder.
-        status: ``done`` or ``failed``.
-        error: The last line of the traceback, if it failed.
-        differences: In a replay, what disagrees with the record.
-        steps: Oracle calls, without the start values'.
-        notices: In a replay, what a reader should know of the record.
+        trial: The trial's id.
+        path: The trial's folder.
+        status: ``"done"`` or ``"failed"``.
+        error: If the trial failed, the reason in one line, as in `TrialRecord.ended`; otherwise None.
+        differences: In a replay, each deviation from the record, as a line of text.
+        steps: Number of oracle calls; the start values' call is not counted.
+        notices: In a replay, facts about the record that a reader should know but that are no deviation.
     """
 
     trial: str
@@ -65,46 +65,60 @@ class Outcome:
 
 
 class Choices:
-    """The parameters of a trial that count: the current ones, and the recommended ones after each oracle call."""
+    """Keeps track of the parameters that a trial is scored by: the current and the recommended ones.
 
-    def __init__(self, own: Callable[[], Values | None]) -> None:
-        self._own = own
-        self._best: dict[str, tuple[tuple[float, int], Values]] = {}
+    Args:
+        agent_recommendation: Returns the parameters that the agent recommends; None if it makes no choice of its own.
+
+    Attributes:
+        current: The parameters of the last finished oracle call; None before the first.
+        history: (number of an oracle call, hash of the parameters recommended after it), in order of completion.
+    """
+
+    def __init__(self, agent_recommendation: Callable[[], Values | None]) -> None:
+        self._agent_recommendation = agent_recommendation
+        self._best_by_split: dict[str, tuple[tuple[float, int], Values]] = {}
         self.current: Values | None = None
         self.history: list[tuple[int, str]] = []
 
     def update(self, step: StepRecord) -> Values:
-        """Takes note of an oracle call; gives the parameters that are recommended after it."""
+        """Adds a finished oracle call; returns the parameters that are recommended after it."""
         self.current = step.parameters
-        best, rank = self._best.get(step.split), (step.reward, step.call)
-        if best is None or rank >= best[0]:  # of equal rewards the latest
-            self._best[step.split] = rank, step.parameters
+        best, rank = self._best_by_split.get(step.split), (step.reward, step.call)
+        if best is None or rank >= best[0]:  # between equal rewards, the later call wins
+            self._best_by_split[step.split] = rank, step.parameters
         recommended = self.recommended()
         self.history.append((step.call, digest(recommended)))
         return recommended
 
     def recommended(self) -> Values:
-        """The agent's own choice, else the best on val, else on train."""
-        own = self._own()
-        if own is not None:
-            return dict(plain(own))
-        return self._best["val" if "val" in self._best else "train"][1]
+        """The recommended parameters: the agent's choice if it makes one, or else those of the best oracle call.
+
+        The best call has the highest reward among the calls on val, or among those on train if there is none on val.
+        """
+        chosen = self._agent_recommendation()
+        if chosen is not None:
+            return dict(plain(chosen))
+        return self._best_by_split["val" if "val" in self._best_by_split else "train"][1]
 
 
 class TrialRunner:
-    """Runs a trial in its folder: environment, agent, oracle, scorer and record put together.
+    """Runs a trial in its folder. `run` makes the environment, the agent, the oracle and the scorer.
 
     Args:
-        spec: What to run.
-        path: The folder.
-        limits: The budget, by name.
-        test_scores: When current and recommended parameters are scored on test, of `scoring.SCORING`.
-        parent: The whole run's budget.
-        cap: The limits of that, for the record.
-        identity: The trial's, if it is known already.
-        shared_scores: See `Scorer`.
-        progress: Called with (trial, step, ledger) after each oracle call.
-        stop: Set to end all trials of the run.
+        spec: What the trial runs.
+        path: The trial's folder; its name is the trial's id.
+        limits: The trial's budget: amounts by the names of `opto_gym.llm.LIMITS`.
+        test_scores: When the current and the recommended parameters are scored on test; one of `scoring.SCORING`.
+        parent: The budget of the whole run; None if it has none.
+        cap: The limits of `parent`, for the record.
+        identity: The trial's identity; None computes it.
+        shared_scores: Scores that the trials of a run share, see `Scorer`.
+        progress: Called with (id of the trial, step, ledger) after each oracle call.
+        stop: An event that stops the trial after its current oracle call.
+
+    Attributes:
+        call_mode: How model calls use their record, see `opto_gym.llm.CallRecord`. The replay overrides it.
     """
 
     call_mode = "resume"
@@ -130,15 +144,17 @@ class TrialRunner:
         self._lock = threading.Lock()
 
     def run(self) -> Outcome:
-        """Runs the trial to its end; what fails inside it is recorded and returned, never raised.
+        """Runs the trial to its end. An error of the agent or the environment is recorded and returned, not raised.
 
         Raises:
             RecordError: If the record can't be read or written.
+            KeyboardInterrupt: If the run is stopped; the trial can be resumed.
         """
         self.folder, self.ledger = TrialFolder(self.path), Ledger()
         self.oracle: RecordedOracle | None = None
-        self.choices = Choices(self._own_recommendation)
+        self.choices = Choices(self._agent_recommendation)
         self.identity = self._identity or self.spec.identity()
+        self._measures: Mapping[str, float | None] = {}
         self._open()
         record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
@@ -147,10 +163,10 @@ class TrialRunner:
                 ended = self._optimize(record)
             finally:
                 if self.oracle is not None and self.test_scores != "never" and not self._stop.is_set():
-                    self._score_at_end()  # of a trial that failed too, which counts with the start values' score
+                    self._score_at_end()  # even if the trial failed: it counts with the start values' score
         except (KeyboardInterrupt, RecordError):
             raise
-        except BudgetSpent as e:  # outside of the agent's loop: nothing can be said of its parameters
+        except BudgetSpent as e:  # outside the agent's loop; in the loop it is a regular end, see `_optimize`
             if self._stop.is_set():
                 raise KeyboardInterrupt from e
             status, ended, error = "failed", f"budget: {e.limit}", traceback.format_exc()
@@ -163,28 +179,28 @@ class TrialRunner:
         steps = 0 if self.oracle is None else len(self.oracle.steps) - 1
         return Outcome(self.trial, self.path, status, ended if error else None, steps=steps)
 
-    # ---------------------------------------------------------------- what a replay does otherwise
+    # ---------------------------------------------------------------- overridden by the replay
     def _open(self) -> None:
-        """Opens the record: what earlier sessions and attempts spent goes into the budget."""
-        before = self.folder.trial()
-        self._started = before.started if before else round(time.time(), 3)
+        """Marks the trial as running, and makes its budget with what earlier sessions and attempts spent."""
+        previous = self.folder.trial()
+        self._started = previous.started if previous else round(time.time(), 3)
         if not self.spec.resumable:
             self.folder.archive_attempt()
         lost = [step for step in self.folder.lost_steps() if step.call]
-        # a killed session's time counts up to its last call
-        last = [step.spent.seconds for step in (*lost[-1:], *self.folder.steps()[-1:])]
-        seconds = max(before.seconds if before else 0.0, *last, 0.0)
+        # the time of a session that was killed is known up to its last oracle call
+        at_last_call = [step.spent.seconds for step in (*lost[-1:], *self.folder.steps()[-1:])]
+        seconds = max(previous.seconds if previous else 0.0, *at_last_call, 0.0)
         self._write("running", ended=None, seconds=seconds)
-        self._reserve(self.limits, lost, seconds)
+        self._make_budget(self.limits, lost, seconds)
 
     def _make_oracle(self, env: Any, seed: int) -> RecordedOracle:
         return RecordedOracle(
-            env, self.budget, self.folder, seed=seed, on_step=self._after, invalid_answers=self._take_invalid_answers
+            env, self.budget, self.folder, seed=seed, on_step=self._on_step, invalid_answers=self._take_invalid_answers
         )
 
     def _make_scorer(self, env: OptoEnv) -> Scorer:
         scorer = Scorer(env, self.spec, self.folder, self._shared_scores)
-        if env.uses_model:  # the recorded scorings are not made again, but they were paid for
+        if env.uses_model:  # the recorded scores are not computed again, but their model calls count as spent
             env.llm.book_recorded(key for scored in scorer.recorded.values() for key in scored.task_calls)
         return scorer
 
@@ -192,28 +208,34 @@ class TrialRunner:
         assert self.oracle is not None
         self.agent.optimize(self.env.problem, self.oracle)
 
-    def _own_recommendation(self) -> Values | None:
+    def _agent_recommendation(self) -> Values | None:
         return self.agent.recommend()
 
     def _close(self, status: str, ended: str, error: str | None) -> None:
-        """Closes the record."""
+        """Records how the trial ended."""
         self._write(status, ended=ended, seconds=self.budget.spent["seconds"], error=error)
 
-    # ---------------------------------------------------------------- the rest is common
-    def _reserve(self, limits: Limits, lost: list[StepRecord], seconds: float) -> None:
-        """The budget, with what lost attempts spent."""
+    # ---------------------------------------------------------------- shared with the replay
+    def _make_budget(self, limits: Limits, lost: list[StepRecord], seconds: float) -> None:
+        """Makes the budget; adds what earlier attempts and sessions spent.
+
+        Args:
+            limits: The limits.
+            lost: The oracle calls of lost attempts.
+            seconds: Wall time of the earlier sessions, in seconds.
+        """
         self.budget = Budget(limits.to_dict(), parent=self.parent, seconds_before=seconds)
         self.lost_calls, self.lost_evaluations = len(lost), sum(len(step.examples) for step in lost)
         Reservation(self.budget, {"oracle_calls": self.lost_calls, "evaluations": self.lost_evaluations}).settle()
 
     def _optimize(self, record: CallRecord) -> str:
-        """Puts environment, agent, oracle and scorer together and lets the agent work; gives why it ended."""
+        """Makes the environment, the agent, the oracle and the scorer, and runs the agent; returns why it ended."""
         calls = self.limits.oracle_calls
         env = self.spec.make_env(int(calls) if calls else None)
         self.env, test_env = unwrapped(env), unwrapped(self.spec.make_env())
         if self.env.uses_model:
             self.env.llm = self._client(self.spec.task_model, "task", self.budget, record)
-            # scoring is not the agent's spending, but it counts in the whole run's
+            # scoring is charged to the budget of the run, and not to the trial's
             test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
         self.scorer = self._make_scorer(test_env)
         self.agent = registration.make_agent(self.spec.agent, **self.spec.settings)
@@ -226,7 +248,7 @@ class TrialRunner:
         agent_seed, episode_seed = self.spec.seeds()
         self.agent.reset(problem, seed=agent_seed)
         self.oracle = self._make_oracle(env, episode_seed)
-        self._note_and_score(self.oracle.steps[0])
+        self._update_and_score(self.oracle.steps[0])
         try:
             self._run_agent()
             spent = [name for name in ("oracle_calls", "evaluations") if self.budget.left(name) < 1]
@@ -237,25 +259,31 @@ class TrialRunner:
         return "solved" if self.oracle.solved else f"budget: {spent[0]}" if spent else "agent"
 
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
-        """A client in the trial's ledger, with the calls of lost attempts in it."""
+        """A client for a model. It adds its calls, and first those of lost attempts, to the trial's ledger."""
         client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
         client.book_lost(line for line in self.folder.lost_calls() if line.role == role)
         return client
 
     def _take_invalid_answers(self) -> list[str]:
+        """The reasons why answers could not be used since the last oracle call; resets them."""
         reasons, self.agent.invalid_answers = self.agent.invalid_answers, []
         return reasons
 
-    def _after(self, step: StepRecord) -> None:
-        """After each call: keeps the best, scores, reports; ends the trial if the run is stopped."""
-        if self.oracle is None:  # the start values' call, before there is an oracle
+    def _on_step(self, step: StepRecord) -> None:
+        """Updates the choices, scores the parameters, and reports progress after an oracle call.
+
+        Raises:
+            BudgetSpent: If the run is stopped.
+        """
+        if self.oracle is None:  # the oracle's constructor makes the start values' call, which `_optimize` then scores
             return
-        self._note_and_score(step)
+        self._update_and_score(step)
         self._progress(self.trial, step, self.ledger)
         if self._stop.is_set():
             raise BudgetSpent("stopped", "the run is stopped")
 
-    def _note_and_score(self, step: StepRecord) -> None:
+    def _update_and_score(self, step: StepRecord) -> None:
+        """Updates the current and the recommended parameters, and scores them if every call is scored."""
         with self._lock:
             recommended = self.choices.update(step)
             if self.test_scores == "each":
@@ -263,7 +291,7 @@ class TrialRunner:
                 self.scorer.score(recommended, step.call)
 
     def _score_at_end(self) -> None:
-        """Scores the start values, the current and the recommended parameters, and measures the latter."""
+        """Scores the start values, the current and the recommended parameters; measures the recommended ones."""
         assert self.oracle is not None
         recommended = self.choices.recommended()
         for parameters in (self.oracle.steps[0].parameters, self.choices.current, recommended):
@@ -272,6 +300,7 @@ class TrialRunner:
         self._measures = dict(self.scorer.measure(recommended))
 
     def _write(self, status: str, *, ended: str | None, seconds: float, error: str | None = None) -> None:
+        """Writes ``trial.json``; see `TrialRecord` for the arguments."""
         summary = None
         if status != "running" and self.oracle is not None:
             summary = self._summary(self.oracle)
@@ -294,9 +323,8 @@ class TrialRunner:
             )
         )
 
-    _measures: Mapping[str, float | None] = {}
-
     def _summary(self, oracle: RecordedOracle) -> TrialSummary:
+        """The summary of the trial so far."""
         steps, env, recommended = oracle.steps, self.env, self.choices.recommended()
         return TrialSummary(
             problem=msgspec.json.decode(env.problem.to_json(), type=ProblemRecord),
@@ -304,7 +332,7 @@ class TrialRunner:
             anchors=env.anchors,
             oracle_calls=len(steps) - 1,
             evaluations=sum(len(step.examples) for step in steps[1:]),
-            # those after the last call count too
+            # the agent still holds those that came after the last oracle call
             invalid_answers=sum(len(step.invalid_answers) for step in steps) + len(self.agent.invalid_answers),
             errors=sum(step.error is not None for step in steps[1:]),
             solved=oracle.solved,
@@ -319,16 +347,17 @@ class TrialRunner:
                 task=env.llm.describe() if env.uses_model else None,
             ),
             ledger=self._totals(),
-            lost=self._lost(),
+            lost=self._lost_attempts(),
             spent=msgspec.convert(self.budget.spent, Amounts),
         )
 
     def _totals(self, *, lost: bool = False) -> LedgerTotals:
+        """Sums over the model calls by role; with `lost`, over those of lost attempts only."""
         roles = LedgerTotals.__struct_fields__
         return LedgerTotals(**{r: msgspec.convert(self.ledger.totals(r, lost=lost), Totals) for r in roles})
 
-    def _lost(self) -> LostAttempts | None:
-        """What lost attempts spent; None without any."""
+    def _lost_attempts(self) -> LostAttempts | None:
+        """What lost attempts spent; None if there are none."""
         attempts = len(self.folder.attempts())
         if not attempts:
             return None

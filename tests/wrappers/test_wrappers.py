@@ -179,5 +179,5 @@ def test_what_the_agent_hears_is_replayed_and_resumed(tmp_path, wrapper):
 
 
 def test_an_unknown_wrapper(tmp_path):
-    with pytest.raises(ValueError, match=r"expected a wrapper of \['DelayedFeedback'.*got 'Blindfold'"):
+    with pytest.raises(ValueError, match=r"expected wrapper to be one of 'DelayedFeedback', .*got 'Blindfold'"):
         go(tmp_path, wrappers=["Blindfold"])
