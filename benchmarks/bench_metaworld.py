@@ -1,8 +1,8 @@
-"""What an oracle call on Meta-World costs beside the bare simulator: the same simulator steps, from the same reset.
+"""The cost of an oracle call on Meta-World, compared with the same simulator steps from the same reset.
 
-Aim: at least 95 % of the bare simulator's speed in full episodes. Macro steps reach it; an oracle call on push
-and pick-place too (95 to 96 %), on reach, whose steps are the shortest, 91 %: its candidate's process takes 3 to 5 ms
-an episode beside the simulator.
+The aim is at least 95 % of the bare simulator's speed in full episodes. Macro steps reach it, and so do oracle calls on
+push and pick-place (95 to 96 %). An oracle call on reach, whose steps are the shortest, has 91 %, since the candidate's
+process takes 3 to 5 ms per episode in addition to the simulator.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 import opto_gym
 from opto_gym.envs.metaworld.simulation import Simulation
 
-# Wanders for all ten macro steps: 200 simulator steps.
+# Moves to and fro for all ten macro steps, which are 200 simulator steps.
 WANDER = """calls = []
 
 def controller(obs):
@@ -27,23 +27,23 @@ def controller(obs):
 @pytest.mark.parametrize("env", ["MetaWorld-Reach-v0", "MetaWorld-Push-v0", "MetaWorld-PickPlace-v0"])
 def test_oracle_call_beside_the_bare_simulator(benchmark, env):
     env = opto_gym.make(env).unwrapped
-    simulator, lows = env.simulation._env, []
+    simulator, actions = env.simulation._env, []
     step = simulator.step
 
-    def noted(low):
-        lows.append(np.array(low))
-        return step(low)
+    def recorded(action):
+        actions.append(np.array(action))
+        return step(action)
 
-    simulator.step = noted
+    simulator.step = recorded
     episode = env.evaluate({"controller": WANDER}).metrics
     del simulator.step
-    assert len(lows) == 200
+    assert len(actions) == 200
 
     def bare():
         begin = time.perf_counter()
         simulator.reset()
-        for low in lows:
-            simulator.step(low)
+        for action in actions:
+            simulator.step(action)
         return time.perf_counter() - begin
 
     def macro():
@@ -53,14 +53,14 @@ def test_oracle_call_beside_the_bare_simulator(benchmark, env):
             env._move(env.simulation, np.array(action), env.simulation.advice().gain)
         return time.perf_counter() - begin
 
-    beside = []  # turn by turn, so that all meet the same load
+    comparisons = []  # measured between the oracle calls, so that all have the same load on the machine
     benchmark.pedantic(
-        env.evaluate, ({"controller": WANDER},), setup=lambda: beside.append((bare(), macro())), rounds=20
+        env.evaluate, ({"controller": WANDER},), setup=lambda: comparisons.append((bare(), macro())), rounds=20
     )
-    oracle, (alone, steps) = np.array(benchmark.stats.stats.data), np.array(beside[-20:]).T
-    benchmark.extra_info["bare ms"] = 1e3 * float(np.median(alone))
-    benchmark.extra_info["oracle's share of the bare speed"] = float(np.median(alone / oracle))
-    benchmark.extra_info["macro steps' share"] = float(np.median(alone / steps))
+    oracle, (simulation_alone, steps) = np.array(benchmark.stats.stats.data), np.array(comparisons[-20:]).T
+    benchmark.extra_info["bare ms"] = 1e3 * float(np.median(simulation_alone))
+    benchmark.extra_info["oracle's share of the bare speed"] = float(np.median(simulation_alone / oracle))
+    benchmark.extra_info["macro steps' share"] = float(np.median(simulation_alone / steps))
 
 
 def test_scripted_expert_on_a_test_condition(benchmark):

@@ -1,7 +1,11 @@
-"""What the sandbox costs: a new program to its first answer, a later call, memory, and what one would do without it.
+"""The cost of the sandbox in time and memory, compared with alternatives to it.
 
-Aims: a new program at most 12 ms at L2; a call 0.15 ms at the median and 0.5 ms at the 99th percentile; 64 idle
-programs 600 MB together; a Battleship oracle call 20 ms, and 60 of them a second with 8 trials at once on 2 cores.
+The aims are:
+
+- a new program returns its first answer within 12 ms at level L2
+- a later call takes 0.15 ms at the median, and 0.5 ms at the 99th percentile
+- 64 idle programs together take 600 MB
+- an oracle call on Battleship takes 20 ms, and 8 trials at once make 60 calls per second on 2 cores
 """
 
 from __future__ import annotations
@@ -40,9 +44,9 @@ def box(request):
 
 
 def test_bare_call(benchmark):
-    space = {}
-    exec(SOURCE, space)
-    assert benchmark(space["act"], MAP, 1) == [7, 0]
+    namespace = {}
+    exec(SOURCE, namespace)
+    assert benchmark(namespace["act"], MAP, 1) == [7, 0]
 
 
 def test_later_call(benchmark, box):
@@ -72,7 +76,7 @@ def test_fresh_interpreter_with_numpy(benchmark):
 def test_bubblewrap_with_numpy(benchmark):
     if not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed")
-    walls = [
+    bwrap = [
         "bwrap",
         "--ro-bind",
         "/",
@@ -85,7 +89,7 @@ def test_bubblewrap_with_numpy(benchmark):
         "--die-with-parent",
         "--clearenv",
     ]
-    command = [*walls, sys.executable, "-c", f"import numpy\n{SOURCE}\nprint(act({MAP!r}, 1))"]
+    command = [*bwrap, sys.executable, "-c", f"import numpy\n{SOURCE}\nprint(act({MAP!r}, 1))"]
     answer = benchmark.pedantic(subprocess.run, (command,), {"capture_output": True, "text": True}, rounds=5)
     assert answer.stdout == "[7, 0]\n"
 
@@ -98,11 +102,11 @@ def test_new_process_of_multiprocessing(benchmark):
     context = multiprocessing.get_context("fork")
 
     def call():
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_answer, args=(theirs,))
+        parent_end, child_end = context.Pipe()
+        process = context.Process(target=_answer, args=(child_end,))
         process.start()
-        ours.send((MAP, 1))
-        answer = ours.recv()
+        parent_end.send((MAP, 1))
+        answer = parent_end.recv()
         process.join()
         return answer
 
@@ -115,7 +119,7 @@ def test_later_call_in_a_pool_of_multiprocessing(benchmark):
 
 
 def test_64_idle_programs(benchmark, box):
-    """Starts them one after the other; the memory is theirs and the zygote's, shared pages counted once."""
+    """Starts the programs one after the other. Their memory includes the zygote's; shared pages count once."""
     programs = []
 
     def start():
@@ -124,26 +128,26 @@ def test_64_idle_programs(benchmark, box):
 
     try:
         benchmark.pedantic(start, rounds=1)
-        if os.geteuid() == 0:  # who else may not see the memory of these processes
+        if os.geteuid() == 0:  # other users may not read the memory of these processes
             pids = [*(program._pid for program in programs), box._zygote.pid]
-            benchmark.extra_info["MB"] = sum(map(_proportional, pids)) / 1e6
+            benchmark.extra_info["MB"] = sum(map(_proportional_memory, pids)) / 1e6
     finally:
         for program in programs:
             program.close()
 
 
-def _proportional(pid):
+def _proportional_memory(pid):
     rows = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
 
 
 @pytest.mark.parametrize("env", opto_gym.registered_envs())
 def test_share_of_an_oracle_call(benchmark, env, monkeypatch):
-    """A step with the start values; how much of it is spent waiting for candidates' processes."""
+    """Measures an evaluation of the start values, and the share of it that waits for candidates' processes."""
     env = opto_gym.make(env)
     env.reset(seed=0)
     start = {p.name: p.start for p in env.unwrapped.parameters}
-    spent = []
+    durations = []
 
     def timed(function):
         def run(*args):
@@ -151,7 +155,7 @@ def test_share_of_an_oracle_call(benchmark, env, monkeypatch):
             try:
                 return function(*args)
             finally:
-                spent.append(time.perf_counter() - begin)
+                durations.append(time.perf_counter() - begin)
 
         return run
 
@@ -162,9 +166,9 @@ def test_share_of_an_oracle_call(benchmark, env, monkeypatch):
         return env.unwrapped.evaluate(start)
 
     call()
-    spent.clear()
+    durations.clear()
     benchmark.pedantic(call, rounds=20)
-    benchmark.extra_info["sandbox share"] = sum(spent) / sum(benchmark.stats.stats.data)
+    benchmark.extra_info["sandbox share"] = sum(durations) / sum(benchmark.stats.stats.data)
 
 
 def test_battleship_calls_of_8_trials_at_once(benchmark):

@@ -1,7 +1,7 @@
-"""What tracing costs, beside trace-opt 0.1.3.8 in the same process where that can be imported.
+"""The cost of tracing, compared with trace-opt 0.1.3.8 in the same process if it can be imported.
 
-The figures, in the table at the end, are microseconds an operation, a call, a node or an item: best of 5, the garbage
-collector on, immutable scalars. Of trace-opt's dependencies its tracer needs one, pure Python too::
+The table at the end shows microseconds per operation, call, node or item: the best of 5 rounds, with the garbage
+collector enabled, on immutable scalars. The tracer of trace-opt needs only one of its dependencies::
 
     pip install --target .venv-bench --no-deps trace-opt==0.1.3.8 graphviz==0.21
     PYTHONPATH=.venv-bench pytest -q benchmarks/bench_trace.py --benchmark-only
@@ -29,26 +29,26 @@ ROUNDS = 5
 
 @pytest.fixture(scope="module")
 def figures(request) -> Iterator[dict[tuple[str, str], float]]:
-    """(what, whose) -> microseconds; printed as a table at the end."""
+    """Microseconds by (name of the measurement, package); printed as a table at the end."""
     found: dict[tuple[str, str], float] = {}
     yield found
     lines = [f"{'microseconds, best of 5':<52} {'opto_gym':>11} {'trace-opt':>10} {'ratio':>6}"]
-    for what in dict.fromkeys(what for what, _ in found):
-        ours, theirs = found.get((what, "opto_gym")), found.get((what, "trace-opt"))
+    for name in dict.fromkeys(name for name, _ in found):
+        ours, theirs = found.get((name, "opto_gym")), found.get((name, "trace-opt"))
         compared = f"{theirs:>10.1f} {theirs / ours:>6.0f}" if ours and theirs else ""
-        lines.append(f"{what:<52} {ours or float('nan'):>11,.3f} {compared}")
+        lines.append(f"{name:<52} {ours or float('nan'):>11,.3f} {compared}")
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print("\n\n" + "\n".join(lines))
 
 
 @pytest.fixture
 def measure(benchmark, figures):
-    """Times `run(*setup())` and books the best round, divided by the number of items."""
+    """Times `run(*setup())`, and stores the duration of the best round divided by the number of items."""
 
-    def timed(what: str, items: int, run: Callable[..., Any], setup: Callable[[], tuple[Any, ...]], whose="opto_gym"):
-        benchmark.group = what
+    def timed(name: str, items: int, run: Callable[..., Any], setup: Callable[[], tuple[Any, ...]], package="opto_gym"):
+        benchmark.group = name
         result = benchmark.pedantic(run, setup=lambda: (setup(), {}), rounds=ROUNDS)
-        figures[what, whose] = benchmark.stats.stats.min / items * 1e6
+        figures[name, package] = benchmark.stats.stats.min / items * 1e6
         return result
 
     return timed
@@ -84,8 +84,8 @@ def tree(n: int) -> Any:
     x = root()
     level = [x + float(i) for i in range(n // 2)]
     while len(level) > 1:
-        odd = level[-1:] if len(level) % 2 else []
-        level = [a + b for a, b in zip(level[::2], level[1::2], strict=False)] + odd
+        unpaired = level[-1:] if len(level) % 2 else []
+        level = [a + b for a, b in zip(level[::2], level[1::2], strict=False)] + unpaired
     return level[0]
 
 
@@ -94,17 +94,17 @@ def fan(n: int) -> Any:
     return trace.operator(lambda *values: 0.0, name="total", description="")(*[x * float(i) for i in range(n)])
 
 
-def tangle(n: int) -> Any:
+def random_program(n: int) -> Any:
     """A random program without loops, in which every node is used."""
-    draw = random.Random(0)
+    rng = random.Random(0)
     steps = [lambda a, b: (a + b) * 0.5, lambda a, b: a - b * 0.5, lambda a, b: -a, lambda a, b: add(a, 0.1)]
     nodes = [root()]
     for _ in range(n):
-        nodes.append(draw.choice(steps)(nodes[-1], draw.choice(nodes)))
+        nodes.append(rng.choice(steps)(nodes[-1], rng.choice(nodes)))
     return nodes[-1]
 
 
-SHAPES = {"chain": chain, "tree": tree, "fan": fan, "random": tangle}
+SHAPES = {"chain": chain, "tree": tree, "fan": fan, "random": random_program}
 STEPS = {
     "operation x + 1.5": lambda x: x + 1.5,
     "operator call, 1 argument": plus_one,
@@ -128,23 +128,23 @@ def test_backward(measure, shape, n):
 
 @pytest.mark.parametrize("items", [8, 64, 1_000])
 def test_snapshot(measure, items):
-    """An operator on a list: its value, and its input once more to see that it was not changed."""
+    """Calls an operator on a list: takes a snapshot of its value, and compares its input with that before the call."""
     copy = trace.operator(lambda xs: xs[:], name="copy", description="")
-    what = f"operator on a list of {items:,}, an item and snapshot"
-    measure(what, 2 * items * 500, repeat, lambda: (trace.parameter([1.5] * items, "xs"), copy, 500))
+    name = f"operator on a list of {items:,}, an item and snapshot"
+    measure(name, 2 * items * 500, repeat, lambda: (trace.parameter([1.5] * items, "xs"), copy, 500))
 
 
 def test_board(measure):
     copy = trace.operator(lambda board: [row[:] for row in board], name="copy", description="")
     board = [["."] * 8 for _ in range(8)]
-    what = "operator on an 8x8 board"
-    measure(what, 500, repeat, lambda: (trace.parameter(board, "board"), copy, 500))
+    name = "operator on an 8x8 board"
+    measure(name, 500, repeat, lambda: (trace.parameter(board, "board"), copy, 500))
 
 
 @pytest.mark.parametrize("form", ["to_json", "content_hash", "names", "to_pseudocode", "to_mermaid", "to_graphviz"])
 @pytest.mark.parametrize("shape", ["chain", "random"])
 def test_form(measure, shape, form):
-    """A whole graph of 100,000 nodes; the figure is microseconds, so 500,000 is half a second."""
+    """Converts a whole graph of 100,000 nodes; 500,000 microseconds are half a second."""
     graph = trace.backward(SHAPES[shape](100_000))
     assert len(graph) > 100_000
 
@@ -152,7 +152,7 @@ def test_form(measure, shape, form):
         value = getattr(g, form)
         return value() if callable(value) else value
 
-    fresh = (graph.operators, graph.nodes, graph.parameters, graph.output)  # forms are kept once made
+    fresh = (graph.operators, graph.nodes, graph.parameters, graph.output)  # a graph caches its forms
     measure(f"{form} of a {shape} of 100,000, in all", 1, run, lambda: (trace.TraceGraph(*fresh),))
 
 
@@ -197,27 +197,27 @@ def test_their_backward(measure, n):
     def run(end: Any) -> None:
         end.backward("feedback", propagator=GraphPropagator())
 
-    what = f"backward a node, chain of {n:,}"
-    measure(what, n, run, lambda: (repeat(their_root(), lambda x: x + 1.5, n),), "trace-opt")
+    name = f"backward a node, chain of {n:,}"
+    measure(name, n, run, lambda: (repeat(their_root(), lambda x: x + 1.5, n),), "trace-opt")
 
 
 def program(seed: int, n: int, parameter: Callable, constant: Callable, step: Callable) -> Any:
-    """A random program of n steps, some of which the parameters do not reach and some of which lead nowhere.
+    """A random program of n steps. Some do not depend on the parameters, and some do not affect the output.
 
-    No step takes one node twice, at which trace-opt's backward fails an assertion.
+    No step takes the same node twice, since trace-opt's backward fails with an AssertionError then.
     """
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     nodes = [parameter(1.5, "x0"), parameter(2.25, "x1"), constant(3.125), constant(5.0625)]
     for _ in range(n):
-        a = draw.randrange(max(0, len(nodes) - 8), len(nodes))
-        b = (a + draw.randrange(1, len(nodes))) % len(nodes)
+        a = rng.randrange(max(0, len(nodes) - 8), len(nodes))
+        b = (a + rng.randrange(1, len(nodes))) % len(nodes)
         nodes.append(step(nodes[a], nodes[b]))
     return nodes
 
 
-@pytest.mark.parametrize("whose", ["opto_gym", pytest.param("trace-opt", marks=theirs)])
-def test_random_program(measure, whose):
-    """Run and backward together; the two find the same nodes."""
+@pytest.mark.parametrize("package", ["opto_gym", pytest.param("trace-opt", marks=theirs)])
+def test_random_program(measure, package):
+    """Measures running a program and backward together, and checks that both packages find the same nodes."""
     n, seeds = 200, range(10)
 
     def ours(seed: int) -> list[float]:
@@ -232,9 +232,9 @@ def test_random_program(measure, whose):
         found = {id(k): k for p in reached for _, k in GraphPropagator().aggregate(p.feedback).graph}
         return sorted(k.data for k in found.values())
 
-    run = {"opto_gym": ours, "trace-opt": trace_opt}[whose]
+    run = {"opto_gym": ours, "trace-opt": trace_opt}[package]
     found = measure(
-        "random program of 200, run and backward, a step", n * len(seeds), lambda: list(map(run, seeds)), tuple, whose
+        "random program of 200, run and backward, a step", n * len(seeds), lambda: list(map(run, seeds)), tuple, package
     )
-    if whose == "trace-opt":
+    if package == "trace-opt":
         assert found == list(map(ours, seeds))

@@ -1,8 +1,9 @@
-"""What an oracle call of the traffic tasks costs beside a bare run of UXsim, in processor time.
+"""The processor time of an oracle call on the traffic tasks, compared with a bare run of UXsim.
 
-Aim: within 5 % of a bare run. Bare is the same world, vehicle by vehicle, by plain calls of UXsim. Its objects point at
-each other, so that only the garbage collector frees them, a few runs later: so both are measured as series of runs, the
-collector's work included. An oracle call frees its world at once. Other green times each time: nothing is remembered.
+The aim is at most 5 % more than a bare run. A bare run simulates the same world with the same vehicles, by plain calls
+of UXsim. The objects of UXsim refer to each other, so that only the garbage collector frees them, a few runs later; an
+oracle call frees its world at once. Therefore series of runs are measured, including the collector's work. Each run has
+other green times, so that no result can be reused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def bare(vehicles, pair):
 
 
 def series(run):
-    """Milliseconds of processor time a run."""
+    """The mean processor time of `ROUNDS` runs, in milliseconds."""
     gc.collect()
     begin = time.process_time()
     for k in range(ROUNDS):
@@ -49,14 +50,14 @@ def test_an_oracle_call_is_a_run(benchmark):
     vehicles = intersection.day(0, False)[1]
     bare(vehicles, (15, 15))
     env.evaluate(env.problem.start, examples=[0])
-    calls, alone = [], []
+    calls, bare_runs = [], []
     for ns in range(16, 20):
         calls.append(series(lambda ew, ns=ns: env.evaluate({"EW_time": ew, "NS_time": ns}, examples=[0])))
-        alone.append(series(lambda ew, ns=ns: bare(vehicles, (ew, ns))))
+        bare_runs.append(series(lambda ew, ns=ns: bare(vehicles, (ew, ns))))
     benchmark.pedantic(bare, args=(vehicles, (15, 15)), rounds=5)
     benchmark.extra_info |= {
         "oracle call, ms": statistics.median(calls),
-        "bare run, ms": statistics.median(alone),
-        "ratio": statistics.median(calls) / statistics.median(alone),
+        "bare run, ms": statistics.median(bare_runs),
+        "ratio": statistics.median(calls) / statistics.median(bare_runs),
     }
     print(f"\n{benchmark.extra_info}")

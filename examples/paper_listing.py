@@ -1,6 +1,6 @@
 """The program of the Trace paper's figure 2: an agent that learns to play Battleship while it plays.
 
-It runs with trace-opt, too: there the three imports of opto_gym are
+It also runs with trace-opt, if these imports replace those of opto_gym::
 
     from opto import trace
     from opto.trace import bundle, node
@@ -17,7 +17,7 @@ SIZE, SHIPS = 5, (3, 2)
 
 
 class Board:
-    """A hidden fleet on a small board; `fire` tells hits from misses."""
+    """A small board with hidden ships. `fire` returns the reward of a shot, and feedback in words."""
 
     def __init__(self, seed):
         rng = random.Random(seed)

@@ -60,6 +60,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
 
     Raises:
         MissingExtra: If something that it `needs` is not installed; the message is the line that installs it.
+        TypeError: If the class does not define `parameters`.
         ValueError: For an argument out of its range, or if two splits share an example (see `overlapping_splits`).
     """
 
@@ -138,6 +139,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         feedback: Sequence[str] | None = None,
     ) -> None:
         require(*self.needs)
+        _check_defines_parameters(self)
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             raise ValueError(f"{type(self).__name__}: expected a render_mode of {modes}, got {render_mode!r}")
@@ -192,6 +194,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     @property
     def problem(self) -> Problem:
         """What an agent may know, as plain data."""
+        _check_defines_parameters(self)
         spec = self.spec
         return Problem(
             spec.id.split("/")[-1] if spec else type(self).__name__,
@@ -328,6 +331,21 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         """The last oracle call as a picture: uint8, of shape (height, width, 3)."""
         raise NotImplementedError(
             f"{type(self).__name__} has the render mode 'rgb_array' but defines no render_image()"
+        )
+
+
+def _check_defines_parameters(env: OptoEnv) -> None:
+    """Checks that an environment's class, or the environment itself, has an attribute or property `parameters`.
+
+    Raises:
+        TypeError: If it has none; the message says how to define it.
+    """
+    if inspect.getattr_static(env, "parameters", None) is None:
+        name = type(env).__name__
+        raise TypeError(
+            f"{name}: expected a sequence of opto_gym.Parameter in the attribute or property `parameters`, got none. "
+            f'Define it in the class, for example parameters = (Parameter("x", Number(0, 1), 0.5),), or set it in '
+            f"__init__ before super().__init__(**kwargs)"
         )
 
 

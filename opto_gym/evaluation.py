@@ -1,7 +1,8 @@
-"""One evaluation of a set of parameters: its examples run one by one, and what they give is joined.
+"""One evaluation of a set of parameters: runs its examples one by one and combines their results.
 
-A proposal's values may be bad: outside their space, code that breaks, an answer that the program around it can't use.
-That is feedback on an error node, with the worst score. Bugs of the environment's author are raised.
+The values of a proposal may be bad: a value outside its space, code that raises an exception, or an answer that the
+environment's code can't use. Such a value gives feedback on an error node, with the worst score. A bug in the
+environment's own code is raised.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from .errors import OptoGymError, TraceError
 from .problems import KINDS, Evaluation, ExampleResult, Feedback, Parameter, Part
 from .sandbox.candidate import Candidate
 from .spaces import Code
+from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .core import OptoEnv
 
 CAUSED_BY_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
-"""What a proposal's answer can cause in plain code around it. Everything else is a bug of the environment's author."""
+"""The exceptions that a bad value can cause in the environment's code; any other exception is a bug in that code."""
 
-PATIENCE = 3
-"""After so many examples in a row that a time limit stopped, the rest of an evaluation counts as stopped too."""
+TIMEOUTS_IN_A_ROW = 3
+"""The number of consecutive examples stopped by a time limit after which the remaining examples count as stopped, too.
+
+Without it, code with an endless loop would take the full time limit on every example of a split.
+"""
 
 
 class Parameters(dict[str, Any]):
@@ -77,8 +82,8 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
     with Candidate(code if env.runs_code else {}, env.host) as candidate:
         p = Parameters((q.name, _traced(q, values[q.name], candidate)) for q in env.parameters)
         for example in examples:
-            if len(outcomes) >= PATIENCE and all(o.timed_out for o in outcomes[-PATIENCE:]):
-                outcomes.append(outcomes[-1]._replace(example=example))  # an endless loop costs a few limits, not 200
+            if len(outcomes) >= TIMEOUTS_IN_A_ROW and all(o.timed_out for o in outcomes[-TIMEOUTS_IN_A_ROW:]):
+                outcomes.append(outcomes[-1]._replace(example=example))
             elif invalid:
                 error = trace.error_node(ValueError(invalid), (invalid, *p.values()), "check")
                 outcomes.append(_failed(env, example, error))
@@ -186,3 +191,7 @@ def _joined_feedback(feedbacks: Sequence[Feedback], reward: Callable[[float], fl
     score = math.fsum(f.score for f in feedbacks) / len(feedbacks)
     parts = tuple(part._replace(example=k) for k, f in enumerate(feedbacks) for part in f.parts)
     return Feedback(score, parts, all(f.success for f in feedbacks), reward(score), tuple(f.reward for f in feedbacks))
+
+
+if not TYPE_CHECKING:  # for one release
+    __getattr__ = moved_names(__name__, {"PATIENCE": "evaluation:TIMEOUTS_IN_A_ROW"})

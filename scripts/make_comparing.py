@@ -1,4 +1,4 @@
-"""Renews the figures of docs/comparing.md: error rates, power and coverage of `opto-gym compare`, by simulation.
+"""Updates the figures of docs/comparing.md: simulated error rates, power and coverage of `opto-gym compare`.
 
 python scripts/make_comparing.py
 """
@@ -22,12 +22,13 @@ from opto_gym.leaderboard.stats import (
 )
 
 REPEATS = 1000
+"""The number of simulated comparisons for each figure."""
 Draw = Callable[[np.random.Generator, int], Pairs]
-"""Scores of two optimizers on n seeds."""
+"""Draws scores of two optimizers, shape (n,) each, from a generator and n."""
 
 
 def normal(difference: float) -> Draw:
-    """Normal scores of spread 1."""
+    """Normal scores with standard deviation 1, whose means differ by `difference`."""
     return lambda rng, n: (difference + rng.normal(size=n), rng.normal(size=n))
 
 
@@ -39,11 +40,15 @@ EQUAL: dict[str, Draw] = {
     "normal, spread 1 against 0.1": lambda rng, n: (rng.normal(size=n), 0.1 * rng.normal(size=n)),
     "exponential against its mean, a constant": lambda rng, n: (rng.exponential(size=n), np.ones(n)),
 }
-"""Optimizers of equal mean score. The last are not exchangeable: what the test supposes does not hold."""
+"""Optimizers with equal mean scores. Those of the last two cases are not exchangeable, which the test assumes."""
 
 
 def verdicts(environments: list[Pairs], look: int = 1) -> tuple[list[int], int]:
-    """As `compare_scores` decides, without its intervals: 1 better, -1 worse, 0 cannot tell yet; each and over all."""
+    """The verdicts of `compare_scores`, without its intervals, which take time.
+
+    Returns:
+        (the verdict for each environment, the verdict over all): 1 is better, -1 worse, 0 cannot tell yet.
+    """
     p = [sign_flip_test(x - y) for x, y in environments]
     levels = holm(p, look_level(look))
     each = [
@@ -56,7 +61,11 @@ def verdicts(environments: list[Pairs], look: int = 1) -> tuple[list[int], int]:
 
 
 def rates(draw: Draw, n: int, environments: int = 1, repeats: int = REPEATS, seed: int = 0) -> dict[str, float]:
-    """How often `better` and `worse` come out: on any environment, on each one, and over all."""
+    """The share of simulated comparisons with a verdict, by kind of verdict.
+
+    ``any`` is a verdict on at least one environment; ``better`` and ``worse`` are means over the environments; the keys
+    with ``overall`` are of the verdict over all environments.
+    """
     rng = np.random.default_rng(seed)
     made = [verdicts([draw(rng, n) for _ in range(environments)]) for _ in range(repeats)]
     each, overall = np.array([m[0] for m in made]), np.array([m[1] for m in made])
@@ -73,52 +82,63 @@ def rates(draw: Draw, n: int, environments: int = 1, repeats: int = REPEATS, see
 def coverage(
     n: int, environments: int, difference: float, repeats: int = REPEATS, seed: int = 0
 ) -> tuple[float, float]:
-    """How often the intervals hold the true mean difference (nan where there are none), and the true probability."""
+    """The coverage of the two intervals of a comparison.
+
+    Returns:
+        (share of intervals of the difference that contain the true one, or nan if n is too small for an interval; share
+        of intervals of the probability of improvement that contain the true one).
+    """
     from scipy import stats
 
     rng, draw = np.random.default_rng(seed), normal(difference)
-    chance, held = stats.norm.cdf(difference / 2**0.5), []
+    chance, contained = stats.norm.cdf(difference / 2**0.5), []
     for _ in range(repeats):
         made = [draw(rng, n) for _ in range(environments)]
         weights = np.full(n * environments, 1 / n)
         interval = typical_interval(np.concatenate([x - y for x, y in made]), weights)
         low, high = improvement_interval(made)
-        held.append((interval and interval[0] <= difference <= interval[1], low <= chance <= high))
-    inside = np.array(held, dtype=float).mean(axis=0)
+        contained.append((interval and interval[0] <= difference <= interval[1], low <= chance <= high))
+    inside = np.array(contained, dtype=float).mean(axis=0)
     return float(inside[0]), float(inside[1])
 
 
 def advice(difference: float, n: int, repeats: int = REPEATS, seed: int = 0) -> dict[str, float]:
-    """What comes of adding as many seeds as `more_seeds` says, once, and testing again."""
+    """The share of comparisons with a verdict if `more_seeds` is followed once.
+
+    Returns:
+        ``at once``: the share with a verdict on n seeds; ``median``: the median number of further seeds that is advised
+        to the others; ``then``: the share of these that have a verdict after the further seeds; ``in all``: the share
+        with a verdict, at once or after the further seeds.
+    """
     rng, draw = np.random.default_rng(seed), normal(difference)
-    first, second, asked = 0, 0, []
+    first, second, advised = 0, 0, []
     for _ in range(repeats):
         x, y = draw(rng, n)
         if verdicts([(x, y)])[1]:
             first += 1
             continue
         more = more_seeds([x - y], level=look_level(2))
-        asked.append(np.inf if more is None else more)
+        advised.append(np.inf if more is None else more)
         if more is not None:
             a, b = draw(rng, more)
             second += abs(verdicts([(np.concatenate([x, a]), np.concatenate([y, b]))], look=2)[1])
     return {
         "at once": first / repeats,
-        "median": float(np.quantile(asked, 0.5, method="lower")),
-        "then": float(second / max(1, sum(np.isfinite(asked)))),
+        "median": float(np.quantile(advised, 0.5, method="lower")),
+        "then": float(second / max(1, sum(np.isfinite(advised)))),
         "in all": (first + second) / repeats,
     }
 
 
 def table(head: list[Any], rows: Iterator[list[Any]]) -> str:
-    """In Markdown; shares as percentages."""
+    """A table in Markdown; floats are shown as percentages, nan as ``none``."""
     lines = [head, ["---"] * len(head), *rows]
     cell = lambda c: ("none" if np.isnan(c) else f"{100 * c:.1f} %") if isinstance(c, float) else str(c)  # noqa: E731
     return "".join(f"| {' | '.join(map(cell, line))} |\n" for line in lines)
 
 
 def figures() -> str:
-    """All tables."""
+    """All tables, with their headings."""
     sizes = (3, 6, 10, 20)
     wrong = table(
         ["scores, no difference of means", *(f"1 task, {n} seeds" for n in sizes), "any of 10 tasks, 10 seeds",
@@ -156,7 +176,7 @@ def _both(found: dict[str, float], which: str) -> str:
 
 
 def main() -> None:
-    """Writes the figures into the page."""
+    """Replaces the figures of the page."""
     page = Path(__file__).parent.parent / "docs" / "comparing.md"
     made = figures()
     head, mark, _ = page.read_text(encoding="utf-8").partition("<!-- figures: scripts/make_comparing.py -->\n")

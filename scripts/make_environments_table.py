@@ -1,9 +1,9 @@
-"""Renews the table of docs/environments/index.md: the environments, what they need and what they cost.
+"""Updates the table of docs/environments/index.md: the environments, their requirements, and their costs.
 
 python scripts/make_environments_table.py
 
-Names, parameters, needs and anchors come from the classes, the time of an oracle call from docs/gallery.md
-(``scripts/make_gallery.py`` measures it). The extras must be installed.
+Names, parameters, requirements and anchors are read from the classes. The time of an oracle call is read from
+docs/gallery.md, for which ``scripts/make_gallery.py`` measures it. The extras must be installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from opto_gym.utils.extras import EXTRAS
 
 DOCS = Path(__file__).parent.parent / "docs"
 INDEX = DOCS / "environments" / "index.md"
-PLACE = re.compile(
+TABLE = re.compile(
     r"(?<=<!-- made by scripts/make_environments_table\.py -->\n).*?(?=<!-- end -->)",
     re.DOTALL,
 )
@@ -36,7 +36,7 @@ PAGES = {
 
 
 def pages() -> dict[str, str]:
-    """The page of each environment's class, by the class's full name."""
+    """The docs' page of each environment class, by the full name of the class."""
     return {
         name: page
         for page in PAGES
@@ -45,7 +45,7 @@ def pages() -> dict[str, str]:
 
 
 def times() -> dict[str, str]:
-    """What an oracle call of each family took, from the gallery."""
+    """The time of an oracle call of each family, read from the gallery."""
     cards = (DOCS / "gallery.md").read_text(encoding="utf-8").split("\n## ")[1:]
     found = {}
     for card in cards:
@@ -57,19 +57,20 @@ def times() -> dict[str, str]:
 def table() -> str:
     """The table in Markdown, in the order of the pages."""
     head = ["family", "environment", "parameters", "needs", "oracle call", "start and best score"]
-    on_page, took = pages(), times()
+    page_of_class, call_times = pages(), times()
     rows: dict[str, list[list[str]]] = {page: [] for page in PAGES}
     for name, others in families().items():
         env = _make(name)
-        full = f"{type(env).__module__}.{type(env).__qualname__}"
-        page = on_page[full]
+        class_name = f"{type(env).__module__}.{type(env).__qualname__}"
+        page = page_of_class[class_name]
         rows[page].append(
             [
                 f"[{PAGES[page]}]({page}.md)",
-                f'<a id="{full}"></a>[`{name}`]({page}.md#{full})' + (f" and {len(others)} more" if others else ""),
+                f'<a id="{class_name}"></a>[`{name}`]({page}.md#{class_name})'
+                + (f" and {len(others)} more" if others else ""),
                 _parameters(env),
                 _needs(env),
-                took[name],
+                call_times[name],
                 _anchors(env),
             ]
         )
@@ -107,9 +108,9 @@ def _anchors(env: OptoEnv) -> str:
 
 
 def main() -> None:
-    """Writes the table into the page."""
+    """Replaces the table of the page."""
     page = INDEX.read_text(encoding="utf-8")
-    INDEX.write_text(PLACE.sub(lambda _: table(), page), encoding="utf-8")
+    INDEX.write_text(TABLE.sub(lambda _: table(), page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Renews the table of docs/external.md: what agents do with each kind of parameter, as their classes say.
+"""Updates the table of docs/external.md: how agents treat each kind of parameter, according to their classes.
 
 python scripts/make_external_table.py
 """
@@ -15,7 +15,7 @@ from opto_gym.registration import agent_class
 
 PAGE = Path(__file__).parent.parent / "docs" / "external.md"
 OURS = ("OptoPrime", "OPRO", "OPRO-Trace", "TextGrad")
-PLACE = re.compile(r"(?<=<!-- made by scripts/make_external_table\.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(?<=<!-- made by scripts/make_external_table\.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def table() -> str:
@@ -26,14 +26,14 @@ def table() -> str:
     for name in sorted(opto_gym.registered_agents(), key=lambda name: (name not in OURS, name)):
         cls = agent_class(name)
         if name in OURS or issubclass(cls, External):
-            does = [cls.supported_kinds().get(kind, "refused") for kind in kinds]
-            rows.append([f"`{name}`", *does, "continues" if cls.deterministic else "starts again"])
+            treatments = [cls.supported_kinds().get(kind, "refused") for kind in kinds]
+            rows.append([f"`{name}`", *treatments, "continues" if cls.deterministic else "starts again"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def main() -> None:
-    """Writes it into the page."""
-    PAGE.write_text(PLACE.sub(lambda _: table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Replaces the table of the page."""
+    PAGE.write_text(TABLE.sub(lambda _: table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

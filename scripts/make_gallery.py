@@ -1,4 +1,4 @@
-"""Renews docs/gallery.md and its pictures, by running an environment of each family on this machine.
+"""Updates docs/gallery.md and its pictures by running one environment of each family on this machine.
 
 python scripts/make_gallery.py
 """
@@ -13,10 +13,10 @@ from opto_gym.cli import gallery
 def main() -> None:
     """Writes the page and the pictures."""
     docs = Path(__file__).parent.parent / "docs"
-    made = list(gallery.cards())
-    gallery.pictures(docs / "gallery", made)
-    (docs / "gallery.md").write_text(gallery.render("gallery.md.j2", made, pictures="gallery/"), encoding="utf-8")
-    for card in made:
+    cards = list(gallery.cards())
+    gallery.pictures(docs / "gallery", cards)
+    (docs / "gallery.md").write_text(gallery.render("gallery.md.j2", cards, pictures="gallery/"), encoding="utf-8")
+    for card in cards:
         print(f"{card.name:30} {card.failed or card.time}")
 
 

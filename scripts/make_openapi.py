@@ -1,4 +1,4 @@
-"""Renews docs/openapi.json, the document of the protocol that docs/protocol.md describes.
+"""Updates docs/openapi.json, the OpenAPI document of the protocol that docs/protocol.md describes.
 
 python scripts/make_openapi.py
 """

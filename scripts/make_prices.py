@@ -1,4 +1,4 @@
-"""Renews opto_gym/llm/prices.json from LiteLLM's price list (MIT licence), as its wheel carries it.
+"""Updates opto_gym/llm/prices.json from the price list in a wheel of LiteLLM (MIT license).
 
 pip download --no-deps litellm && python scripts/make_prices.py litellm-*.whl
 """
@@ -17,21 +17,27 @@ SOURCE = "litellm/model_prices_and_context_window_backup.json"
 
 
 def main(wheel: str) -> None:
-    """Keeps chat models of the main providers with a price: [USD a token in, USD a token out, context]."""
+    """Writes the prices of the main providers' chat models.
+
+    A model has [USD per input token, USD per output token, size of its context in tokens].
+
+    Args:
+        wheel: The path of LiteLLM's wheel.
+    """
     text = zipfile.ZipFile(wheel).read(SOURCE)
     models: dict[str, list[float]] = {}
     for name, row in json.loads(text).items():
         prices = row.get("input_cost_per_token"), row.get("output_cost_per_token")
         if row.get("mode") == "chat" and row.get("litellm_provider") in PROVIDERS and all(prices):
             short, new = name.split("/", 1)[-1], [*prices, row.get("max_input_tokens")]
-            models[short] = max(new, models.get(short, new))  # several providers: the dearer one, as a bound must hold
-    said = {
+            models[short] = max(new, models.get(short, new))  # the higher price of several providers
+    header = {
         "source": f"{Path(wheel).name}: {SOURCE} (MIT)",
         "sha256": hashlib.sha256(text).hexdigest(),
         "date": datetime.date.today().isoformat(),
     }
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(models.items()))
-    page = json.dumps(said, indent=1)[:-2] + ',\n "models": {\n' + rows + "\n }\n}\n"
+    page = json.dumps(header, indent=1)[:-2] + ',\n "models": {\n' + rows + "\n }\n}\n"
     Path(__file__).parent.with_name("opto_gym").joinpath("llm", "prices.json").write_text(page, encoding="utf-8")
 
 

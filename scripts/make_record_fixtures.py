@@ -1,7 +1,7 @@
-"""Makes the packed run folders of tests/records, with the code as it is: run it once for each released record format.
+"""Makes the packed run folders of tests/records with the current code. Run it once for each released record format.
 
-``python scripts/make_record_fixtures.py DIRECTORY [NAME ...]`` writes one ``NAME.tar.xz`` a run. It needs the embedded
-model (`opto-gym models pull`) and the authors' packages (`opto-gym external install`).
+``python scripts/make_record_fixtures.py DIRECTORY [NAME ...]`` writes one ``NAME.tar.xz`` for each run. It needs the
+embedded model (`opto-gym models pull`) and the authors' packages (`opto-gym external install`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SMALL = {
 
 
 def reply() -> Callable[[dict], str]:
-    """A model that changes numbers and code a little at each call, in the form that it is asked for."""
+    """Makes a scripted model, which answers in the requested form, with slightly different values at each call."""
     numbers = itertools.count(1)
 
     def answer(body: dict) -> str:
@@ -90,7 +90,7 @@ def reply() -> Callable[[dict], str]:
 
 
 def agents_on_tasks(names: list[str], settings: dict[str, dict], **keywords) -> list[tuple[tuple, tuple]]:
-    """Pairs of an agent with the first task that it can work on."""
+    """Pairs of (environment, agent), with the first environment of `TASKS` that each agent can run on."""
     pairs = []
     for name in names:
         for env, arguments in TASKS:
@@ -103,7 +103,7 @@ def agents_on_tasks(names: list[str], settings: dict[str, dict], **keywords) -> 
 
 
 def local(out: Path) -> None:
-    """The agents that ask a model, on the embedded one."""
+    """Runs the agents that use a model, with the embedded model."""
     names = [n for n in registered_agents() if agent_class(n).uses_model and not n.startswith(("external/", "Program"))]
     for env, agent in agents_on_tasks(names, {n: {"max_tokens": 60} for n in names if n not in PROMPTING}):
         run([env], [agent], out=out, seeds=1, oracle_calls=2, model="local", progress=False, test_scores="end")
@@ -113,7 +113,7 @@ PROMPTING = ("ModelAlone", "ChainOfThought", "FewShot")
 
 
 def scripted(out: Path) -> None:
-    """The same on a scripted endpoint, with failed attempts and unusable answers; wrappers, masks, feedback kinds."""
+    """Runs the same agents with a scripted endpoint that fails at times; also wrappers, masks and feedback kinds."""
     names = [n for n in registered_agents() if agent_class(n).uses_model and not n.startswith(("external/", "Program"))]
     with OpenAIServer(reply(), [429, "ok", "ok", 500, "torn", "ok", b"{}"]) as server:
         common = {"model": "fake", "base_url": server.url, "seeds": 1, "progress": False}
@@ -130,7 +130,7 @@ def scripted(out: Path) -> None:
 
 
 def own(out: Path) -> None:
-    """An author's own agents, of each form; a failed trial."""
+    """Runs agents of a plug-in author, one of each form, and one that fails."""
     valley, here = "recorded_agents:Valley", "recorded_agents:"
     common = {"seeds": 2, "oracle_calls": 6, "progress": False}
     run([valley], [here + n for n in ("Steps", "Populations", "Parallel", "Failing")], out=out, **common)
@@ -138,25 +138,25 @@ def own(out: Path) -> None:
 
 
 def suite(out: Path) -> None:
-    """The suite ``smoke`` on the embedded model."""
+    """Runs the suite ``smoke`` with the embedded model."""
     execute(suite_plan("smoke", model="local"), out, jobs=2, progress=False)
 
 
 def baselines(out: Path) -> None:
-    """All agents that ask no model, each on a task that it works on."""
+    """Runs all agents that use no model, each on one task."""
     names = [n for n in registered_agents() if not agent_class(n).uses_model and n not in ("Human", "Program")]
     for env, agent in agents_on_tasks([n for n in names if not n.startswith("external/")], {}):
         run([env], [agent], out=out, seeds=1, oracle_calls=4, progress=False, test_scores="end")
 
 
 def external(out: Path) -> None:
-    """The authors' packages and a program, on a scripted endpoint."""
+    """Runs the authors' packages and a program, with a scripted endpoint."""
     with OpenAIServer(reply()) as server:
         common = {"model": "fake", "base_url": server.url, "seeds": 1, "progress": False, "test_scores": "end"}
         for name in [n for n in registered_agents() if n.startswith("external/")]:
             small = {**SMALL[name], "train_size": 4} if name in SMALL else {}
             calls = 40 if name in SMALL else 6
-            # trace-opt shows several inputs in another order in each process: a task without any replays
+            # trace-opt orders several inputs differently in each process, so that only a task without inputs replays
             valley = "recorded_agents:Valley" if "trace-opt" in name else "recorded_agents:Adder"
             task = "recorded_agents:Words" if name in SMALL else valley
             run([task], [(name, small)], out=out, oracle_calls=calls, **common)
@@ -166,15 +166,15 @@ def external(out: Path) -> None:
 
 
 def lost(out: Path) -> None:
-    """A trial whose first attempt was killed, of an agent that can't go on from a record; one that can."""
+    """Kills and resumes two trials: one of an agent that can be resumed from its record, one of an agent that can't."""
     slow = [("delay", 0.05)] * 6 + [("delay", 2.0)] * 3
     with OpenAIServer(reply(), slow) as server:
         agents = ["recorded_agents:Forgetful", "recorded_agents:Asking"]
         for agent in agents:
-            asked = {"model": "fake", "base_url": server.url, "seeds": 1, "limits": {"oracle_calls": 12}}
+            arguments = {"model": "fake", "base_url": server.url, "seeds": 1, "limits": {"oracle_calls": 12}}
             code = (
                 "from opto_gym.leaderboard import plan; from opto_gym.leaderboard.runner import execute\n"
-                f"from pathlib import Path\nmade = plan(['recorded_agents:Valley'], [{agent!r}], **{asked!r})\n"
+                f"from pathlib import Path\nmade = plan(['recorded_agents:Valley'], [{agent!r}], **{arguments!r})\n"
                 f"execute(made, Path({str(out)!r}), jobs=1, progress=False)"
             )
             child = subprocess.Popen([sys.executable, "-c", code])
@@ -184,14 +184,14 @@ def lost(out: Path) -> None:
             child.send_signal(signal.SIGKILL)
             child.wait()
             server.script = []
-            execute(plan(["recorded_agents:Valley"], [agent], **asked), out, jobs=1, progress=False)
+            execute(plan(["recorded_agents:Valley"], [agent], **arguments), out, jobs=1, progress=False)
             server.script = list(slow)
     assert any(out.glob("trials/*/lost/1/steps.jsonl")), "no attempt was lost"
     resume(out, progress=False)
 
 
 def human(out: Path) -> None:
-    """A person's trial, typed in a terminal."""
+    """Runs a trial of the agent ``Human``, whose input is typed in a terminal."""
     from tests.support.terminal import Terminal
 
     t = Terminal(
@@ -209,7 +209,12 @@ RUNS = {f.__name__: f for f in (local, scripted, own, suite, baselines, external
 
 
 def main(target: Path, names: list[str]) -> None:
-    """Makes the runs and packs them."""
+    """Makes runs and packs them.
+
+    Args:
+        target: The folder of the packed files.
+        names: The names of runs in `RUNS`; all if empty.
+    """
     target.mkdir(parents=True, exist_ok=True)
     for name in names or RUNS:
         with tempfile.TemporaryDirectory() as folder:
@@ -219,13 +224,13 @@ def main(target: Path, names: list[str]) -> None:
             with tarfile.open(target / f"{name}.tar.xz", "w:xz", preset=9) as tar:
                 for path in sorted(out.rglob("*")):
                     if path.is_file() and path.name not in (".lock", "lock.txt"):
-                        tar.add(path, path.relative_to(out).as_posix(), filter=_neutral)
+                        tar.add(path, path.relative_to(out).as_posix(), filter=_without_owner)
             trials = len(list(out.glob("trials/*/trial.json")))
             size = (target / f"{name}.tar.xz").stat().st_size
             print(f"{name}: {trials} trials, {size / 1e3:.0f} kB, {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def _neutral(info: tarfile.TarInfo) -> tarfile.TarInfo:
+def _without_owner(info: tarfile.TarInfo) -> tarfile.TarInfo:
     info.uid = info.gid = 0
     info.uname = info.gname = ""
     return info

@@ -1,8 +1,9 @@
-"""Which tasks of Meta-World a scripted expert solves in ten macro steps: the list that opto_gym registers.
+"""Finds the tasks of Meta-World that a scripted expert solves in ten macro steps; opto_gym registers these tasks.
 
-The expert plays as an optimizer's controller would, from observations rounded to a millimetre, on the 50 test
-conditions. Registered are the tasks with 50 of 50 where any simulator step counts; those where the last one has to
-count are printed beside. Takes 12 minutes on one core: ``python scripts/metaworld_tasks.py [task ...]``
+The expert acts as an optimizer's controller does, on observations that are rounded to a millimeter, in the 50 test
+conditions. A task is registered if the expert solves all 50, where success at any simulator step counts. For these
+tasks, the number of solved conditions is also printed for the stricter rule that the last simulator step must be a
+success. Run ``python scripts/metaworld_tasks.py [task ...]``; all tasks take 12 minutes on one core.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ TEST, HORIZON = range(10**9, 10**9 + 50), 10
 
 
 def still(obs):
-    """What the start values do."""
+    """The controller of the start values, which does not move."""
     return [0, 0, 0, 0]
 
 
 def steps_needed(simulation, controller, condition, any_step):
-    """Macro steps until the task is solved, or None."""
+    """The number of macro steps until the task is solved; None if it is not solved within `HORIZON`."""
     simulation.reset(condition)
     for step in range(1, HORIZON + 1):
         answer = np.array(controller(simulation.view()), float)
@@ -34,14 +35,14 @@ def steps_needed(simulation, controller, condition, any_step):
 
 
 def solved(simulation, controller, any_step=True):
-    """(of the 50 conditions those solved, the mean number of macro steps that took)."""
+    """(number of solved conditions out of 50, mean number of macro steps in the solved ones)."""
     needed = [steps_needed(simulation, controller, c, any_step) for c in TEST]
     done = [n for n in needed if n is not None]
     return len(done), np.mean(done or [np.nan])
 
 
 def main(tasks):
-    """Prints a line a task; of those that are registered, what the other rule makes of them."""
+    """Prints one line for each task; for those to be registered, also the results of start values and stricter rule."""
     for task in tasks or metaworld.ALL_V3_ENVIRONMENTS:
         simulation, space = Simulation(task), {}
         exec(expert_source(task), space)

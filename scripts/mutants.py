@@ -1,15 +1,16 @@
-"""Mutation testing: small seeded changes of modules, each of which some unit test should notice.
+"""Mutation testing: makes small random changes to modules, and checks that a unit test fails for each of them.
 
     python -m scripts.mutants --seed 0 --count 300 --minutes 60 opto_gym/core.py opto_gym/leaderboard/trial.py ...
 
-A mutant is one module with one change: another operator, comparison or constant, a condition that is negated, a
-statement that is left out, a value that is not returned. The unit tests run once to learn which lines each of them
-executes (`scripts.mutants_pytest`). A mutant then meets the tests that execute its line, the fastest first, until one
-fails; where no test executes it (a constant of the module), those that execute the module. A run that takes much longer
-than it should counts as noticed. All of it happens in temporary copies of the working tree.
+A mutant is a module with one change: another operator, comparison or constant, a negated condition, a statement that is
+left out, or a value that is not returned. First, all unit tests run once, to record which lines each of them executes
+(`scripts.mutants_pytest`). Then each mutant is run against the tests that execute the changed line, the fastest first,
+until one of them fails. If no test executes that line, as for a constant of the module, all tests that execute lines of
+the module are used. A mutant is killed if a test fails, or if its tests take much longer than without the change. All
+tests run in temporary copies of the working tree.
 
-Printed are the mutants that survive, as diffs, and the share of those that are killed with Wilson's 95 % interval. The
-same seed draws the same mutants of the same modules.
+The script prints the surviving mutants as diffs, and the share of killed mutants with Wilson's 95 % interval. Equal
+modules and seeds give equal mutants.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = "scripts.mutants_pytest"
-STARTUP = 60.0  # seconds that a run of pytest may take beside its tests: on a busy machine imports alone take ten
-SLOWDOWN = 5.0  # times that its tests may take what they took without a change
+STARTUP = 60.0
+"""The seconds that pytest may need in addition to its tests; on a busy machine, imports alone take ten seconds."""
+SLOWDOWN = 5.0
+"""The factor by which tests may take longer with a mutant than without."""
 STAMPS = itertools.count(1)
-MOST = 60.0  # seconds of tests for a mutant; the slowest are left out
+"""Numbers the changes of source files, so that each change gets its own modification time."""
+MAX_TEST_SECONDS = 60.0
+"""The total duration of the tests of a mutant; the slowest tests are left out."""
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -69,12 +74,12 @@ class Mutant(NamedTuple):
     """A module with one change.
 
     Attributes:
-        module: Its path below the root.
-        line: Where the change is.
-        kind: What was changed, in a word or two.
-        start: Where the text to replace begins, in bytes of the source.
-        end: Where it ends.
-        text: What takes its place.
+        module: The path of the module, relative to the root of the repository.
+        line: The line of the change, from 1.
+        kind: The kind of the change, in a few words.
+        start: The byte offset in the source at which the replaced text begins.
+        end: The byte offset at which it ends.
+        text: The new text.
     """
 
     module: str
@@ -85,12 +90,19 @@ class Mutant(NamedTuple):
     text: str
 
     def apply(self, source: bytes) -> bytes:
-        """The changed module."""
+        """Returns the changed source."""
         return source[: self.start] + self.text.encode() + source[self.end :]
 
 
 class Outcome(NamedTuple):
-    """A mutant and what became of it: ``killed``, ``survived``, ``untested`` or ``timed out``."""
+    """The result of a mutant.
+
+    Attributes:
+        mutant: The mutant.
+        status: ``killed``, ``survived``, ``untested`` or ``timed out``.
+        tests: The number of tests that were chosen for it.
+        diff: The change as a unified diff.
+    """
 
     mutant: Mutant
     status: str
@@ -100,7 +112,7 @@ class Outcome(NamedTuple):
 
 # ---- making mutants
 def mutants(module: str, source: bytes) -> Iterator[Mutant]:
-    """All mutants of a module, in the order of its text."""
+    """Yields all mutants of a module, in the order of its source."""
     offsets = [0]
     for line in source.splitlines(keepends=True):
         offsets.append(offsets[-1] + len(line))
@@ -119,7 +131,7 @@ def mutants(module: str, source: bytes) -> Iterator[Mutant]:
 
 
 def candidates(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    """The nodes that may be changed: not annotations, docstrings, assertions, f-strings, what only types are for."""
+    """Yields the nodes to change: no annotations, docstrings, assertions, f-strings, imports or type-only code."""
     for name, value in ast.iter_fields(tree):
         if name in ("annotation", "returns", "decorator_list"):
             continue
@@ -138,7 +150,7 @@ def candidates(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
 
 
 def changes(node: ast.expr | ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
-    """(kind, what to replace: the node or a part of it, text in its place) for each way to change it."""
+    """Yields the changes of a node as (kind, the replaced node: itself or a part of it, new text)."""
     if isinstance(node, ast.stmt):
         yield from statement_changes(node)
     elif isinstance(node, ast.Constant):
@@ -148,7 +160,7 @@ def changes(node: ast.expr | ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stm
 
 
 def statement_changes(node: ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
-    """Left out, returning nothing, with another operator, or under the negated condition."""
+    """Yields changes of a statement: left out, no value returned, another operator, or a negated condition."""
     if isinstance(node, REMOVABLE):
         yield "statement left out", node, "pass"
     if isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
@@ -160,7 +172,7 @@ def statement_changes(node: ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt
 
 
 def constant_changes(value: object) -> Iterator[tuple[str, str]]:
-    """The other boolean; a number next to it."""
+    """Yields changes of a constant: the other boolean, or another number."""
     if isinstance(value, bool):
         yield "boolean", str(not value)
     elif isinstance(value, int):
@@ -171,7 +183,7 @@ def constant_changes(value: object) -> Iterator[tuple[str, str]]:
 
 
 def expression_changes(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    """Other operators and comparisons, negated conditions, swapped branches."""
+    """Yields changes of an expression: other operators and comparisons, negated conditions, swapped branches."""
     if isinstance(node, ast.Compare):
         for k, op in enumerate(node.ops):
             for other in COMPARISONS[type(op)]:
@@ -193,7 +205,7 @@ def expression_changes(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 
 
 def draw(modules: list[str], seed: int, count: int) -> list[Mutant]:
-    """So many mutants of the modules, each as likely as any other."""
+    """Draws mutants of the modules at random, with equal probabilities and without repetition."""
     every = [mutant for module in modules for mutant in mutants(module, (ROOT / module).read_bytes())]
     print(f"{len(every)} possible mutants in {len(modules)} modules", flush=True)
     return random.Random(seed).sample(every, min(count, len(every)))
@@ -201,7 +213,7 @@ def draw(modules: list[str], seed: int, count: int) -> list[Mutant]:
 
 # ---- running tests
 def copy_tree(target: Path) -> Path:
-    """A copy of what git knows of the working tree, changes included."""
+    """Copies the working tree, with its uncommitted changes but without files that git ignores."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -217,7 +229,7 @@ def copy_tree(target: Path) -> Path:
 
 
 def pytest(tree: Path, arguments: list[str], seconds: float, **variables: str) -> int | None:
-    """Pytest's exit status in a copy; None if it was stopped after so many seconds."""
+    """Runs pytest in a copy; returns its exit status, or None if it was stopped after so many seconds."""
     environment = {**os.environ, "PYTHONPATH": str(tree), **variables}
     command = [sys.executable, "-m", "pytest", "-q", "-p", PLUGIN, "-p", "no:cacheprovider", "-m", "not slow"]
     child = subprocess.Popen(
@@ -235,7 +247,7 @@ def pytest(tree: Path, arguments: list[str], seconds: float, **variables: str) -
 
 
 class Test(NamedTuple):
-    """A unit test: its id, the seconds it takes, and the lines of the modules that it executes, as ``path:line``."""
+    """A unit test: its id, its duration in seconds, and the executed lines of the modules, as ``path:line``."""
 
     id: str
     seconds: float
@@ -243,12 +255,12 @@ class Test(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The test module."""
+        """The path of the test module."""
         return self.id.split("::")[0]
 
 
 def executed_lines(tree: Path, modules: list[str], tests: list[str], jobs: int, file: Path) -> list[Test]:
-    """Runs the tests once and notes what each executes; a file that is there already is read instead."""
+    """Runs all tests once and records the lines that each executes in `file`; reads `file` instead if it exists."""
     if not file.exists():
         with tempfile.TemporaryDirectory() as parts:
             variables = {"MUTANTS_MODULES": json.dumps(modules), "MUTANTS_LINES": parts}
@@ -265,23 +277,25 @@ def executed_lines(tree: Path, modules: list[str], tests: list[str], jobs: int, 
 
 
 def chosen_tests(mutant: Mutant, tests: list[Test]) -> list[Test]:
-    """The tests that execute a mutant's line, else its module, the fastest first, for `MOST` seconds."""
+    """The fastest tests that execute a mutant's line, or else its module, up to `MAX_TEST_SECONDS` in total."""
     place = f"{mutant.module}:{mutant.line}"
     found = [t for t in tests if place in t.lines]
     found = found or [t for t in tests if any(line.startswith(f"{mutant.module}:") for line in t.lines)]
     chosen: list[Test] = []
     for test in sorted(found, key=lambda t: (t.seconds, t.id)):
-        if chosen and sum(t.seconds for t in chosen) + test.seconds > MOST:
+        if chosen and sum(t.seconds for t in chosen) + test.seconds > MAX_TEST_SECONDS:
             break
         chosen.append(test)
     fastest: dict[str, float] = {}
     for test in chosen:
         fastest.setdefault(test.file, test.seconds)
-    return sorted(chosen, key=lambda t: (fastest[t.file], t.file, t.seconds))  # what a file's tests share is made once
+    return sorted(
+        chosen, key=lambda t: (fastest[t.file], t.file, t.seconds)
+    )  # by file, so that the tests of a file share their fixtures
 
 
 def run_mutant(mutant: Mutant, tree: Path, tests: list[Test]) -> Outcome:
-    """Runs a mutant against its tests in a copy, which is as before afterwards."""
+    """Runs a mutant against its tests in a copy of the tree, and restores the copy."""
     path = tree / mutant.module
     source = path.read_bytes()
     changed = mutant.apply(source)
@@ -296,20 +310,23 @@ def run_mutant(mutant: Mutant, tree: Path, tests: list[Test]) -> Outcome:
         names.flush()
         before = path.stat().st_mtime_ns
         path.write_bytes(changed)
-        newer = before + next(STAMPS) * 10**9  # cached bytecode goes by the second and the size of its source
+        newer = (
+            before + next(STAMPS) * 10**9
+        )  # Python compares cached bytecode with the source by whole seconds and size
         os.utime(path, ns=(newer, newer))
         try:
             seconds = STARTUP + SLOWDOWN * sum(test.seconds for test in chosen)
-            status = pytest(tree, ["-n", "0", "-x", *files], seconds, MUTANTS_TESTS=names.name)
+            exit_status = pytest(tree, ["-n", "0", "-x", *files], seconds, MUTANTS_TESTS=names.name)
         finally:
             path.write_bytes(source)
             os.utime(path, ns=(before, before))
-    became = "timed out" if status is None else "survived" if status == 0 else "untested" if status == 5 else "killed"
-    return Outcome(mutant, became, len(chosen), diff)
+    no_tests_collected = 5
+    named = {None: "timed out", 0: "survived", no_tests_collected: "untested"}
+    return Outcome(mutant, named.get(exit_status, "killed"), len(chosen), diff)
 
 
 def judge_all(drawn: list[Mutant], trees: list[Path], tests: list[Test], end: float) -> list[Outcome]:
-    """The outcomes of as many mutants as the time allows, one at a time in each copy."""
+    """Runs mutants until `end` on the monotonic clock, one at a time in each copy, and returns their outcomes."""
     free: SimpleQueue[Path] = SimpleQueue()
     for tree in trees:
         free.put(tree)
@@ -331,7 +348,7 @@ def judge_all(drawn: list[Mutant], trees: list[Path], tests: list[Test], end: fl
 
 # ---- report
 def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval for a share, at 95 %."""
+    """Wilson's score interval for a proportion, with coverage 95 % by default."""
     if not n:
         return 0.0, 1.0
     share, scale = hits / n, 1 + z * z / n
@@ -340,7 +357,7 @@ def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def report(outcomes: list[Outcome], drawn: int) -> None:
-    """Prints the survivors with their diffs, and the score."""
+    """Prints the surviving mutants with their diffs, and the share of killed ones."""
     alive = [o for o in outcomes if o.status in ("survived", "untested")]
     for outcome in sorted(alive, key=lambda o: (o.mutant.module, o.mutant.line)):
         print(f"\n{outcome.status} ({outcome.tests} tests): {outcome.mutant.module}:{outcome.mutant.line}")
@@ -349,19 +366,23 @@ def report(outcomes: list[Outcome], drawn: int) -> None:
     low, high = wilson(killed, len(outcomes))
     print(f"{killed} of {len(outcomes)} mutants killed: {killed / max(1, len(outcomes)):.1%} [{low:.1%}, {high:.1%}]")
     if len(outcomes) < drawn:
-        print(f"{drawn - len(outcomes)} were left when the time was over")
+        print(f"{drawn - len(outcomes)} were not run, since the time was over")
 
 
 def main() -> int:
-    """Parses the arguments and runs; the exit status is 1 if a mutant survives."""
+    """Runs the command line; returns 1 if a mutant survives, else 0."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutants", description=__doc__.split("\n")[0])
     parser.add_argument("modules", nargs="+", help="modules to change, such as opto_gym/core.py")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
-    parser.add_argument("--count", type=int, default=300, help="mutants to draw (default 300)")
-    parser.add_argument("--minutes", type=float, default=60.0, help="time for all mutants (default 60)")
-    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default 2)")
-    parser.add_argument("--tests", nargs="+", default=["tests"], help="where tests are taken from (default: tests)")
-    parser.add_argument("--lines", type=Path, help="file for the lines that each test executes; read if it exists")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random draw (default 0)")
+    parser.add_argument("--count", type=int, default=300, help="number of mutants to draw (default 300)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="minutes for all mutants together (default 60)")
+    parser.add_argument("--jobs", type=int, default=2, help="number of mutants that run at a time (default 2)")
+    parser.add_argument(
+        "--tests", nargs="+", default=["tests"], help="files or folders with the tests to use (default: tests)"
+    )
+    parser.add_argument(
+        "--lines", type=Path, help="file in which the lines executed by each test are stored; it is read if it exists"
+    )
     options = parser.parse_args()
     modules = [str(Path(module).resolve().relative_to(ROOT)) for module in options.modules]
     drawn = draw(modules, options.seed, options.count)

@@ -1,8 +1,8 @@
-"""Renews docs/peers.md: ours and the authors' packages on the same tasks, budget and embedded model, on this machine.
+"""Updates docs/peers.md, which compares our optimizers with their authors' packages on the embedded model.
 
 python scripts/peers_table.py runs/peers
 
-The trials are those of the suite ``peers``, run before by
+It reads the trials of the suite ``peers``, which must have been run before with
 ``opto-gym run --suite peers --model local --test-scores never --out runs/peers``.
 """
 
@@ -49,10 +49,10 @@ COLUMNS = (
 
 
 def row(trial: TrialData) -> list[str]:
-    """A trial's cells."""
+    """The cells of a trial's row."""
     s, agent = trial.summary, trial.record.spec.agent
-    asked = s.ledger.optimizer
-    counts = [s.oracle_calls, s.evaluations, asked.calls, asked.tokens]
+    optimizer_calls = s.ledger.optimizer
+    counts = [s.oracle_calls, s.evaluations, optimizer_calls.calls, optimizer_calls.tokens]
     ended = trial.record.ended if trial.record.status == "done" else f"failed: {trial.record.ended}"
     best = max(trial.steps, key=lambda step: step.reward)
     scores = [number(trial.steps[0].score), number(best.score)]
@@ -73,7 +73,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def main(*runs: str) -> None:
-    """Writes the page."""
+    """Writes the page from the folders of the runs."""
     trials = sorted((trial for run in runs for trial in load(run)), key=lambda t: t.agent)
     parts = [HEAD]
     for env in dict.fromkeys(t.env for t in trials):

@@ -1,13 +1,15 @@
-"""Records what the program of OPRO's authors shows its model, run as it is with scripted answers and scores.
+"""Records the solutions that the program of OPRO's authors shows to its model, with scripted answers and scores.
 
     git clone https://github.com/google-deepmind/opro OPRO && git -C OPRO checkout e81b2f5
     PYTHONHASHSEED=0 python scripts/record_opro.py OPRO > tests/agents/opro_shown.json
 
-in a Python with numpy, pandas, immutabledict and absl-py. Only its two clients of hosted models are replaced.
+The interpreter needs numpy, pandas, immutabledict and absl-py. The authors' program is unchanged, except that its two
+clients of hosted models are replaced.
 
-Out: ``runs``, each ``{"kind", "top", "decimals", "solutions": [[text, score]], "starts", "steps": [{"shown": [[number
-of the solution, its score as shown]], "answers"}]}``. An answer is a solution's number, or else the text. And ``odd``:
-a run of instructions whose second step has answers that its filters are for, by what is odd of them.
+The output is JSON. ``runs`` is a list of ``{"kind", "top", "decimals", "solutions": [[text, score]], "starts", "steps":
+[{"shown": [[number of the solution, its score as shown]], "answers"}]}``, where an answer is the number of a solution,
+or a text that is not exactly one solution. ``odd`` is a run of instructions whose second step has answers that the
+program's filters reject or change; its key ``odd`` has these answers, by what is unusual about them.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ from absl import flags  # noqa: E402
 from opro import prompt_utils  # noqa: E402
 from opro.optimization import opt_utils, optimize_linear_regression  # noqa: E402
 
-for name in list(flags.FLAGS):  # the next program defines them again
+for name in list(flags.FLAGS):  # the next program defines the same flags
     delattr(flags.FLAGS, name)
 from opro.optimization import optimize_tsp  # noqa: E402
 
-CASES, N = 40, 8  # questions that an instruction is scored on; answers a step
+CASES, N = 40, 8  # the number of questions that an instruction is scored on; the number of answers in a step
 START = "Let's solve the problem."
 ODD = {
     "the start again": f"<INS>{START}</INS>",
@@ -50,7 +52,17 @@ ODD = {
 
 
 def instructions(seed, top, decimals, threshold=0.0, odd=None):
-    """A run of `run_evolution`. Scores differ within a step, whose instructions come in the order of a set."""
+    """Records a run of `run_evolution`.
+
+    The scores within a step differ, since the program takes a step's instructions in the arbitrary order of a set.
+
+    Args:
+        seed: The seed of the scripted answers and scores.
+        top: The number of solutions that the prompt shows.
+        decimals: Whether scores are shown with decimals, instead of rounded to 100 buckets.
+        threshold: The lowest score of the solutions that the prompt shows.
+        odd: The answers of the second step, see `ODD`; None for ordinary ones.
+    """
     rng = random.Random(seed)
     solutions, steps = {START: rng.randrange(CASES + 1)}, []
 
@@ -65,7 +77,7 @@ def instructions(seed, top, decimals, threshold=0.0, odd=None):
             old = [text for text in solutions if text != START]
             texts = [f"Way {''.join('abcdefgh'[int(c)] for c in f'{len(old) + k:o}')}." for k in range(N - 2)]
             solutions.update(zip(texts, values, strict=False))
-            texts += rng.choices([*old, *texts], k=2)  # again
+            texts += rng.choices([*old, *texts], k=2)  # repeated answers
             steps[-1]["coming"] = [f"<INS>{text}</INS>" for text in texts]
             if odd and len(steps) == 2:
                 solutions["Guess."] = CASES // 5
@@ -122,11 +134,11 @@ def instructions(seed, top, decimals, threshold=0.0, odd=None):
 
 
 class Enough(BaseException):
-    """Ends a run."""
+    """Ends a run when there are no more scripted answers."""
 
 
 def main_of(program, answers, arguments=()):
-    """The results.json files' content of a program's main() with these answers, until they end."""
+    """Runs a program's main() with scripted answers until they end, and returns the content of its results.json."""
 
     def answer(prompt, **_):
         try:
@@ -144,7 +156,7 @@ def main_of(program, answers, arguments=()):
 
 
 def lines():
-    """The five repetitions of the linear regression; each is ended by the right answer."""
+    """Records the five repetitions of the linear regression, each of which ends with the right answer."""
     rng = random.Random(0)
 
     def answers():
@@ -172,7 +184,7 @@ def lines():
 
 
 def tours():
-    """A run of the travelling salesman's 100 points."""
+    """Records a run of the traveling salesman problem with 100 points."""
     rng = random.Random(0)
 
     def answers():
@@ -196,7 +208,7 @@ def tours():
 
 
 def numbered(kind, top, decimals, solutions, starts, steps, form):
-    """A run with its solutions by number, and answers too that are nothing but one in the form."""
+    """A run in which solutions are given by number, as are the answers that consist of exactly one solution."""
     number = {text: k for k, text in enumerate(solutions)}
     answers = {form.format(text): k for text, k in number.items()}
     return {

@@ -1,4 +1,4 @@
-"""The table of docs/agents.md on how far `prompt_budget.count_tokens` is above two real tokenizers.
+"""Prints the table of docs/agents.md that compares `prompt_budget.count_tokens` with two real tokenizers.
 
 python scripts/token_margins.py
 """
@@ -26,11 +26,11 @@ ENVS = (
     *("LongTrace-v0", "Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v0", "MetaWorld-Push-v0"),
     *("MetaWorld-PickPlace-v0", "MetaWorld-DoorOpen-v0", "MetaWorld-DrawerClose-v0"),
 )
-"""Environments whose start values are evaluated without a model."""
+"""The environments whose start values can be evaluated without a model."""
 
 
 def texts() -> dict[str, list[str]]:
-    """Texts that could deceive the rule, by kind."""
+    """Texts for which the rule could count too few tokens, by kind."""
     rng = random.Random(0)
 
     def drawn(signs: str, size: int = 2000) -> str:
@@ -81,7 +81,7 @@ def texts() -> dict[str, list[str]]:
 
 
 def first_prompts() -> Iterator[str]:
-    """The first prompt of each agent with a model on each environment that it can work on."""
+    """Yields the first prompt of each agent that uses a model, on each environment."""
     names = [name for name in opto_gym.registered_agents() if issubclass(agent_class(name), ModelAgent)]
     with mock.patch.dict("os.environ", OPENAI_BASE_URL="http://127.0.0.1:9", OPTO_GYM_MODEL="none"):  # nothing is sent
         for env in ENVS:
@@ -91,16 +91,22 @@ def first_prompts() -> Iterator[str]:
 
 
 def embedded(text: str) -> int:
-    """Tokens of a text by the embedded model's tokenizer."""
+    """The number of tokens of a text according to the embedded model's tokenizer."""
     empty, whole = ([{"role": "user", "content": t}] for t in ("", text))
     return local.server().count(whole) - local.server().count(empty)
 
 
-def row(name: str, some: list[str], *counts: Callable[[str], int]) -> str:
-    """A line of the table: the lowest, the mean and the highest ratio, for each tokenizer."""
+def row(name: str, samples: list[str], *counts: Callable[[str], int]) -> str:
+    """A row of the table: for each tokenizer, the lowest, mean and highest ratio of the rule's count to the real one.
+
+    Args:
+        name: The kind of text.
+        samples: The texts.
+        counts: The tokenizers, as functions from a text to its number of tokens.
+    """
     cells = []
     for count in counts:
-        ratios = sorted(count_tokens(text) / count(text) for text in some)
+        ratios = sorted(count_tokens(text) / count(text) for text in samples)
         cells.append(f"{ratios[0]:.2f} / {sum(ratios) / len(ratios):.2f} / {ratios[-1]:.2f}")
     return f"| {name} | {' | '.join(cells)} |"
 
@@ -108,8 +114,8 @@ def row(name: str, some: list[str], *counts: Callable[[str], int]) -> str:
 def main() -> None:
     """Prints the table."""
     print("| text | cl100k_base (GPT-4) | the embedded model |\n| --- | --- | --- |")
-    for name, some in {"first prompts": list(first_prompts()), **texts()}.items():
-        print(row(name, some, prompts.count, embedded), flush=True)
+    for name, samples in {"first prompts": list(first_prompts()), **texts()}.items():
+        print(row(name, samples, prompts.count, embedded), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Renews docs/trace-descent.md: what the trace graph is worth to an agent without a model, measured on this machine.
+"""Updates docs/trace-descent.md, which measures the value of the trace graph for an agent without a model.
 
 python scripts/trace_descent_table.py
 """
@@ -22,14 +22,14 @@ PAGE = Path(__file__).parent.parent / "docs" / "trace-descent.md"
 
 
 class Setting(NamedTuple):
-    """What is run, each time with the graph and masked.
+    """One row of the table: an environment on which the agent runs with the graph, and with the graph masked.
 
     Attributes:
         name: The environment's id.
-        runs: How many; run number k has the seed k and, where there are problems, the problem k.
-        calls: The budget of a run, oracle calls.
-        arguments: The environment's.
-        problems: Whether the environment has problems.
+        runs: The number of runs. Run number k has the seed k and, if the environment has problems, the problem k.
+        calls: The budget of a run, in oracle calls.
+        arguments: The environment's keyword arguments.
+        problems: Whether the environment has the argument `problem`.
     """
 
     name: str
@@ -51,7 +51,13 @@ SETTINGS = (
 
 
 class Outcome(NamedTuple):
-    """Of a run: the oracle calls that it took; of its best parameters, whether they solve test, and their score."""
+    """The result of a run.
+
+    Attributes:
+        calls: The number of oracle calls until the run ended.
+        solved: Whether its best parameters solve test.
+        score: The score of its best parameters on test.
+    """
 
     calls: int
     solved: bool
@@ -59,7 +65,13 @@ class Outcome(NamedTuple):
 
 
 def run(setting: Setting, k: int, masked: bool) -> Outcome:
-    """One run, until it is solved on train or its budget is spent; its best parameters on train are tried on test."""
+    """Runs the agent until it solves train or its budget is spent, and evaluates its best parameters on test.
+
+    Args:
+        setting: The setting.
+        k: The number of the run.
+        masked: Whether the graph is masked.
+    """
     problem = {"problem": k} if setting.problems else {}
     env: gym.Env[Any, Any] = opto_gym.make(setting.name, oracle_calls=setting.calls, **setting.arguments, **problem)
     task: Any = env.unwrapped
@@ -71,16 +83,16 @@ def run(setting: Setting, k: int, masked: bool) -> Outcome:
     best, reward, calls, over = task.problem.start, observation.feedback.reward, 0, False
     while not over:
         values = agent.propose(observation)
-        observation, got, terminated, truncated, _ = env.step(values)
+        observation, new_reward, terminated, truncated, _ = env.step(values)
         calls, over = calls + 1, terminated or truncated
-        if got >= reward:
-            best, reward = values, got
+        if new_reward >= reward:
+            best, reward = values, new_reward
     test = task.evaluate(best, split="test")
     return Outcome(calls, test.success, test.score)
 
 
 def row(setting: Setting) -> str:
-    """A line of the table."""
+    """Runs a setting and returns its row of the table."""
     graph, masked = ([run(setting, k, hide) for k in range(setting.runs)] for hide in (False, True))
     solves = any(o.solved for o in graph + masked)
     pairs = np.array(
@@ -158,7 +170,7 @@ This is what the graph is worth to these rules. Where they show no difference, a
 
 
 def main() -> None:
-    """Runs everything and writes the page."""
+    """Runs all settings and writes the page."""
     rows = []
     for setting in SETTINGS:
         rows.append(row(setting))

@@ -241,7 +241,7 @@ def slug(title: str) -> str:
 
 def test_the_table_of_environments_is_made_of_the_classes():
     page = (ROOT / "docs" / "environments" / "index.md").read_text(encoding="utf-8")
-    shown = make_environments_table.PLACE.search(page)[0]
+    shown = make_environments_table.TABLE.search(page)[0]
     assert shown == make_environments_table.table(), "run scripts/make_environments_table.py"
 
 

@@ -28,7 +28,7 @@ from .arguments import UsageError
 EXAMPLES, MODEL_EXAMPLES = 20, 5
 """The number of test examples on which floor and reference are scored; the second where a language model answers."""
 
-LONGEST = 400
+MAX_PART_CHARACTERS = 400
 """The number of characters of a feedback part that a card shows."""
 
 
@@ -178,7 +178,8 @@ def _facts(inner: OptoEnv) -> dict[str, str]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} characters more)"
+    left_out = len(text) - MAX_PART_CHARACTERS
+    return text if left_out <= 0 else f"{text[:MAX_PART_CHARACTERS]} ... ({left_out} characters more)"
 
 
 def write_gallery(folder: str) -> int:

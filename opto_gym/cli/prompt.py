@@ -20,8 +20,8 @@ from ..utils.extras import need
 from ..wrappers.observations import unwrapped
 from .arguments import parse_agent, parse_env
 
-MOST_CALLS = 20
-"""The number of oracle calls after which an agent counts as one that asks no model."""
+MAX_CALLS_WITHOUT_MODEL = 20
+"""The number of oracle calls without a request to the model after which the search for a prompt ends with an error."""
 
 DOMAINS = (
     "NumericalOptimization-v0",
@@ -104,12 +104,12 @@ def first_request(
     optimizer.reset(problem, seed=agent_seed)
     observation, _ = task.reset(seed=episode_seed)
     try:
-        for _ in range(MOST_CALLS):
+        for _ in range(MAX_CALLS_WITHOUT_MODEL):
             observation = task.step(optimizer.propose(observation))[0]
     except BudgetSpent:
         pass
     if shown.request is None:
-        raise OptoGymError(f"{agent} asked no model in its first {MOST_CALLS} oracle calls")
+        raise OptoGymError(f"{agent} asked no model in its first {MAX_CALLS_WITHOUT_MODEL} oracle calls")
     return shown.request
 
 

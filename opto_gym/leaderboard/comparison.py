@@ -20,8 +20,8 @@ from ..utils.journal import Journal, read_lines
 from ..utils.text import write_text
 from .config import Named, RunConfig, named
 from .planning import Plan, grid
-from .records import RunFolder, TrialFolder
-from .reporting.comparison_page import SHADES, chance_text, count_of, figure, html, interval_text, verdict
+from .records import RunFolder, read_trial
+from .reporting.comparison_page import VERDICT_COLORS, chance_text, count_of, figure, html, interval_text, verdict
 from .reporting.page import notes, number
 from .results import TrialData
 from .runner import execute
@@ -120,7 +120,7 @@ class Comparison:
                 f"{count_of(number_of, 'environment')}."
             )
         if len(self.rows) > 1 or self.overall is None:
-            for word in SHADES:
+            for word in VERDICT_COLORS:
                 mine = [r for r in self.rows if r.answer.verdict == word]
                 if mine:
                     said.append(f"{word.capitalize()} on {len(mine)}: {', '.join(r.env for r in mine)}.")
@@ -148,8 +148,8 @@ class Comparison:
                 a, b = row.spent(name)
                 if min(a, b) > 0 and abs(a - b) > 0.1 * max(a, b) and getattr(limits, name) is None:
                     said.append(
-                        f"Not of one purse: on {row.env} a trial of {self.agent} took {a:,.0f} {name}, one of "
-                        f"{self.against} {b:,.0f}. {option} holds both to the same."
+                        f"Unequal budgets: on {row.env}, a trial of {self.agent} spent {a:,.0f} {name} on average, "
+                        f"one of {self.against} {b:,.0f}. Limit both to the same number with {option}."
                     )
         return said + notes([t for r in self.rows for t in (*r.ours, *r.theirs)])
 
@@ -323,7 +323,7 @@ def _look(out: Path, trials: Sequence[TrialData]) -> int:
 
 
 def _read(path: Path) -> TrialData:
-    record = TrialFolder(path).trial()
+    record = read_trial(path)
     if record is None or record.status == "running":
         raise RecordError(f"{path} is not finished: the same command continues it")
     return TrialData(path.name, record, [], {})

@@ -1,4 +1,4 @@
-"""The configuration of a run as one struct, which Python, the command line and TOML files can all express."""
+"""`RunConfig`, the configuration of a run, which converts from and to Python, the command line and TOML files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .scoring import SCORING
 Named = str | tuple[str, Mapping[str, Any]]
 """An environment, agent or wrapper: its name, or (name, keyword arguments)."""
 StoredName = str | tuple[str, dict[str, Any]]
-"""The same as a configuration holds it."""
+"""The form of `Named` in which `RunConfig` stores it."""
 
-FLAGS = ("model", "optimizer_model", "task_model", "base_url", "test_scores", "suite", "out")
+TEXT_OPTIONS = ("model", "optimizer_model", "task_model", "base_url", "test_scores", "suite", "out")
+"""The fields whose values are text that the command line takes as it is."""
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a run is.
+    """The configuration of a run: which trials it consists of, their budgets, and how they run.
 
-    A TOML file holds the same names::
+    A TOML file has keys of the same names::
 
         envs = ["Battleship-v0", ["NumericalOptimization-v0", { problem = 3 }]]
         agents = ["RandomSearch", ["OptoPrime", { memory = 5 }]]
@@ -32,26 +33,26 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         model = "gpt-4o-mini"
 
     Attributes:
-        envs: Ids or ``module:Class``, or (id, arguments).
-        agents: Names or ``module:Class``, or (name, settings).
-        suite: A suite's name or file in place of environments and agents; given agents replace the suite's own.
-        seeds: How many, or which; None for 5, or the suite's.
-        budget: The most that each trial may spend, by the names of `opto_gym.llm.LIMITS`.
-        cap: The most that the whole run may spend, by the same names.
-        model: For both roles; ``"local"`` is the embedded one.
-        optimizer_model: The agents' model.
-        task_model: The model inside environments.
-        base_url: Their endpoint.
-        mask: Parts of the graph to hide.
-        feedback: Kinds of feedback to keep; None for all.
-        wrappers: More wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
-        test_scores: When parameters are scored on test: after ``each`` oracle call, at the ``end``, or ``never``; None
-            for ``each``, or what the suite says.
-        jobs: Trials at a time.
-        out: The run's folder.
+        envs: The environments: ids or ``module:Class``, or (id, arguments).
+        agents: The agents: names or ``module:Class``, or (name, settings).
+        suite: The name or file of a suite, in place of `envs`. `agents`, if given, replace the suite's agents.
+        seeds: The number of seeds, or the seeds themselves; None for the suite's number, or 5 without a suite.
+        budget: The limits of each trial, by the names of `opto_gym.llm.LIMITS`.
+        cap: The limits of all trials together, by the same names.
+        model: The model of agents and environments; ``"local"`` is the embedded model.
+        optimizer_model: The agents' model, in place of `model`.
+        task_model: The model inside environments, in place of `model`.
+        base_url: The endpoint of the models.
+        mask: The parts of the trace graph to hide from agents.
+        feedback: The kinds of feedback that agents get; None for all.
+        wrappers: Further wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
+        test_scores: When parameters are scored on test: after ``each`` oracle call, at the ``end``, or ``never``. None
+            for the suite's choice, or ``each`` without a suite.
+        jobs: The number of trials that run at a time.
+        out: The folder of the run.
 
     Raises:
-        ValueError: If a value is impossible; the message names it.
+        ValueError: If a value is not allowed; the message names the value and what was expected.
     """
 
     envs: tuple[StoredName, ...] = ()
@@ -81,7 +82,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         budget_limits(self.budget)
         budget_limits(self.cap)
         if self.suite is not None and self.envs:
-            raise ValueError("expected environments or a suite, and not both")
+            raise ValueError(f"expected either environments or a suite, got both: {list(self.envs)} and {self.suite}")
 
     @classmethod
     def of(
@@ -98,7 +99,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         out: str | Path | None = None,
         **more: Any,
     ) -> RunConfig:
-        """A configuration from Python's values: any sequences, budgets in which None is unlimited."""
+        """Creates a configuration from Python values.
+
+        The arguments are those of the constructor, except that `limits` is its `budget`. Sequences may be of any type,
+        `out` may be a path, and a limit of None means unlimited.
+        """
         return cls(
             envs=tuple(map(stored, envs)),
             agents=tuple(map(stored, agents)),
@@ -114,10 +119,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     @classmethod
     def from_toml(cls, text: str) -> RunConfig:
-        """The inverse of `to_toml`.
+        """Reads a configuration from TOML text, such as `to_toml` returns.
 
         Raises:
-            ValueError: If the text is no TOML, or holds an unknown name or a value of another type.
+            ValueError: If the text is not TOML, if it has an unknown key, or if a value has the wrong type.
         """
         try:
             return msgspec.toml.decode(text, type=cls)
@@ -126,10 +131,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     @classmethod
     def from_file(cls, path: str | Path) -> RunConfig:
-        """A configuration from a TOML file.
+        """Reads a configuration from a TOML file.
 
         Raises:
-            ValueError: As `from_toml`, and if the file can't be read; the message names it.
+            ValueError: As for `from_toml`, or if the file can't be read; the message has the path.
         """
         try:
             return cls.from_toml(Path(path).read_text(encoding="utf-8"))
@@ -137,43 +142,45 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
             raise ValueError(f"{path}: {getattr(e, 'strerror', None) or e}") from e
 
     def to_toml(self) -> str:
-        """The configuration as TOML text; what has its default is left out."""
+        """The configuration as TOML text, without the fields that have their default values."""
         return msgspec.toml.encode(msgspec.to_builtins(_without_none(self))).decode()
 
     def to_arguments(self) -> list[str]:
-        """The command-line arguments of ``opto-gym run`` that express the same configuration."""
-        words: list[str] = []
+        """The arguments with which ``opto-gym run`` runs the same configuration."""
+        arguments: list[str] = []
         for option, names in (("--env", self.envs), ("--agent", self.agents), ("--wrapper", self.wrappers)):
-            words += [word for name in names for word in (option, as_argument(name))]
-        for name in FLAGS:
+            arguments += [argument for name in names for argument in (option, as_argument(name))]
+        for name in TEXT_OPTIONS:
             if getattr(self, name) is not None:
-                words += [f"--{name.replace('_', '-')}", getattr(self, name)]
+                arguments += [f"--{name.replace('_', '-')}", getattr(self, name)]
         if self.seeds is not None:
-            words += ["--seeds", str(self.seeds) if isinstance(self.seeds, int) else _seeds_argument(self.seeds)]
-        words += [w for name, v in self.budget.items() for w in (f"--{name.replace('_', '-')}", _amount(v))]
+            arguments += ["--seeds", str(self.seeds) if isinstance(self.seeds, int) else _seeds_argument(self.seeds)]
+        arguments += [
+            argument for name, v in self.budget.items() for argument in (f"--{name.replace('_', '-')}", _amount(v))
+        ]
         if self.cap:
-            words += ["--cap", ",".join(f"{name}={_amount(v)}" for name, v in self.cap.items())]
+            arguments += ["--cap", ",".join(f"{name}={_amount(v)}" for name, v in self.cap.items())]
         if self.mask:
-            words += ["--mask", ",".join(self.mask)]
+            arguments += ["--mask", ",".join(self.mask)]
         if self.feedback is not None:
-            words += ["--feedback", ",".join(self.feedback)]
-        return [*words, "--jobs", str(self.jobs)] if self.jobs != 1 else words
+            arguments += ["--feedback", ",".join(self.feedback)]
+        return [*arguments, "--jobs", str(self.jobs)] if self.jobs != 1 else arguments
 
 
 def stored(name: Named) -> StoredName:
-    """A name with arguments as a configuration holds it; one without arguments is the name alone."""
+    """Converts a name, or (name, arguments), to the form in `RunConfig`: without arguments, the name alone."""
     if isinstance(name, str):
         return name
     return (name[0], dict(name[1])) if name[1] else name[0]
 
 
 def named(name: Named) -> tuple[str, dict[str, Any]]:
-    """A name with its arguments, of which there may be none."""
+    """Converts a name, or (name, arguments), to (name, arguments); the arguments of a mere name are empty."""
     return (name, {}) if isinstance(name, str) else (name[0], dict(name[1]))
 
 
 def as_argument(name: Named) -> str:
-    """An environment or agent as the command line takes it: ``NAME:key=value,...``."""
+    """Formats a name with arguments as the command line takes it: ``NAME:key=value,...``."""
     base, arguments = named(name)
     return f"{base}:{','.join(f'{k}={_value(v)}' for k, v in arguments.items())}" if arguments else base
 
@@ -191,6 +198,6 @@ def _seeds_argument(seeds: Sequence[int]) -> str:
 
 
 def _without_none(config: RunConfig) -> dict[str, Any]:
-    """The fields that differ from their defaults: TOML has no null."""
+    """The fields that differ from their defaults, without those that are None, for which TOML has no value."""
     data: dict[str, Any] = msgspec.to_builtins(config, enc_hook=str)
     return {name: value for name, value in data.items() if value is not None}

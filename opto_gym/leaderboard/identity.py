@@ -1,9 +1,10 @@
-"""What identifies a trial, and the hash of an agent's source: what decides its proposals and nothing else.
+"""The identity of a trial, and the hash of an agent's source that is part of it.
 
-Starting from a class, the hash covers each function, class and constant of the project that its code names, and what
-those name in turn: its base classes, the readers of a model's answers, the renderers of the trace. Each definition
-counts by its syntax tree, without docstrings, comments, annotations of functions, and module names. So a definition
-that moves to another module, or is worded otherwise in its comments, leaves the hash as it is.
+The hash covers the code that determines an agent's proposals, and no other code. It starts from the agent's class and
+follows the names in its code to the functions, classes and constants that they refer to, and so on: base classes, the
+code that reads a model's answers, the renderers of traces. It counts the syntax tree of each definition, without
+docstrings, comments, function annotations and module names. Therefore the hash stays the same when a definition moves
+to another module, or when only its comments change.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 RULES = 2
-"""The version of the rules by which a trial is identified; records of version 1 hashed the text of modules."""
+"""The version of the rules that define an identity. Under version 1 the text of whole modules was hashed."""
 
 WITHOUT_EFFECT = (
     "opto_gym.errors",
@@ -34,20 +35,22 @@ WITHOUT_EFFECT = (
     "opto_gym.utils.extras",
     "opto_gym.utils.journal",
 )
-"""Modules that an agent reaches but that decide no proposal: what a model answered, what code returned and what is
-installed is in the record."""
+"""Modules that an agent's code refers to, but that do not determine its proposals.
+
+The answers of models, the results of sandboxed code and the installed packages are in the trial's record instead.
+"""
 
 
 class EnvIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An environment: what decides its results.
+    """The part of an identity that determines the results of the environment.
 
     Attributes:
-        id: Its id, with the version that changes whenever its results would.
-        arguments: Its keyword arguments.
-        wrappers: (class, arguments), the innermost first.
+        id: The environment's id with its version, which changes whenever its results change.
+        arguments: The environment's keyword arguments.
+        wrappers: (class name, keyword arguments), the innermost first.
         problem: The hash of the problem.
-        source: The hash of its source, where no version stands for it (``module:Class``).
-        data: SHA-256 of the files that its examples come from.
+        source: The hash of the source of an environment without a version (``module:Class``); else None.
+        data: The SHA-256 of each file that the examples come from, by file name.
     """
 
     id: str
@@ -59,7 +62,14 @@ class EnvIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class AgentIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An agent: its name, settings, the hash of its source (`source_hash`), and (name, SHA-256) of its files."""
+    """The part of an identity that determines the proposals of the agent.
+
+    Attributes:
+        name: The agent's name or ``module:Class``.
+        settings: The agent's settings.
+        source: The hash of the agent's source, see `source_hash`.
+        files: (name, SHA-256) of each file that the agent uses, such as a program that it runs.
+    """
 
     name: str
     settings: dict[str, Any]
@@ -68,21 +78,23 @@ class AgentIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ModelNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The models of the roles; None where there is none."""
+    """The names of the optimizer's model and the task's model; None where no model is used."""
 
     optimizer: str | None
     task: str | None
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trial's id is the hash of. Addresses, budgets, the machine and names of modules are no part of it.
+    """Everything that the results of a trial depend on. The hash of it is part of the trial's id.
+
+    Addresses of endpoints, budgets, the machine and module names are not part of the identity.
 
     Attributes:
-        rules: The version of the rules by which sources are hashed.
+        rules: The version of the rules, see `RULES`.
         env: The environment.
         agent: The agent.
         models: The models.
-        seed: The trial's.
+        seed: The seed of the trial.
     """
 
     rules: int
@@ -93,11 +105,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Definition(NamedTuple):
-    """Where a definition stands.
+    """The place of a definition.
 
     Attributes:
-        module: The module's name.
-        name: The name in it; None for the module itself.
+        module: The full name of the module.
+        name: The name that the definition has in the module; None stands for the whole module.
     """
 
     module: str
@@ -105,11 +117,11 @@ class Definition(NamedTuple):
 
 
 def source_hash(of: Any, *, without: Collection[str] = ()) -> str:
-    """A hash of the definitions that a class or function consists of.
+    """Computes a hash of a class or function, with all definitions of the project that it uses.
 
     Args:
-        of: A class or function at the top of a module.
-        without: Packages or modules whose definitions don't count, beside `WITHOUT_EFFECT`.
+        of: A class or function that is defined at the top level of a module.
+        without: Packages or modules to leave out, in addition to `WITHOUT_EFFECT`.
 
     Returns:
         16 hexadecimal digits.
@@ -119,64 +131,69 @@ def source_hash(of: Any, *, without: Collection[str] = ()) -> str:
 
 
 def definitions(of: Any, *, without: Collection[str] = ()) -> dict[Definition, tuple[str, ...]]:
-    """The definitions that a class or function consists of: the text of each one's syntax tree.
+    """Finds the definition of a class or function, and all definitions of the project that it uses.
 
     Args:
         of: As for `source_hash`.
         without: As for `source_hash`.
+
+    Returns:
+        The syntax trees of each definition, as text. A name that several statements define or change has several.
     """
     classes = [c for c in getattr(of, "__mro__", (of,)) if c.__module__ not in sys.stdlib_module_names]
     starts = [Definition(c.__module__, c.__qualname__.split(".")[0]) for c in classes]
-    own = {place.module.split(".")[0] for place in starts}
+    own_packages = {place.module.split(".")[0] for place in starts}
     found: dict[Definition, tuple[str, ...]] = {}
     seen: set[Definition] = set()
-    todo = list(starts)
-    while todo:
-        place = todo.pop()
-        if place in seen or not _counts(place.module, own, (*WITHOUT_EFFECT, *without)):
+    to_visit = list(starts)
+    while to_visit:
+        place = to_visit.pop()
+        if place in seen or not _is_counted(place.module, own_packages, (*WITHOUT_EFFECT, *without)):
             continue
         seen.add(place)
-        module = _module(place.module)
+        module = _parsed_module(place.module)
         if module is None:
             if place in starts:
                 found[place] = (f"unknown {place.name}",)
             continue
         if place.name is None:
-            todo.extend(Definition(place.module, name) for name in module.definitions)
+            to_visit.extend(Definition(place.module, name) for name in module.definitions)
         elif place.name in module.definitions:
             found[place] = tuple(text for _, text in module.definitions[place.name])
             for tree, _ in module.definitions[place.name]:
-                todo.extend(module.named_in(tree))
+                to_visit.extend(module.named_in(tree))
         else:
-            todo.extend(module.resolve(place.name))
+            to_visit.extend(module.resolve(place.name))
     return found
 
 
-class _Module:
-    """The source of a module: its definitions by name, and what its imports bind.
+class _ParsedModule:
+    """The source of a module, parsed: its definitions by name, and the targets of its imports.
 
     Args:
-        name: Its name.
-        source: Its text.
-        is_package: Whether it is a package's ``__init__``.
+        name: The full name of the module.
+        source: The source code.
+        is_package: Whether the module is the ``__init__`` of a package.
     """
 
     def __init__(self, name: str, source: str, is_package: bool) -> None:
         self.package = name if is_package else name.rpartition(".")[0]
         self.name, tree = name, ast.parse(source)
         self.imports: dict[str, Definition] = {}
-        self.stars: list[str] = []
+        self.star_imports: list[str] = []
         for node in ast.walk(tree):
-            self._bind(node)
-        # the text of a docstring decides something where a program reads it
-        keep = "__doc__" in source or "getdoc" in source
+            self._add_imports(node)
+        self._named: dict[ast.AST, tuple[Definition | str, ...]] = {}
+        # a docstring counts where the module reads docstrings at run time
+        keep_docstrings = "__doc__" in source or "getdoc" in source
         self.definitions: dict[str, list[tuple[ast.stmt, str]]] = {}
-        for statement in _statements(tree.body):
-            for bound in _bound_by(statement):
-                entry = statement, self._canonical(statement, keep)
-                self.definitions.setdefault(bound, []).append(entry)
+        for statement in _module_statements(tree.body):
+            for name_changed in _names_changed_by(statement):
+                entry = statement, self._canonical(statement, keep_docstrings)
+                self.definitions.setdefault(name_changed, []).append(entry)
 
-    def _bind(self, node: ast.AST) -> None:
+    def _add_imports(self, node: ast.AST) -> None:
+        """Adds the names that an import statement defines; other nodes define none."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.name if alias.asname else alias.name.split(".")[0]
@@ -187,53 +204,66 @@ class _Module:
             source = ".".join(filter(None, (base, node.module)))
             for alias in node.names:
                 if alias.name == "*":
-                    self.stars.append(source)
+                    self.star_imports.append(source)
                     continue
                 inner = f"{source}.{alias.name}"
-                is_module = _file(inner) is not None
+                is_module = _source_file(inner) is not None
                 self.imports[alias.asname or alias.name] = Definition(
                     *((inner, None) if is_module else (source, alias.name))
                 )
 
     def resolve(self, name: str) -> Iterator[Definition]:
-        """Where a name of this module comes from."""
+        """Yields the places that a name of this module may come from."""
         if name in self.definitions:
             yield Definition(self.name, name)
         elif name in self.imports:
             yield self.imports[name]
         else:
-            yield from (Definition(source, name) for source in self.stars)
+            yield from (Definition(source, name) for source in self.star_imports)
             value = vars(sys.modules[self.name]).get(name) if self.name in sys.modules else None
             home, qualified = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
             if isinstance(home, str) and home != self.name and isinstance(qualified, str):
                 yield Definition(home, qualified.split(".")[0])
 
     def named_in(self, tree: ast.AST) -> Iterator[Definition]:
-        """What a definition names at the top of modules."""
-        inside: set[int] = set()
-        for node in ast.walk(tree):  # an attribute comes before what it is an attribute of
-            if isinstance(node, ast.Attribute):
-                chain = self._of_module(node)
-                if chain is not None:
-                    inside.add(id(_root(node)))
-                    yield chain
-            elif isinstance(node, ast.Name) and id(node) not in inside:
-                yield from self.resolve(node.id)
+        """Yields the module-level definitions that a syntax tree refers to."""
+        if tree not in self._named:  # every trial of a plan asks for the same ones
+            self._named[tree] = tuple(dict.fromkeys(self._names(tree)))
+        for named in self._named[tree]:
+            if isinstance(named, str):
+                yield from self.resolve(named)  # each time: modules that are imported later change what it finds
+            else:
+                yield named
 
-    def _of_module(self, node: ast.Attribute) -> Definition | None:
-        """What ``module.name`` or ``package.module.name`` names, or None if it is no attribute of a module."""
+    def _names(self, tree: ast.AST) -> Iterator[Definition | str]:
+        """Yields the attributes of modules in a syntax tree, and the other names."""
+        handled: set[int] = set()
+        for node in ast.walk(tree):  # visits ``a.b`` before the ``a`` in it
+            if isinstance(node, ast.Attribute):
+                place = self._module_attribute(node)
+                if place is not None:
+                    handled.add(id(_root(node)))
+                    yield place
+            elif isinstance(node, ast.Name) and id(node) not in handled:
+                yield node.id
+
+    def _module_attribute(self, node: ast.Attribute) -> Definition | None:
+        """The definition that ``module.name`` or ``package.module.name`` refers to; None for any other attribute."""
         root = _root(node)
         if root is None or (start := self.imports.get(root.id)) is None or start.name is not None:
             return None
-        path, attributes = start.module, _attributes(node)
+        path, attributes = start.module, _attribute_names(node)
         for k, attribute in enumerate(attributes):
-            if _file(f"{path}.{attribute}") is None:
+            if _source_file(f"{path}.{attribute}") is None:
                 return Definition(path, attribute) if k < len(attributes) else None
             path = f"{path}.{attribute}"
         return Definition(path, None)
 
     def _canonical(self, node: Any, keep_docstrings: bool) -> str:
-        """A syntax tree as text, the same in each version of Python."""
+        """A syntax tree as text, without the fields that do not change what the code does.
+
+        The text is the same in every version of Python.
+        """
 
         def write(x: Any) -> str:
             if isinstance(x, list):
@@ -246,8 +276,8 @@ class _Module:
                     return f"Attribute(module,{x.attr!r})"
             fields = dict(ast.iter_fields(x))
             if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not keep_docstrings:
-                fields["body"] = _without_docstring(x.body)
-            for name in _NO_BEHAVIOUR.get(type(x), ()):
+                fields["body"] = _without_docstrings(x.body)
+            for name in _IGNORED_FIELDS.get(type(x), ()):
                 fields.pop(name, None)
             filled = [f"{k}={write(v)}" for k, v in fields.items() if v is not None and v != []]
             return f"{type(x).__name__}({','.join(filled)})"
@@ -255,30 +285,31 @@ class _Module:
         return write(node)
 
 
-_CONTEXT = ("ctx",)
-_NO_BEHAVIOUR: dict[type[ast.AST], tuple[str, ...]] = {
+_CONTEXT = ("ctx",)  # whether a name is read or assigned, which follows from where it stands
+_IGNORED_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
     **dict.fromkeys((ast.Name, ast.Attribute, ast.Subscript, ast.Starred, ast.List, ast.Tuple), _CONTEXT),
     **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef), ("returns", "type_comment", "type_params")),
     ast.ClassDef: ("type_params",),
     ast.arg: ("annotation", "type_comment"),
     ast.Constant: ("kind",),
 }
+"""The fields of each kind of node that do not change what the code does."""
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """A module's statements, those inside ``if``, ``try`` and ``with`` at its top included one by one."""
+def _module_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yields the statements of a module without its imports; blocks of ``if``, ``try`` and ``with`` are unfolded."""
     for statement in body:
         if isinstance(statement, ast.If | ast.Try | ast.With):
             blocks = [getattr(statement, field, []) for field in ("body", "orelse", "finalbody")]
             blocks += [handler.body for handler in getattr(statement, "handlers", [])]
             for block in blocks:
-                yield from _statements(block)
+                yield from _module_statements(block)
         elif not isinstance(statement, ast.Import | ast.ImportFrom):
             yield statement
 
 
-def _bound_by(statement: ast.stmt) -> set[str]:
-    """The names that a statement at the top of a module binds, or changes the value of."""
+def _names_changed_by(statement: ast.stmt) -> set[str]:
+    """The names that a module-level statement defines, or whose values it changes."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
@@ -286,24 +317,24 @@ def _bound_by(statement: ast.stmt) -> set[str]:
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):  # TABLE["key"] = value changes TABLE
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         return stored | {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
-    return names  # TABLE.update(...), a loop that fills it
+    return names  # TABLE.update(...), or a loop that fills a table
 
 
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    """A body without its docstring, and without the texts that describe attributes."""
+def _without_docstrings(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A body without its docstring and the docstrings of attributes."""
     return [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
 
 
 def _root(node: ast.Attribute) -> ast.Name | None:
-    """The name that a chain of attributes starts from."""
+    """The ``name`` of a chain ``name.first.second``; None if the chain starts from another expression."""
     value: ast.expr = node
     while isinstance(value, ast.Attribute):
         value = value.value
     return value if isinstance(value, ast.Name) else None
 
 
-def _attributes(node: ast.Attribute) -> list[str]:
-    """The attributes of a chain, the first one first."""
+def _attribute_names(node: ast.Attribute) -> list[str]:
+    """The attribute names of a chain ``name.first.second``, in this order."""
     names: list[str] = []
     value: ast.expr = node
     while isinstance(value, ast.Attribute):
@@ -312,26 +343,35 @@ def _attributes(node: ast.Attribute) -> list[str]:
     return names
 
 
-def _counts(module: str, own: Collection[str], without: Collection[str]) -> bool:
-    """Whether a module's definitions count: those of the project, and those of the author beside installed packages."""
+def _is_counted(module: str, own_packages: Collection[str], without: Collection[str]) -> bool:
+    """Whether the definitions of a module count in a hash.
+
+    Those of opto_gym and of the project `own_packages` do, and those of other modules that are not installed packages.
+    """
     if any(module == name or module.startswith(name + ".") for name in without):
         return False
-    if module.split(".")[0] in {*own, "opto_gym"}:
+    if module.split(".")[0] in {*own_packages, "opto_gym"}:
         return True
-    path = _file(module)
-    return path is not None and not any(path.is_relative_to(folder) for folder in _installed())
+    return _is_outside_installed(module)
 
 
 @functools.cache
-def _installed() -> tuple[Path, ...]:
-    """The folders of Python's own library and of installed packages."""
+def _is_outside_installed(module: str) -> bool:
+    """Whether a module has a source file outside of Python's own library and the installed packages."""
+    path = _source_file(module)
+    return path is not None and not any(path.is_relative_to(folder) for folder in _installed_folders())
+
+
+@functools.cache
+def _installed_folders() -> tuple[Path, ...]:
+    """The folders of the standard library and of installed packages."""
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     return tuple(Path(p).resolve() for p in {*paths, *site.getsitepackages(), site.getusersitepackages()})
 
 
 @functools.cache
-def _file(module: str) -> Path | None:
-    """The file of a module's source, or None if there is none. Nothing is imported to find it."""
+def _source_file(module: str) -> Path | None:
+    """The path of a module's source file, or None if there is none. The module is not imported."""
     package, _, name = module.rpartition(".")
     origin = getattr(sys.modules.get(module), "__file__", None)
     if origin is None and not package:
@@ -342,7 +382,7 @@ def _file(module: str) -> Path | None:
         origin = spec.origin if spec else None
     if origin is not None:
         return Path(origin).resolve() if origin.endswith(".py") else None
-    init = _file(package) if package else None
+    init = _source_file(package) if package else None
     if init is None or init.name != "__init__.py":
         return None
     found = (init.with_name(f"{name}.py"), init.parent / name / "__init__.py")
@@ -350,12 +390,12 @@ def _file(module: str) -> Path | None:
 
 
 @functools.cache
-def _module(name: str) -> _Module | None:
-    """A module's source, or None if there is none to read."""
-    path = _file(name)
+def _parsed_module(name: str) -> _ParsedModule | None:
+    """The parsed source of a module; None if there is no source file, or if it can't be read or parsed."""
+    path = _source_file(name)
     if path is None:
         return None
     try:
-        return _Module(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
+        return _ParsedModule(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
     except (OSError, SyntaxError, UnicodeDecodeError):
         return None

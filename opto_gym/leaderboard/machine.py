@@ -1,4 +1,4 @@
-"""Describes where a trial runs: the machine, the package versions, and the sandbox's active protections."""
+"""Describes the machine that a trial runs on, the versions of packages, and the active protections of the sandbox."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PACKAGES = (
     *("opto-gym", "gymnasium", "numpy", "scipy", "openai", "xllamacpp", "uxsim", "metaworld", "mujoco"),
     *("scikit-optimize", "pyswarms", "optuna", "cmaes"),
 )
-"""The packages whose versions are recorded."""
+"""The packages whose versions are recorded where they are installed."""
 
 
 def machine(agent: type[Agent] = Agent) -> Machine:
     """Describes this machine for a trial's record.
 
     Args:
-        agent: The agent, whose `Agent.versions` (of programs that it runs beside this process) are recorded too.
+        agent: The agent's class. The versions of the programs that it runs (`Agent.versions`) are recorded, too.
     """
     return Machine(
         python=platform.python_version(),

@@ -94,15 +94,42 @@ def _upgraded(data: dict[str, Any], convert: Convert, path: Path) -> dict[str, A
         raise RecordError(f"{path} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
 
 
-class TrialFolder:
-    """The folder with the records of one trial. The first record that is written creates it; reading changes nothing.
+def read_trial(folder: Path) -> TrialRecord | None:
+    """Reads the ``trial.json`` of a trial.
 
     Args:
-        path: The folder.
+        folder: The trial's folder.
+
+    Returns:
+        The record, or None if there is no such file or folder.
+
+    Raises:
+        RecordError: If the file is damaged, or of a version that this release does not read.
+    """
+    path = folder / "trial.json"
+    if not path.exists():
+        return None
+    return from_plain(_upgraded(read_json(path), upgrade.trial, path), TrialRecord, path)
+
+
+class TrialFolder:
+    """The folder with the records of one trial.
+
+    To read a trial that may not exist, use `read_trial`, which creates nothing.
+
+    Args:
+        path: The folder; created if it is missing.
+
+    Raises:
+        RecordError: If it can't be created.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        try:
+            (path / "blobs").mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise RecordError(f"{path} can't be created: {e.strerror or e}") from e
         self._steps = Journal(path / "steps.jsonl")
         self._tests = Journal(path / "tests.jsonl")
 
@@ -112,18 +139,8 @@ class TrialFolder:
         return self.path / "llm.jsonl"
 
     def trial(self) -> TrialRecord | None:
-        """Reads ``trial.json``.
-
-        Returns:
-            The record, or None if there is no such file or folder.
-
-        Raises:
-            RecordError: If it is damaged, or of a version that this release does not read.
-        """
-        path = self.path / "trial.json"
-        if not path.exists():
-            return None
-        return from_plain(_upgraded(read_json(path), upgrade.trial, path), TrialRecord, path)
+        """Reads ``trial.json``; see `read_trial`."""
+        return read_trial(self.path)
 
     def summary(self) -> TrialRecord | None:
         """The old name of `trial`, for one release."""
@@ -135,7 +152,6 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._create_folder()
         write_json(self.path / "trial.json", to_plain(record))
 
     def steps(self) -> list[StepRecord]:
@@ -200,7 +216,6 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._create_folder()
         self._write_blob(step.graph, graph_json)
         self._steps.append(to_plain(step))
 
@@ -210,7 +225,6 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._create_folder()
         self._tests.append(to_plain(scored))
 
     def blob(self, name: str) -> str:
@@ -236,12 +250,6 @@ class TrialFolder:
         """Closes the files."""
         self._steps.close()
         self._tests.close()
-
-    def _create_folder(self) -> None:
-        try:
-            (self.path / "blobs").mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise RecordError(f"{self.path} can't be created: {e.strerror or e}") from e
 
     def _version(self) -> int:
         """The version of the trial, which its ``.jsonl`` files share."""

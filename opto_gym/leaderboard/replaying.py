@@ -16,7 +16,7 @@ from ..problems import TraceFeedback
 from ..utils.moved import moved_names
 from .identity import RULES
 from .oracle import CallKey, RecordedOracle
-from .records import TrialFolder
+from .records import TrialFolder, read_trial
 from .schema import Record, StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
 from .spec import digest
@@ -49,7 +49,7 @@ def replay(path: str | Path) -> Outcome:
         OptoGymError: If the trial failed before its first oracle call.
     """
     path = Path(path)
-    record = TrialFolder(path).trial()
+    record = read_trial(path)
     if record is None:
         raise RecordError(f"{path} holds no trial.json: expected the folder of a trial")
     replayer = Replayer(record, path)

@@ -22,7 +22,7 @@ from .config import Named, RunConfig
 from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
 from .progress import Progress
-from .records import RunFolder, TrialFolder
+from .records import RunFolder, TrialFolder, read_trial
 from .schema import VERSION, Amounts, Limits, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
 from .spec import TrialSpec
 from .suites import suite_plan
@@ -217,7 +217,7 @@ def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
     current_ids = {planned.spec.text: trial for trial, planned in trials.items()}
     changed, rules_changed = [], False
     for path in folder.trials():
-        record = TrialFolder(path).trial()
+        record = read_trial(path)
         trial = current_ids.get(record.spec.text) if record else None
         if record and trial is not None and trial != path.name and not folder.trial_path(trial).exists():
             changed.append(path.name)
@@ -391,7 +391,7 @@ class _Execution:
 
 def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
     """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued."""
-    record = TrialFolder(path).trial()
+    record = read_trial(path)
     if record is None or record.summary is None or record.status != "done" or record.test_scores != plan.test_scores:
         return None
     done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)

@@ -1,14 +1,14 @@
-"""The records of a run as typed data: one struct for each kind of line or file.
+"""The records of a run as typed data, with one struct for each kind of file or line.
 
 ::
 
     run.json       RunRecord
     trial.json     TrialRecord, with TrialSummary once the trial has ended
-    steps.jsonl    StepRecord, one line an oracle call
-    tests.jsonl    ScoreRecord, one line a scoring on test
+    steps.jsonl    StepRecord, one line for each oracle call
+    tests.jsonl    ScoreRecord, one line for each set of parameters that is scored on test
     llm.jsonl      see `opto_gym.llm.record`
 
-A field that is None because an older version did not record it reads as "not recorded"; `upgrade` converts version 1.
+Records of version 1 are converted by `upgrade`. A field that they did not have is None, which means "not recorded".
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ from .identity import Identity
 from .spec import TrialSpec
 
 VERSION = 2
-"""The version of the records that this release writes."""
+"""The version of the record format that this release writes."""
 
 R = TypeVar("R")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of the records: attributes, and for one release the keys of version 1 (``record["name"]``)."""
+    """Base class of the records. For one release, ``record["name"]`` works too, with the keys of version 1."""
 
     _old_keys: ClassVar[Mapping[str, str]] = {}
 
     def __getitem__(self, key: str) -> Any:
-        warnings.warn(f"records have attributes now: read .{self._name(key)}", DeprecationWarning, stacklevel=2)
+        message = f"records have attributes instead of keys: read .{self._name(key)}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         try:
             return getattr(self, self._name(key))
         except AttributeError:
             raise KeyError(key) from None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key of version 1; `default` where it is missing or not recorded."""
+        """The value of a key of version 1; `default` if there is no such field, or if it was not recorded."""
         value = getattr(self, self._name(key), None)
         return default if value is None else value
 
@@ -59,7 +60,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """A budget: the most of each amount; None is unlimited. The names are those of `opto_gym.llm.LIMITS`."""
+    """A budget: the largest amount that may be spent, by the names of `opto_gym.llm.LIMITS`; None means unlimited."""
 
     oracle_calls: float | None = None
     evaluations: float | None = None
@@ -70,15 +71,15 @@ class Limits(Record, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, limits: Mapping[str, float | None] | Limits | None) -> Limits:
-        """Limits of a mapping by name."""
+        """Limits from a mapping by name, in which None means unlimited; limits are returned as they are."""
         return limits if isinstance(limits, cls) else cls(**dict(limits or {}))
 
     def to_dict(self) -> dict[str, float]:
-        """The amounts that are limited, by name."""
+        """The limits that are set, by name."""
         return {name: value for name in LIMITS if (value := getattr(self, name)) is not None}
 
     def with_changes(self, limits: Mapping[str, float | None]) -> Limits:
-        """The same with other limits of these names."""
+        """A copy with some limits replaced; a value of None leaves that limit as it is."""
         return msgspec.structs.replace(self, **{k: v for k, v in limits.items() if v is not None})
 
     def __str__(self) -> str:
@@ -86,7 +87,7 @@ class Limits(Record, frozen=True, kw_only=True):
 
 
 class Amounts(Record, frozen=True, kw_only=True):
-    """What was spent, by the same names."""
+    """The amounts that were spent, with the same fields as `Limits`."""
 
     oracle_calls: float = 0.0
     evaluations: float = 0.0
@@ -97,7 +98,19 @@ class Amounts(Record, frozen=True, kw_only=True):
 
 
 class Totals(Record, frozen=True, kw_only=True):
-    """Sums over the model calls of a role; `usd` is None where a price is unknown."""
+    """Sums over the model calls of one role.
+
+    Attributes:
+        calls: Number of calls.
+        attempts: Number of requests, repeated ones included.
+        errors: Number of failed requests.
+        tokens_in: Tokens of the prompts.
+        tokens_out: Tokens of the answers.
+        seconds: Duration of the calls.
+        usd: Cost in US dollars; None if a price is unknown.
+        cached_tokens: The part of `tokens_in` that the endpoint read from its cache; None if not recorded.
+        reasoning_tokens: The part of `tokens_out` that the model used for reasoning; None if not recorded.
+    """
 
     calls: int = 0
     attempts: int = 0
@@ -111,28 +124,28 @@ class Totals(Record, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        """Tokens in and out."""
+        """Tokens of prompts and answers together."""
         return self.tokens_in + self.tokens_out
 
 
-NOTHING = Totals(usd=0.0)
+NO_CALLS = Totals(usd=0.0)
 
 
 class LedgerTotals(Record, frozen=True, kw_only=True):
-    """The totals by role."""
+    """The sums over the model calls of each role."""
 
-    optimizer: Totals = NOTHING
-    task: Totals = NOTHING
-    judge: Totals = NOTHING
-    test: Totals = NOTHING
+    optimizer: Totals = NO_CALLS
+    task: Totals = NO_CALLS
+    judge: Totals = NO_CALLS
+    test: Totals = NO_CALLS
 
     def values(self) -> tuple[Totals, ...]:
-        """The totals of all roles."""
+        """The sums of all roles, in the order of the fields."""
         return self.optimizer, self.task, self.judge, self.test
 
 
 class LostAttempts(Record, frozen=True, kw_only=True):
-    """What earlier attempts of the trial spent, which could not be continued."""
+    """The number of earlier attempts of a trial that could not be continued, and the amounts that they spent."""
 
     _old_keys: ClassVar[Mapping[str, str]] = {"tries": "attempts"}
 
@@ -143,7 +156,7 @@ class LostAttempts(Record, frozen=True, kw_only=True):
 
 
 class ProblemRecord(Record, frozen=True, kw_only=True):
-    """The problem, as `opto_gym.Problem.to_json` writes it."""
+    """The problem; its fields are those of `opto_gym.Problem.to_json`."""
 
     id: str
     arguments: dict[str, Any]
@@ -157,7 +170,7 @@ class ProblemRecord(Record, frozen=True, kw_only=True):
 
 
 class SandboxRecord(Record, frozen=True, kw_only=True):
-    """What protected the machine from candidates' code, see `opto_gym.sandbox.Sandbox.in_force`."""
+    """The protections of the sandbox that were active, see `opto_gym.sandbox.Sandbox.in_force`."""
 
     level: str
     landlock_abi: int | None = None
@@ -170,7 +183,15 @@ class SandboxRecord(Record, frozen=True, kw_only=True):
 
 
 class Machine(Record, frozen=True, kw_only=True):
-    """Where a trial ran, and with which versions."""
+    """The machine that a trial ran on.
+
+    Attributes:
+        python: Version of Python.
+        system: Operating system, its release, and the processor's architecture.
+        cores: Number of processor cores; None if unknown.
+        versions: Versions of packages and programs, by name.
+        sandbox: The protections of the sandbox.
+    """
 
     python: str
     system: str
@@ -180,34 +201,34 @@ class Machine(Record, frozen=True, kw_only=True):
 
 
 class ModelsRecord(Record, frozen=True, kw_only=True):
-    """What `opto_gym.llm.Client.describe` says of the models at work."""
+    """The descriptions of the models, as `opto_gym.llm.Client.describe` returns them; None where no model is used."""
 
     optimizer: dict[str, Any] | None
     task: dict[str, Any] | None
 
 
 class TrialSummary(Record, frozen=True, kw_only=True):
-    """What a trial says of itself at its end.
+    """The results of a trial, recorded at its end.
 
     Attributes:
         problem: The problem.
-        scale: ``linear`` or ``log``, for the normalization.
-        anchors: Dated scores for the normalization.
-        oracle_calls: Without the start values'.
-        evaluations: Example evaluations.
-        invalid_answers: Answers of the optimizer's model that could not be used.
-        errors: Oracle calls that ended in an error node.
-        solved: Whether a call proved the problem solved.
-        start_score: The start values' score on test; None if it was not scored, as the next two.
-        current_score: The last proposal's.
-        recommended_score: The recommended parameters'.
-        recommended: Those parameters.
-        measures: What else the environment measures of them.
+        scale: The scale on which scores are normalized: ``linear`` or ``log``.
+        anchors: The dated scores for the normalization; None if the environment declares none.
+        oracle_calls: Number of oracle calls, without that of the start values.
+        evaluations: Number of example evaluations.
+        invalid_answers: Number of answers of the optimizer's model that could not be used.
+        errors: Number of oracle calls that ended in an error node.
+        solved: Whether a call proved that the problem is solved.
+        start_score: Score of the start values on test; None if they were not scored.
+        current_score: Score of the last proposal on test; None if it was not scored.
+        recommended_score: Score of the recommended parameters on test; None if they were not scored.
+        recommended: The recommended parameters.
+        measures: Further measurements of the recommended parameters, see `opto_gym.OptoEnv.measure`.
         recommendations: (number of an oracle call, hash of the parameters recommended after it).
-        models: The models at work.
-        ledger: Model calls by role, lost ones included.
-        lost: What earlier attempts spent; None without any.
-        spent: Of the trial's budget.
+        models: The models that were used.
+        ledger: The model calls of each role, with those of lost attempts.
+        lost: The amounts that lost attempts spent; None if there were none.
+        spent: The amounts that were spent of the trial's budget.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"invalid": "invalid_answers"}
@@ -233,23 +254,24 @@ class TrialSummary(Record, frozen=True, kw_only=True):
 
 
 class TrialRecord(Record, frozen=True, kw_only=True):
-    """``trial.json``: what ran, where, and how it ended.
+    """``trial.json``: what ran, on which machine, and how it ended.
 
     Attributes:
-        version: Of the record.
+        version: Version of the record format.
         trial: The trial's id.
-        status: Whether it is running, done or failed. A trial that was killed is still "running".
-        ended: Why it ended: ``solved``, ``agent``, ``budget: NAME``, or the error in a line.
-        error: The traceback, if it failed.
-        spec: What was asked for.
-        identity: What decides its results; the id is the hash of it.
-        limits: Its budget.
-        cap: The whole run's budget.
-        test_scores: When parameters are scored on test: after ``each`` call, at the ``end``, ``never``.
-        started: Seconds since 1970.
-        seconds: Wall time, over all sessions.
+        status: ``running``, ``done`` or ``failed``. The status of a trial that was killed is ``running``.
+        ended: Why the trial ended: ``solved``, ``agent``, ``budget: NAME``, or the error in one line; None while it
+            runs.
+        error: The traceback of a failed trial; else None.
+        spec: The environment, agent, models and seed.
+        identity: Everything that the results depend on; the trial's id contains its hash.
+        limits: Budget of the trial.
+        cap: Budget of the whole run.
+        test_scores: When parameters are scored on test: after ``each`` oracle call, at the ``end``, or ``never``.
+        started: Start time, in seconds since 1970.
+        seconds: Duration in seconds of wall time; for a resumed trial, the sum over its sessions.
         where: The machine.
-        summary: None while it runs, or if it failed before its first oracle call.
+        summary: The results; None while the trial runs, or if it failed before its first oracle call.
     """
 
     version: int
@@ -269,12 +291,12 @@ class TrialRecord(Record, frozen=True, kw_only=True):
 
 
 class AnswerReading(Record, frozen=True, kw_only=True):
-    """How one answer of the optimizer's model was read.
+    """How one answer of the optimizer's model was interpreted.
 
     Attributes:
         call: The key of the model call.
-        read: The values that were read from it.
-        refused: Why it could not be used.
+        read: The values that were read from the answer, by parameter; None if it could not be used.
+        refused: Why the answer could not be used; None if it could.
     """
 
     call: str
@@ -285,31 +307,33 @@ class AnswerReading(Record, frozen=True, kw_only=True):
 class StepRecord(Record, frozen=True, kw_only=True):
     """A line of ``steps.jsonl``: one oracle call.
 
+    The fields from `scores` on are None if they were not recorded.
+
     Attributes:
-        call: Its number; 0 is the start values'.
-        key: The hash of parameters, examples and split.
-        n: How often the same key came before.
-        parameters: The values that were evaluated, as JSON holds them.
-        parameters_hash: The hash of the values.
+        call: Number of the oracle call; call 0 evaluates the start values.
+        key: Hash of parameters, examples and split.
+        n: Number of earlier oracle calls with the same key.
+        parameters: The evaluated values, as JSON data.
+        parameters_hash: Hash of the values.
         split: ``train`` or ``val``.
-        examples: Their indices in the split, or the examples themselves.
+        examples: The examples, each as its index in the split or as the example itself.
         score: Mean of the examples' scores.
-        reward: The same, higher is better.
+        reward: The score, turned so that higher is better.
         success: Whether every example is solved.
-        error: The first error node's message, or None.
-        feedback: `opto_gym.Feedback.to_dict`.
-        graph: The hash of the trace graph, in ``blobs/``.
-        metrics: Plain data of the environment's.
-        task_calls: The keys of the calls of the model inside the task.
-        invalid_answers: Why answers of the optimizer's model could not be used, since the oracle call before.
-        spent: The trial's budget so far.
-        seconds: What the call took.
-        time: Of its end, seconds since 1970.
-        scores: The examples' scores; None if not recorded, as all that follow.
-        errors: The examples' errors, None for an example without one.
-        optimizer_calls: The keys of the optimizer's model calls since the oracle call before.
-        answers: How their answers were read.
-        parents: The numbers of the oracle calls that the proposal was made from.
+        error: Message of the first error node; None if there is none.
+        feedback: The feedback, as `opto_gym.Feedback.to_dict` returns it.
+        graph: Hash of the trace graph, which is a file in ``blobs/``.
+        metrics: Further data from the environment.
+        task_calls: Keys of the calls of the model inside the task.
+        invalid_answers: For each unusable answer of the optimizer's model since the previous oracle call, the reason.
+        spent: The amounts that the trial had spent after this call.
+        seconds: Duration of the call.
+        time: End of the call, in seconds since 1970.
+        scores: Scores of the examples.
+        errors: Errors of the examples; None for an example without an error.
+        optimizer_calls: Keys of the optimizer's model calls since the previous oracle call.
+        answers: How the answers to these calls were interpreted.
+        parents: Numbers of the oracle calls whose parameters the proposal was derived from.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"calls": "task_calls", "invalid": "invalid_answers"}
@@ -341,17 +365,17 @@ class StepRecord(Record, frozen=True, kw_only=True):
 
 
 class ScoreRecord(Record, frozen=True, kw_only=True):
-    """A line of ``tests.jsonl``: one scoring on the test split.
+    """A line of ``tests.jsonl``: the score of one set of parameters on the test split.
 
     Attributes:
-        parameters_hash: The hash of the parameters.
+        parameters_hash: Hash of the parameters.
         score: Mean of the examples' scores.
-        reward: The same, higher is better.
-        scores: The examples' scores; None where there are more than 1,000.
-        error: The first error node's message, or None.
-        call: The oracle call after which it was made.
-        task_calls: The keys of the calls of the model inside the task.
-        seconds: What it took.
+        reward: The score, turned so that higher is better.
+        scores: Scores of the examples; None if there are more than 1,000.
+        error: Message of the first error node; None if there is none.
+        call: Number of the oracle call after which the parameters were scored.
+        task_calls: Keys of the calls of the model inside the task.
+        seconds: Duration of the evaluation.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"calls": "task_calls"}
@@ -374,15 +398,15 @@ class PlannedTrial(Record, frozen=True, kw_only=True):
 
 
 class RunRecord(Record, frozen=True, kw_only=True):
-    """``run.json``: what was asked for, so that a run can be continued from its folder alone.
+    """``run.json``: the plan of a run. A run is continued from its folder alone.
 
     Attributes:
-        version: Of the record.
-        trials: The trials with their budgets.
-        skipped: (environment, agent, why they can't work together).
-        cap: The whole run's budget.
+        version: Version of the record format.
+        trials: The trials.
+        skipped: (environment, agent, reason why the agent can't run on the environment).
+        cap: Budget of the whole run.
         test_scores: As in `TrialRecord`.
-        jobs: Trials at a time.
+        jobs: Number of trials that run at a time.
     """
 
     version: int
@@ -394,27 +418,28 @@ class RunRecord(Record, frozen=True, kw_only=True):
 
 
 def to_plain(record: Record) -> dict[str, Any]:
-    """A record as JSON data."""
+    """Converts a record to JSON data."""
     return msgspec.to_builtins(record, enc_hook=str)  # type: ignore[no-any-return]
 
 
 def from_plain(data: Any, kind: type[R], place: Path | str) -> R:
-    """A record from JSON data.
+    """Converts JSON data to a record.
 
     Args:
-        data: Of this version.
-        kind: The struct.
-        place: The file, and the line, for the error.
+        data: The data, in the current version of the format.
+        kind: The struct to create.
+        place: The file, and the line where there are several, for the error message.
 
     Raises:
-        RecordError: If the data does not fit; the message says where.
+        RecordError: If a field is missing or has a wrong type; the message names the place, the field, and what was
+            expected.
     """
     try:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as e:
-        raise RecordError(f"{place} is damaged: {e}. Restore it from a copy") from e
+        raise RecordError(f"{place} is damaged: {e}. Restore the file from a copy") from e
 
 
 def plain(x: Any) -> Any:
-    """A value as JSON holds it: tuples become lists, and what JSON can't hold becomes a text."""
+    """Converts a value to JSON data: tuples become lists, and values that JSON can't hold become their text."""
     return json.loads(json.dumps(x, default=str))

@@ -1,4 +1,4 @@
-"""What a trial runs: everything that its id depends on, and how it is made."""
+"""`TrialSpec`: which environment, agent, models and seed a trial uses, and how to create them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .identity import RULES, AgentIdentity, EnvIdentity, Identity, ModelNames, s
 
 
 class TrialSpec(msgspec.Struct, frozen=True):
-    """What a trial runs.
+    """The environment, agent, models and seed of a trial, as plain data.
 
     Attributes:
         env: The environment's id or ``module:Class``.
-        env_arguments: Its keyword arguments.
-        mask: Parts of the graph that are hidden.
-        feedback: Kinds of feedback that are kept; None for all.
+        env_arguments: The environment's keyword arguments.
+        mask: The parts of the trace graph that are hidden from the agent.
+        feedback: The kinds of feedback that the agent gets; None for all.
         agent: The agent's name or ``module:Class``.
-        settings: Its settings.
-        seed: The trial's.
-        optimizer_model: The agent's model; None if it uses none.
+        settings: The agent's settings.
+        seed: The seed of the trial.
+        optimizer_model: The agent's model; None if the agent uses none.
         task_model: The model inside the environment; None if there is none.
-        base_url: The endpoint of those that are not the embedded model, without credentials; None if there is none.
-        wrappers: More wrappers, the innermost first: (name in `opto_gym.wrappers`, keyword arguments).
+        base_url: The endpoint of all models except the embedded one, without credentials; None if there is none.
+        wrappers: Further wrappers, the innermost first: (name in `opto_gym.wrappers`, keyword arguments).
     """
 
     env: str
@@ -54,7 +54,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
     wrappers: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """The spec as plain data."""
         return msgspec.to_builtins(self, enc_hook=str)  # type: ignore[no-any-return]
 
     @classmethod
@@ -64,39 +64,44 @@ class TrialSpec(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Its JSON text: equal for specs that a record can't tell apart."""
+        """The spec as JSON text. Specs that are stored alike in a record have the same text."""
         return json.dumps(self.to_dict(), sort_keys=True, default=str)
 
     @property
     def env_key(self) -> str:
-        """The JSON text of what makes the environment: equal for trials on the same task."""
+        """The environment, its arguments and wrappers as JSON text; the same for all trials on one environment."""
         return json.dumps(
             [self.env, self.env_arguments, self.mask, self.feedback, self.wrappers], sort_keys=True, default=str
         )
 
     @property
     def task_key(self) -> str:
-        """The JSON text of the task with the model inside it: equal for trials that can be compared."""
+        """`env_key` with the model inside the environment. Trials can be compared if they have the same key."""
         return json.dumps([self.env_key, self.task_model])
 
     @property
     def resumable(self) -> bool:
-        """Whether the trial can be continued from its record after an interruption; else it begins again."""
+        """Whether an interrupted trial continues from its record. If not, it starts again from the beginning."""
         return registration.agent_class(self.agent).resumable(**self.settings)
 
     def resolved(self, env: OptoEnv) -> TrialSpec:
-        """The same with its models and endpoint by name, whatever the environment variables are when it continues.
+        """Returns a copy in which the models and the endpoint are given by name.
+
+        The copy no longer depends on environment variables, so that a resumed trial uses the same models.
 
         Args:
-            env: The environment, see `make_env`.
+            env: The environment, without wrappers.
 
         Raises:
-            ValueError: If the endpoint's URL holds a login, which would be recorded.
-            OptoGymError: If an endpoint is configured but no model.
+            ValueError: If the endpoint's URL contains a user name or password, which would be recorded.
+            OptoGymError: If there is an endpoint but no model name.
         """
         url = self.settings.get("base_url") or self.base_url
         if url and "@" in url:
-            raise ValueError("expected an endpoint without name and password, which belong into OPENAI_BASE_URL")
+            raise ValueError(
+                "expected a base_url without user name and password, since it is recorded, got one with them: set the "
+                "environment variable OPENAI_BASE_URL to this URL, and leave base_url out"
+            )
         optimizer = task = None
         if registration.agent_class(self.agent).uses_model:
             optimizer = Client(self.settings.get("model") or self.optimizer_model, base_url=url)
@@ -111,13 +116,27 @@ class TrialSpec(msgspec.Struct, frozen=True):
         )
 
     def client(self, model: str | None, **settings: Any) -> Client:
-        """A client for one of the models; a login comes from ``OPENAI_BASE_URL``, if that is the same endpoint."""
+        """Creates a client for one of the models.
+
+        If ``OPENAI_BASE_URL`` is the same endpoint, it is used, since it may contain a user name and password.
+
+        Args:
+            model: The name of the model.
+            settings: Further arguments of `opto_gym.llm.Client`.
+        """
         url = os.environ.get("OPENAI_BASE_URL")
-        same = bool(url) and without_credentials(str(url)) == self.base_url
-        return Client(model, base_url=None if same else self.base_url, **settings)
+        is_same_endpoint = bool(url) and without_credentials(str(url)) == self.base_url
+        return Client(model, base_url=None if is_same_endpoint else self.base_url, **settings)
 
     def make_env(self, oracle_calls: int | None = None) -> gym.Env[Any, Any]:
-        """The environment with its wrappers."""
+        """Makes the environment with its wrappers.
+
+        Args:
+            oracle_calls: The number of steps after which an episode is truncated; None keeps that of `env_arguments`.
+
+        Raises:
+            ValueError: If a wrapper does not exist, or the environment has one that a trial can't honour.
+        """
         arguments = dict(self.env_arguments)
         if oracle_calls is not None:
             arguments["oracle_calls"] = oracle_calls
@@ -135,22 +154,22 @@ class TrialSpec(msgspec.Struct, frozen=True):
         return env
 
     def seeds(self) -> tuple[int, int]:
-        """The agent's seed and the episode's."""
+        """(seed of the agent, seed of the episode), both derived from the seed of the trial."""
         agent, episode = np.random.SeedSequence(self.seed).generate_state(2)
         return int(agent), int(episode)
 
     def identity(self, env: gym.Env[Any, Any] | None = None) -> Identity:
-        """What decides the trial's results.
+        """Computes the identity of the trial: everything that its results depend on.
 
         Args:
-            env: The environment, see `make_env`; None makes one.
+            env: The environment as `make_env` returns it; None makes a new one.
         """
-        made = self.make_env() if env is None else env
+        env = self.make_env() if env is None else env
         cls = registration.agent_class(self.agent)
         files = [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in cls.files(**self.settings)]
         return Identity(
             rules=RULES,
-            env=self._env_identity(made),
+            env=self._env_identity(env),
             agent=AgentIdentity(
                 name=self.agent, settings=dict(self.settings), source=source_hash(cls), files=files or None
             ),
@@ -162,7 +181,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
         inner, spec = unwrapped(env), env.spec
         assert spec is not None
         source = None
-        if ":" in self.env:  # it has no version that says when its results change
+        if ":" in self.env:  # such an environment has no version, which would change with its results
             source = source_hash(registration.env_class(self.env), without=("opto_gym",))
         return EnvIdentity(
             id=spec.id,
@@ -174,13 +193,13 @@ class TrialSpec(msgspec.Struct, frozen=True):
         )
 
     def trial_id(self, identity: Identity) -> str:
-        """A readable name with the hash of the identity."""
+        """The trial's id: its environment, agent and seed, and the first 12 digits of the hash of its identity."""
         parts = [self.env.split(":")[-1], self.agent.split(":")[-1], str(self.seed)]
         safe = "-".join("".join(c if c.isalnum() else "_" for c in p) for p in parts)
         return f"{safe}-{digest(msgspec.to_builtins(identity, enc_hook=str))[:12]}"
 
 
 def digest(data: Any) -> str:
-    """SHA-256 of plain data's canonical JSON, in hexadecimal."""
+    """The SHA-256 of plain data's canonical JSON, as 64 hexadecimal digits. What JSON can't hold counts as its text."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""The one converter of records of version 1 into today's; `schema` describes today's."""
+"""Converts records of version 1 to the current version, which `schema` defines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Data = dict[str, Any]
 
 
 def trial(data: Mapping[str, Any]) -> Data:
-    """``trial.json``."""
+    """Converts ``trial.json``."""
     new = {**data, "version": VERSION, "identity": _identity(data["identity"])}
     if data.get("summary") is not None:
         new["summary"] = _summary(data["summary"])
@@ -19,24 +19,24 @@ def trial(data: Mapping[str, Any]) -> Data:
 
 
 def step(data: Mapping[str, Any]) -> Data:
-    """A line of ``steps.jsonl``."""
+    """Converts a line of ``steps.jsonl``."""
     return _renamed(data, calls="task_calls", invalid="invalid_answers") | {"task_calls": data.get("calls", [])}
 
 
 def score(data: Mapping[str, Any]) -> Data:
-    """A line of ``tests.jsonl``."""
+    """Converts a line of ``tests.jsonl``."""
     return _renamed(data, calls="task_calls") | {"task_calls": data.get("calls", [])}
 
 
 def run(data: Mapping[str, Any]) -> Data:
-    """``run.json``, which had no version."""
+    """Converts ``run.json``, which had no version number."""
     pairs = zip(data["specs"], data["limits"], strict=True)
-    kept = {name: data[name] for name in ("skipped", "cap", "test_scores", "jobs")}
-    return {"version": VERSION, "trials": [{"spec": spec, "limits": limits} for spec, limits in pairs], **kept}
+    unchanged = {name: data[name] for name in ("skipped", "cap", "test_scores", "jobs")}
+    return {"version": VERSION, "trials": [{"spec": spec, "limits": limits} for spec, limits in pairs], **unchanged}
 
 
 def _identity(old: Mapping[str, Any]) -> Data:
-    """An identity by the first rules: it held the environment's whole spec, and addresses of models."""
+    """Converts an identity, which contained the whole spec of the environment and the addresses of the models."""
     env = old["env"]
     return {
         "rules": 1,
@@ -62,5 +62,10 @@ def _summary(old: Mapping[str, Any]) -> Data:
 
 
 def _renamed(data: Mapping[str, Any], **names: str) -> Data:
-    """A copy with other names of keys, by the old ones."""
+    """Returns a copy with renamed keys.
+
+    Args:
+        data: The data.
+        names: The new names by the old ones.
+    """
     return {names.get(name, name): value for name, value in data.items()}

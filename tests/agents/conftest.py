@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import opto_gym
-from opto_gym.llm import Client
+from opto_gym import OptoEnv
+from opto_gym.agents.external.server import EvaluationServer, Session
+from opto_gym.leaderboard.oracle import RecordedOracle
+from opto_gym.leaderboard.records import TrialFolder
+from opto_gym.llm import Budget, Client
 from opto_gym.registration import agent_class
 from tests.support.openai_server import OpenAIServer
+from tests.support.program_trials import family, threads
 from tests.support.registered import AGENTS
 from tests.support.tasks import Mixed
 from tests.support.terminal import Typed
@@ -46,3 +54,37 @@ def made(request, server, monkeypatch):
     server.script.clear()
     server.requests.clear()
     return (lambda: opto_gym.make_agent(request.param, **keywords)), env
+
+
+@pytest.fixture
+def homes(tmp_path_factory, monkeypatch):
+    """The folder in which programs have their homes; no test leaves anything there, nor a process or thread."""
+    before, homes = threads(), tmp_path_factory.mktemp("homes")
+    monkeypatch.setenv("TMPDIR", str(homes))
+    monkeypatch.setattr("tempfile.tempdir", str(homes))
+    yield homes
+    assert family() == []
+    assert threads() <= before
+    assert list(homes.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def evaluation_server() -> Iterator[EvaluationServer]:
+    with EvaluationServer() as s:
+        yield s
+
+
+@pytest.fixture
+def serve(evaluation_server: EvaluationServer, tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """A function that opens a trial of an environment: under limits, with an oracle as the harness has it."""
+    opened: list[Session] = []
+
+    def serve(env: OptoEnv, client: Client | None = None, *, limits: Any = (), **more: Any) -> Session:
+        folder = TrialFolder(tmp_path / str(len(opened)))
+        oracle = RecordedOracle(env, Budget(dict(limits)), folder, seed=0)
+        opened.append(evaluation_server.open(client, env.problem, oracle, **more))
+        return opened[-1]
+
+    yield serve
+    for session in opened:
+        session.close()

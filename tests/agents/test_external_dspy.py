@@ -107,10 +107,10 @@ class TestWithPackages:
         folder, steps, bodies = go(tmp_path, name, writer(), oracle_calls=70, settings={"max_tokens": 99})
         summary = folder.trial().summary
         assert summary.recommended_score == 10 > summary.start_score
-        assert {s["parameters"]["times"] for s in steps} == {2}
-        assert steps[0]["parameters"] in [s["parameters"] for s in steps[1:]]  # margins and all
-        assert all(len(s["examples"]) == 1 for s in steps)
-        assert {s["split"] for s in steps[1:]} == {"train"} | ({"val"} if name in ("MIPROv2", "GEPA") else set())
+        assert {s.parameters["times"] for s in steps} == {2}
+        assert steps[0].parameters in [s.parameters for s in steps[1:]]  # margins and all
+        assert all(len(s.examples) == 1 for s in steps)
+        assert {s.split for s in steps[1:]} == {"train"} | ({"val"} if name in ("MIPROv2", "GEPA") else set())
         assert summary.ledger.optimizer.calls == summary.spent.llm_calls > 0
         assert {body["model"] for body in bodies} == {"fake"}
         assert {body["max_tokens"] for body in bodies} == {99}
@@ -122,7 +122,7 @@ class TestWithPackages:
         assert Words.objective in shown
         assert "prompt_first" in shown
         # rewards are fractions of the best score
-        assert set(re.findall(r"\"reward\": ([\d.]+)", shown)) <= {str(s["score"] / 10) for s in steps}
+        assert set(re.findall(r"\"reward\": ([\d.]+)", shown)) <= {str(s.score / 10) for s in steps}
         _, _, bodies = go(tmp_path / "gepa", "GEPA", writer(), oracle_calls=30)
         shown = bodies[0]["messages"][-1]["content"]
         assert "join0 = join(first=first, second=second, times=times)" in shown
@@ -139,7 +139,7 @@ class TestWithPackages:
     @pytest.mark.parametrize("name", AGENTS)
     def test_one_case(self, tmp_path, name):
         folder, steps, _ = go(tmp_path, name, writer(), f"{HERE}:OneCase", oracle_calls=25)
-        best = max(s["score"] for s in steps)
+        best = max(s.score for s in steps)
         assert folder.trial().summary.recommended_score == best
 
     @pytest.mark.parametrize("name", AGENTS)

@@ -47,10 +47,10 @@ class TestWithPackages:
     def test_code_gets_better_on_val_and_all_is_on_record(self, tmp_path):
         settings = {"train_size": 6, "val_size": 2, "max_tokens": 77}
         folder, steps, bodies = go(tmp_path, "tests.support.tasks:Adder", fenced(RIGHT), settings, oracle_calls=20)
-        calls = [(s["split"], len(s["examples"]), s["score"]) for s in steps[1:]]
+        calls = [(s.split, len(s.examples), s.score) for s in steps[1:]]
         # the start on val, then on a minibatch; the change on the same minibatch, then on val, which is perfect
         assert calls == [("val", 2, 0.0), ("train", 3, 0.0), ("train", 3, 1.0), ("val", 2, 1.0)]
-        assert steps[2]["examples"] == steps[3]["examples"]
+        assert steps[2].examples == steps[3].examples
         summary = folder.trial().summary
         assert (summary.start_score, summary.recommended_score) == (0.0, 1.0)
         assert summary.recommended == {"add": RIGHT}
@@ -62,7 +62,7 @@ class TestWithPackages:
         assert name == "add"
         said = (Adder.objective, "def add(a, b):\n    return 0", "Python code that defines add(a, b)", "#Code")
         assert all(text in prompt for text in said)
-        wrong = [f"Expected {sum(Adder.splits['train'][k])}, got 0." for k in steps[2]["examples"]]
+        wrong = [f"Expected {sum(Adder.splits['train'][k])}, got 0." for k in steps[2].examples]
         assert re.findall(r"## Feedback\n(.*)\n", prompt) == wrong
         assert replay(folder.path).differences == []
 
@@ -77,11 +77,11 @@ class TestWithPackages:
         best = folder.trial().summary
         assert best.recommended["text"] == MIXED["text"]
         assert best.recommended_score > best.start_score == 6
-        assert {type(s["parameters"]["times"]) for s in steps} == {int}
+        assert {type(s.parameters["times"]) for s in steps} == {int}
 
     def test_a_task_of_one_case_is_solved(self, tmp_path):
         folder, steps, _ = go(tmp_path, "tests.support.tasks:Valley", fenced("3"), oracle_calls=9)
-        assert [len(s["examples"]) for s in steps] == [1] * 4
+        assert [len(s.examples) for s in steps] == [1] * 4
         assert folder.trial().ended == "solved"
         assert folder.trial().summary.recommended == {"x": 3}
 
@@ -105,7 +105,7 @@ class TestWithPackages:
         )
         assert folder.trial().ended == "agent"
         # it is right on train, and not on val: after it an epoch, of two minibatches, is tried
-        assert [s["score"] for s in steps[-3:]] == [0.5, 1.0, 1.0]
+        assert [s.score for s in steps[-3:]] == [0.5, 1.0, 1.0]
         assert len(bodies) == 1
 
     @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ class TestWithPackages:
         settings = {"train_size": 3, "val_size": 1}
         _, steps, _ = go(tmp_path, "tests.support.tasks:Adder", answer, settings, oracle_calls=3)
         start = Adder().problem.start["add"]
-        assert steps[2]["parameters"]["add"].strip() == start.strip()
-        assert steps[3]["parameters"]["add"].strip() == (start if tried is None else tried).strip()
-        assert len(steps[3]["invalid"]) == invalid
+        assert steps[2].parameters["add"].strip() == start.strip()
+        assert steps[3].parameters["add"].strip() == (start if tried is None else tried).strip()
+        assert len(steps[3].invalid_answers) == invalid
 
     def test_an_endpoint_that_fails_ends_the_trial_as_failed(self, tmp_path):
         with OpenAIServer("x", [401] * 9) as server:

@@ -136,7 +136,7 @@ def test_a_folder_of_something_else_is_left_alone(place, lock, capsys):
 
 
 def test_too_small_a_disk_is_said_before_anything_is_made(place, lock, monkeypatch, capsys):
-    monkeypatch.setattr(install, "DISK", 10**18)
+    monkeypatch.setattr(install, "REQUIRED_DISK_BYTES", 10**18)
     assert main(["external", "install"]) == 1
     assert "the authors' packages need 1000000000.0 GB, and" in capsys.readouterr().err
     assert not place.exists()

@@ -66,7 +66,7 @@ def test_diffs_change_the_file_and_what_was_said_is_shown(tmp_path):
         folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, {"num_islands": 3})
         bodies = [r["body"] for r in server.requests]
     start = opto_gym.make("tests.support.tasks:Mixed").unwrapped.problem.start
-    assert [s["parameters"] for s in steps] == [start, *({**start, "times": n} for n in (2, 3, 4))]
+    assert [s.parameters for s in steps] == [start, *({**start, "times": n} for n in (2, 3, 4))]
     assert len(bodies) == len(folder.llm.read_text().splitlines()) == 3
     summary = folder.trial().summary
     assert summary.recommended == {**start, "times": 4}
@@ -92,14 +92,14 @@ def test_seeds(tmp_path):
 def test_a_rewritten_file_is_read_as_python_would(tmp_path):
     with OpenAIServer(MIXED) as server:
         _, steps = go(tmp_path, "tests.support.tasks:Mixed", server, WHOLE, oracle_calls=1)
-    assert steps[1]["parameters"] == {"times": 5, "mark": "?", "text": "a longer text", "change": CHANGE}
+    assert steps[1].parameters == {"times": 5, "mark": "?", "text": "a longer text", "change": CHANGE}
 
 
 def test_a_text_alone_is_the_whole_file(tmp_path):
     with OpenAIServer("```text\na much longer text```") as server:
         _, steps = go(tmp_path, "tests.agents.test_external_textgrad:Words", server, oracle_calls=1)
         system, user = (m["content"] for m in server.requests[0]["body"]["messages"])
-    assert [s["parameters"] for s in steps] == [{"text": "hello"}, {"text": "a much longer text"}]
+    assert [s.parameters for s in steps] == [{"text": "hello"}, {"text": "a much longer text"}]
     assert "Make the text long." in system
     assert "```text\nhello\n```" in user
 
@@ -108,7 +108,7 @@ def test_a_permutation(tmp_path):
     order = list(range(10))[::-1]
     with OpenAIServer(lambda body: f"tour = {order}") as server:
         _, steps = go(tmp_path, ("TSP-v0", {"n": 10}), server, WHOLE, oracle_calls=1)
-    assert list(steps[1]["parameters"].values()) == [order]
+    assert list(steps[1].parameters.values()) == [order]
 
 
 def lost(out, answers, settings):
@@ -118,7 +118,7 @@ def lost(out, answers, settings):
         _, steps = go(out, "tests.support.tasks:Mixed", server, settings, oracle_calls=len(answers))
         assert len(server.requests) == len(answers)
     assert len(steps) == 2
-    return steps, [reason for s in steps for reason in s["invalid"]]
+    return steps, [reason for s in steps for reason in s.invalid_answers]
 
 
 def test_a_diff_that_does_not_fit_costs_its_iteration_and_no_oracle_call(tmp_path):
@@ -127,7 +127,7 @@ def test_a_diff_that_does_not_fit_costs_its_iteration_and_no_oracle_call(tmp_pat
         *(diff("times = 7", "times = 2"), diff("times = 1", "times = 1"), "<<<<<<< SEARCH\ntimes = 1\n=======\n"),
     ]
     steps, reasons = lost(tmp_path, [*bad, diff("times = 1", "times = 2")], {"num_islands": 1})
-    assert steps[1]["parameters"]["times"] == 2
+    assert steps[1].parameters["times"] == 2
     assert len(reasons) == len(bad)
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_holds_no_parameters_costs_its_iteration_and_no_oracle_call(
         MIXED.replace("import math", "import math\0"),
     ]
     steps, reasons = lost(tmp_path, [*bad, MIXED], WHOLE)
-    assert steps[1]["parameters"]["times"] == 5
+    assert steps[1].parameters["times"] == 5
     assert len(reasons) == len(bad)
     assert "does not define change" in str(reasons)
 
@@ -148,7 +148,7 @@ def test_a_file_that_holds_no_parameters_costs_its_iteration_and_no_oracle_call(
 def test_a_value_that_is_none_of_its_parameter_is_for_the_oracle(tmp_path):
     with OpenAIServer(MIXED.replace("times = 5", "times = 1e999")) as server:
         _, steps = go(tmp_path, "tests.support.tasks:Mixed", server, WHOLE, oracle_calls=1)
-    assert "times" in steps[1]["error"]
+    assert "times" in steps[1].error
 
 
 def test_no_call_beyond_the_budget(tmp_path):
@@ -156,14 +156,14 @@ def test_no_call_beyond_the_budget(tmp_path):
         _, steps = go(tmp_path, "tests.support.tasks:Mixed", server, oracle_calls=None, llm_calls=2)
         assert len(server.requests) == 2
     assert len(steps) == 3
-    assert [s["invalid"] for s in steps] == [[]] * 3
+    assert [s.invalid_answers for s in steps] == [[]] * 3
 
 
 def test_a_solved_problem_ends_it(tmp_path):
     with OpenAIServer(diff("x = 0", "x = 3")) as server:
         _, steps = go(tmp_path, "tests.support.tasks:Valley", server, oracle_calls=50)
         assert len(server.requests) <= 2  # one may have been on its way
-    assert [s["score"] for s in steps] == [9.0, 0.0]
+    assert [s.score for s in steps] == [9.0, 0.0]
 
 
 def test_parameters_that_no_file_can_hold_are_refused():

@@ -44,10 +44,8 @@ def test_each_kind_gets_better_and_all_is_on_record(tmp_path, agent):
     with OpenAIServer(suggests(MIXED)) as server:
         folder, steps = go(tmp_path, "tests.support.tasks:Mixed", server, agent)
         asked = [r["body"] for r in server.requests]
-    assert {
-        name: value.strip() if name == "change" else value for name, value in steps[1]["parameters"].items()
-    } == MIXED
-    assert steps[1]["score"] == 132 > steps[0]["score"] == 6
+    assert {name: value.strip() if name == "change" else value for name, value in steps[1].parameters.items()} == MIXED
+    assert steps[1].score == 132 > steps[0].score == 6
     assert len(asked) == 2 == folder.trial().summary.ledger.optimizer.calls
     assert {body["max_tokens"] for body in asked} == {100}
     seen = asked[0]["messages"][1]["content"]
@@ -61,8 +59,8 @@ def test_a_value_that_is_used_twice_and_answers_that_their_parser_raises_at(tmp_
     in_turn = iter(answers)
     with OpenAIServer(lambda body: next(in_turn)) as server:  # the start values' output is x0 * x0 and more
         _, steps = go(tmp_path, "NumericalOptimization-v0", server, AGENTS[0], oracle_calls=len(answers))
-    assert [s["parameters"]["x0"] for s in steps] == [*[-1.0] * 5, 2.5]
-    assert [len(s["invalid"]) for s in steps] == [0, 1, 0, 0, 0, 0]
+    assert [s.parameters["x0"] for s in steps] == [*[-1.0] * 5, 2.5]
+    assert [len(s.invalid_answers) for s in steps] == [0, 1, 0, 0, 0, 0]
 
 
 def test_no_call_beyond_the_budget(tmp_path):

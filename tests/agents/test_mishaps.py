@@ -39,7 +39,7 @@ def test_oracle_calls_are_spent_to_the_last_and_no_further(made, tmp_path):
             agent.optimize(env.problem, oracle)
         except BudgetSpent:  # some ask before, whether anything is left
             pass
-        made_calls = [line["call"] for line in folder.steps()]
+        made_calls = [line.call for line in folder.steps()]
         assert made_calls == list(range(len(made_calls)))  # 0: the start values
         assert len(made_calls) - 1 == calls or (len(made_calls) <= calls and (oracle.solved or not oracle.over))
 

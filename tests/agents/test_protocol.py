@@ -68,12 +68,12 @@ def test_the_javascript_client_climbs(tmp_path, monkeypatch, env):
     monkeypatch.chdir(ROOT)
     for folder in launch(tmp_path / "r", "--env", env, "--oracle-calls", "40", *JAVASCRIPT):
         summary = folder.summary()
-        assert summary["status"] == "done"
+        assert summary.status == "done"
         steps = folder.steps()
-        best = max(steps, key=lambda line: line["reward"])
-        assert best["reward"] > steps[0]["reward"]
-        assert summary["summary"]["recommended"] == best["parameters"]
-        assert len(steps) == 41 or best["success"]
+        best = max(steps, key=lambda line: line.reward)
+        assert best.reward > steps[0].reward
+        assert summary.summary.recommended == best.parameters
+        assert len(steps) == 41 or best.success
     assert main(["replay", *(str(folder.path) for folder in trials(tmp_path / "r"))]) == 0
 
 
@@ -83,10 +83,10 @@ def test_a_refusal_ends_the_javascript_client(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     for folder in launch(tmp_path / "r", "--env", "BatchRegression-v0", "--evaluations", "33", *JAVASCRIPT):
         trial = folder.summary()
-        assert (trial["status"], trial["ended"]) == ("done", "budget: evaluations")
-        assert trial["summary"]["evaluations"] == 30  # batches of 5: it asked for one that 3 can't hold
-        best = max(folder.steps(), key=lambda line: line["reward"])
-        assert trial["summary"]["recommended"] == best["parameters"]
+        assert (trial.status, trial.ended) == ("done", "budget: evaluations")
+        assert trial.summary.evaluations == 30  # batches of 5: it asked for one that 3 can't hold
+        best = max(folder.steps(), key=lambda line: line.reward)
+        assert trial.summary.recommended == best.parameters
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_an_authors_mistake_is_the_trials_failure(tmp_path, capsys):
         "from opto_gym.agents.external.programs.protocol import run\nrun(lambda trial: trial.evaluate({'x': 5}))\n"
     )
     words = ["--agent", f"Program:command={sys.executable} {tmp_path / 'five.py'}", "--seeds", "1"]
-    words += ["--env", "tests.agents.test_evaluation_server:Trap", "--oracle-calls", "5", "--out", str(tmp_path / "r")]
+    words += ["--env", "tests.support.tasks:Trap", "--oracle-calls", "5", "--out", str(tmp_path / "r")]
     assert main(["run", *words]) == 1
     (folder,) = trials(tmp_path / "r")
     assert folder.trial().ended == "RuntimeError: the author's"
@@ -167,9 +167,9 @@ def test_the_python_client_of_the_docs_climbs(tmp_path, monkeypatch):
     agent = f"Program:command={sys.executable} climb.py"
     for folder in launch(tmp_path / "r", "--env", "NumericalOptimization-v0", "--oracle-calls", "40", "--agent", agent):
         steps = folder.steps()
-        best = max(steps, key=lambda line: line["reward"])
-        assert best["reward"] > steps[0]["reward"]
-        assert folder.trial().summary.recommended == best["parameters"]
+        best = max(steps, key=lambda line: line.reward)
+        assert best.reward > steps[0].reward
+        assert folder.trial().summary.recommended == best.parameters
     assert main(["replay", *(str(folder.path) for folder in trials(tmp_path / "r"))]) == 0
 
 

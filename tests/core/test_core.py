@@ -11,7 +11,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import opto_gym
-from opto_gym import Feedback, OptoEnv, Part, Problem, TraceFeedback, normalized, sandbox
+from opto_gym import Feedback, Number, OptoEnv, Parameter, Part, Problem, TraceFeedback, normalized
 from opto_gym.errors import ProposalError, TraceError
 from opto_gym.problems import Evaluation
 from opto_gym.sandbox import Limits, Sandbox
@@ -331,6 +331,46 @@ def test_subclasses_are_environments():
     assert isinstance(Valley().evaluate({"x": 1}), Evaluation)
 
 
+class WithoutParameters(OptoEnv):
+    """An environment whose author forgot the parameters."""
+
+    objective, scores, splits, instance = "Any.", (0.0, 1.0), {"train": [0], "test": [0]}, True
+
+
+class WithoutInit(WithoutParameters):
+    """The same, where ``OptoEnv.__init__`` isn't called either."""
+
+    def __init__(self):
+        pass
+
+
+class InAProperty(WithoutParameters):
+    """Parameters may be a property that is ready only after ``__init__`` of the subclass began."""
+
+    @property
+    def parameters(self):
+        return (Parameter("x", Number(0, 1), self.start),)
+
+    @parameters.setter
+    def parameters(self, values):
+        pass
+
+    def __init__(self):
+        self.start = 0.5
+        super().__init__()
+
+
+@pytest.mark.parametrize("made", [WithoutParameters, lambda: WithoutInit().reset(), lambda: WithoutInit().problem])
+def test_an_environment_without_parameters_says_how_to_define_them(made):
+    expected = r"expected a sequence of opto_gym.Parameter .* `parameters`, got none. Define it in the class, for exam"
+    with pytest.raises(TypeError, match=rf"^Without\w+: {expected}"):
+        made()
+
+
+def test_parameters_may_be_a_property():
+    assert InAProperty().problem.start == {"x": 0.5}
+
+
 def test_an_endless_loop_costs_its_time_limit_three_times_in_a_row_and_not_once_an_example(monkeypatch):
     entered = []
 
@@ -341,7 +381,7 @@ def test_an_endless_loop_costs_its_time_limit_three_times_in_a_row_and_not_once_
 
     source = "def add(a, b):\n    while a != 2:\n        pass\n    return a + b\n"
     with Sandbox(Limits(seconds=0.2)) as box:
-        monkeypatch.setattr(sandbox, "shared", lambda: box)
+        monkeypatch.setattr("opto_gym.sandbox.candidate.shared", lambda: box)
         result = Counted().evaluate({"add": source}, examples=range(9))
     assert entered == [0, 1, 2, 3, 4, 5]  # two that are stopped, one that ends, three that are stopped
     assert [r.example for r in result.per_example] == list(range(9))

@@ -53,6 +53,7 @@ def test_a_name_that_moved_is_still_found_where_it_was(module, name):
     ("module", "old", "new"),
     [
         ("opto_gym.agents.base", "Run", "opto_gym.agents.base.ProposalLoop"),
+        ("opto_gym.evaluation", "PATIENCE", "opto_gym.evaluation.TIMEOUTS_IN_A_ROW"),
         ("opto_gym.agents.external.install", "Package", "opto_gym.agents.external.install.PinnedPackage"),
         ("opto_gym.agents.external.install", "asked", "opto_gym.agents.external.install.requested_versions"),
         ("opto_gym.agents.external.package", "Package", "opto_gym.agents.external.package.PackageAgent"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+import opto_gym
+from tests.support.env_contract import FULL
 from tests.support.openai_server import OpenAIServer, letter_by_request
 
 
@@ -17,3 +19,9 @@ def scripted_model(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("OPTO_GYM_MODEL", "scripted")
+
+
+@pytest.fixture(params=FULL)
+def env(request):
+    """Each of the registered environments, one a class."""
+    return opto_gym.make(request.param, oracle_calls=3).unwrapped

@@ -122,8 +122,7 @@ def test_pairs_draw_the_same_examples(tmp_path):
     for ours, theirs in zip(found.rows[0].ours, found.rows[0].theirs, strict=True):
         assert ours.record.spec.seed == theirs.record.spec.seed
         drawn_by = [
-            {s["call"]: s["examples"] for s in TrialFolder(tmp_path / "trials" / t.name).steps()}
-            for t in (ours, theirs)
+            {s.call: s.examples for s in TrialFolder(tmp_path / "trials" / t.name).steps()} for t in (ours, theirs)
         ]
         assert drawn_by[0] == drawn_by[1]
     assert found.rows[0].ours[0].record.spec.seed == 3
@@ -173,10 +172,10 @@ def test_unequal_spending_is_said(tmp_path):
     what = {"seeds": 1, "limits": {"oracle_calls": 9}}
     env, agents = "tests.support.tasks:Adder", (f"{AGENTS}:Choosing", "RandomSearch")
     free = go(tmp_path / "a", *agents, env, **what)
-    assert any("Not of one purse" in note and "evaluations" in note for note in free.notes())
+    assert any("Unequal budgets" in note and "evaluations" in note for note in free.notes())
     what["limits"]["evaluations"] = 9
     held = go(tmp_path / "b", *agents, env, **what)
-    assert not any("Not of one purse" in note for note in held.notes())
+    assert not any("Unequal budgets" in note for note in held.notes())
     assert max(held.rows[0].spent("evaluations")) <= 9
 
 
@@ -186,7 +185,7 @@ def test_money_of_more_seeds(tmp_path):
         what = {"limits": {"oracle_calls": 3}, "model": "gpt-4o-mini", "base_url": server.url}
         found = go(tmp_path, *agents, "tests.support.tasks:Valley", seeds=2, **what)
     row = found.rows[0]
-    spent = [t.summary["ledger"]["optimizer"]["usd"] for t in row.ours]
+    spent = [t.summary.ledger.optimizer.usd for t in row.ours]
     assert row.usd == pytest.approx(np.mean(spent))
     assert row.usd > 0
     assert not any("tokens" in note for note in found.notes())  # one without a model has no purse of tokens
@@ -247,7 +246,7 @@ def test_a_suite_gives_tasks_and_budgets(tmp_path):
     )
     made = comparison_plan(drawn(), drawn(salt=1), suite=str(suite), seeds=2)
     assert {s.agent for s in made.specs.values()} == {f"{HERE}:Drawn"}
-    assert sorted(own["oracle_calls"] for own in made.limits.values()) == [2] * 4 + [3] * 4
+    assert sorted(own.oracle_calls for own in made.limits.values()) == [2] * 4 + [3] * 4
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_suite_in_a_configuration():
         ("budget = { apples = 1 }", "expected limits of .*got 'apples'"),
         ("cap = { usd = -1 }", "expected usd of at least 0, got -1"),
         ('test_scores = "sometimes"', "expected test_scores to be one of 'each', 'end', 'never', got 'sometimes'"),
-        ('suite = "smoke"\nenvs = ["a"]', "expected environments or a suite, and not both"),
+        ('suite = "smoke"\nenvs = ["a"]', r"expected either environments or a suite, got both: \['a'\] and smoke"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message, capsys):

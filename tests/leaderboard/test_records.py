@@ -41,6 +41,7 @@ def test_what_is_written_is_read(lines):
         assert read_lines(written(folder, lines)) == lines
 
 
+@settings(max_examples=50)
 @given(records, st.data())
 def test_a_file_cut_at_any_byte_is_a_prefix_and_goes_on(lines, data):
     with tempfile.TemporaryDirectory() as folder:
@@ -56,6 +57,7 @@ def test_a_file_cut_at_any_byte_is_a_prefix_and_goes_on(lines, data):
         assert read_lines(path) == [*lines[:left], {"new": 1}]
 
 
+@settings(max_examples=50)
 @given(records.filter(lambda lines: len(lines) > 1), st.data())
 def test_damage_before_the_last_line_is_never_silent(lines, data):
     with tempfile.TemporaryDirectory() as folder:

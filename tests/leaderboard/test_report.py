@@ -39,7 +39,7 @@ def test_what_the_table_says(folder):
     made = {(r.env, r.agent): r for r in rows(load(folder))}
     row = made["tests.support.tasks:Valley", "RandomSearch"]
     assert row.score.n == 3
-    assert row.total("evaluations") == sum(t.summary["evaluations"] for t in row.trials)
+    assert row.total("evaluations") == sum(t.summary.evaluations for t in row.trials)
     failed = made["tests.support.tasks:Valley", f"{HERE}:Failing"]
     assert failed.failed == 3
     assert failed.score.mean == 9.0  # scored as the start values: (0 - 3)²

@@ -112,7 +112,7 @@ def test_random_agents_begin_differently_in_each_trial(tmp_path):
     recipe = structs_replace(recipe, curves=tuple(c for c in recipe.curves if c.name == "Particle swarm"))
     reproduce.run(reproduce.jobs(recipe, "smoke", tmp_path), progress=False)
     (swarm,) = reproduce.measure(recipe, "smoke", tmp_path)
-    first = [json.dumps(t.steps[1]["parameters"]) for t in swarm.trials]
+    first = [json.dumps(t.steps[1].parameters) for t in swarm.trials]
     assert len(set(first)) == len(first) == 2
 
 
@@ -337,7 +337,8 @@ def test_the_docs_page_is_kept_where_nothing_is_recorded(own, tmp_path, capsys):
     page = tmp_path / "reproduction.md"
     page.write_text("what was measured")
     assert main(["reproduce", "--docs", str(page), "--out", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere holds no complete curve" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"expected {tmp_path / 'nowhere'} to be the folder of reproductions, with at least one complete" in error
     assert page.read_text() == "what was measured"
 
 

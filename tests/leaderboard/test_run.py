@@ -44,7 +44,7 @@ def test_a_trial_is_recorded(tmp_path):
 def test_two_seeds_differ_and_one_repeats(tmp_path):
     a, b = go(tmp_path / "a", seeds=2).trials
     (c,) = go(tmp_path / "b", seeds=[1]).trials
-    values = [[s["parameters"] for s in TrialFolder(t.path).steps()] for t in (a, b, c)]
+    values = [[s.parameters for s in TrialFolder(t.path).steps()] for t in (a, b, c)]
     assert values[0] != values[1]
     assert values[1] == values[2]
     assert b.trial == c.trial
@@ -65,9 +65,7 @@ def test_a_resumed_trial_equals_an_uninterrupted_one(tmp_path, agent):
         if agent == "Steps":
             assert content(part) == content(whole)
         else:  # threads: the same calls, each with its number's examples, in an order of their own
-            assert sorted(s["key"] for s in TrialFolder(part).steps()) == sorted(
-                s["key"] for s in TrialFolder(whole).steps()
-            )
+            assert sorted(s.key for s in TrialFolder(part).steps()) == sorted(s.key for s in TrialFolder(whole).steps())
 
 
 def test_a_larger_budget_continues_the_same_trials(tmp_path):
@@ -99,9 +97,9 @@ def test_a_failing_trial_is_recorded_and_stops_no_other(tmp_path):
     failed, done = result.trials
     assert (failed.status, done.status) == ("failed", "done")
     summary = TrialFolder(failed.path).summary()
-    assert "out of ideas" in summary["error"]
-    assert "Traceback" in summary["error"]
-    assert summary["summary"]["oracle_calls"] == 1
+    assert "out of ideas" in summary.error
+    assert "Traceback" in summary.error
+    assert summary.summary.oracle_calls == 1
 
 
 def test_the_budget_s_end_can_t_be_swallowed(tmp_path):
@@ -112,8 +110,8 @@ def test_the_budget_s_end_can_t_be_swallowed(tmp_path):
 def test_every_budget_ends_a_trial(tmp_path, limits, calls):
     result = run(["tests.support.tasks:Adder"], ["RandomSearch"], out=tmp_path, seeds=1, progress=False, **limits)
     summary = TrialFolder(result.trials[0].path).summary()
-    assert summary["status"] == "done"
-    assert summary["ended"] == f"budget: {next(iter(limits))}"
+    assert summary.status == "done"
+    assert summary.ended == f"budget: {next(iter(limits))}"
     if calls is not None:
         assert result.trials[0].steps == calls
 
@@ -128,9 +126,9 @@ def test_solved_ends_a_trial(tmp_path):
 def test_an_agent_may_choose_examples_and_recommend(tmp_path):
     (outcome,) = go(tmp_path, env="Adder", agent="Choosing", oracle_calls=20).trials
     summary = TrialFolder(outcome.path).summary()
-    assert summary["ended"] == "agent"
-    assert summary["summary"]["recommended_score"] == 1.0
-    assert {tuple(s["examples"]) for s in TrialFolder(outcome.path).steps() if s["split"] == "val"} == {(0, 1)}
+    assert summary.ended == "agent"
+    assert summary.summary.recommended_score == 1.0
+    assert {tuple(s.examples) for s in TrialFolder(outcome.path).steps() if s.split == "val"} == {(0, 1)}
 
 
 def test_test_is_not_for_agents(tmp_path):
@@ -251,8 +249,8 @@ def test_tokens_and_calls_of_a_model_are_bounded(tmp_path, server):
     outcome = ask(tmp_path / "a", server, llm_calls=3)
     assert outcome.steps == 3
     summary = TrialFolder(outcome.path).summary()
-    assert summary["ended"] == "budget: llm_calls"
-    assert summary["summary"]["ledger"]["optimizer"]["calls"] == 3
+    assert summary.ended == "budget: llm_calls"
+    assert summary.summary.ledger.optimizer.calls == 3
     assert ask(tmp_path / "b", server, tokens=10).steps == 0
 
 

@@ -93,6 +93,7 @@ def test_the_optional_fields_are_written_and_read():
     assert to_plain(step)["spent"] == {"tokens": 3.0}
 
 
+@pytest.mark.filterwarnings("ignore:records have attributes now:DeprecationWarning")
 def test_the_keys_of_version_1_are_read_for_one_release(version_2):
     folder = TrialFolder(version_2)
     step, trial = folder.steps()[1], folder.summary()

@@ -68,9 +68,7 @@ def own(tmp_path):
 
 def test_each_task_has_its_own_agents_and_budget(own):
     plan = suite_plan(own)
-    made = [
-        (s.env, s.agent, *s.settings.values(), s.seed, plan.limits[t]["oracle_calls"]) for t, s in plan.specs.items()
-    ]
+    made = [(s.env, s.agent, *s.settings.values(), s.seed, plan.limits[t].oracle_calls) for t, s in plan.specs.items()]
     valley, program = "tests.support.tasks:Valley", "NumericalOptimization-v0"
     assert made == [
         *((valley, "RandomSearch", seed, 4) for seed in range(2)),
@@ -95,7 +93,7 @@ def test_what_cannot_run_is_skipped_with_the_reason(own):
 def test_what_is_given_beside_it_wins(own):
     plan = suite_plan(own, seeds=[7], limits={"oracle_calls": 1}, test_scores="never", task_model="some")
     assert {s.seed for s in plan.specs.values()} == {7}
-    assert {b["oracle_calls"] for b in plan.limits.values()} == {1}
+    assert {b.oracle_calls for b in plan.limits.values()} == {1}
     assert plan.test_scores == "never"
 
 
@@ -258,7 +256,10 @@ def test_names_that_a_suite_gets_wrong_come_with_the_task(tmp_path, old, new, me
 
 def test_nothing_can_run(tmp_path):
     (tmp_path / "none.toml").write_text(f"about = ''\nagents = ['RandomSearch']\n[[tasks]]\nenv = '{HERE}:NoData'\n")
-    with pytest.raises(ValueError, match=r"nothing of the suite .* can run: .*:NoData: there is no bbh"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected at least one task of the suite .* to be able to run, got none: .*:NoData: there is no bbh",
+    ):
         suite_plan(str(tmp_path / "none.toml"))
 
 

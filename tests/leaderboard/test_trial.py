@@ -41,8 +41,8 @@ def test_values_that_json_does_not_know_are_feedback_and_recorded(tmp_path):
     (outcome,) = go(tmp_path, agent="Strange").trials
     assert (outcome.status, outcome.steps) == ("done", 5)
     steps = TrialFolder(outcome.path).steps()
-    assert [bool(s["error"]) for s in steps] == [False] + [True] * 5
-    assert steps[4]["parameters"] == {"x": "\udc80"}
+    assert [bool(s.error) for s in steps] == [False] + [True] * 5
+    assert steps[4].parameters == {"x": "\udc80"}
     assert replay(outcome.path).differences == []
 
 
@@ -58,12 +58,12 @@ def test_threads_that_come_in_another_order_keep_their_numbers(tmp_path):
     steps = TrialFolder(path).steps()
     lines = (path / "steps.jsonl").read_bytes().splitlines(keepends=True)
     (path / "steps.jsonl").write_bytes(b"".join(lines[::2]))  # every other one was in flight
-    kept = {(s["key"], s["n"]): s["call"] for s in steps[::2]}
+    kept = {(s.key, s.n): s.call for s in steps[::2]}
     edit(path / "trial.json", status="running")
     resume(tmp_path, progress=False)
     again = TrialFolder(path).steps()
-    assert sorted(s["call"] for s in again) == list(range(25))
-    assert {k: v for k, v in {(s["key"], s["n"]): s["call"] for s in again}.items() if k in kept} == kept
+    assert sorted(s.call for s in again) == list(range(25))
+    assert {k: v for k, v in {(s.key, s.n): s.call for s in again}.items() if k in kept} == kept
     assert replay(path).differences == []
 
 

@@ -1,3 +1,5 @@
+"""The gateway: what it passes through, its tokens, budgets, records, and its end."""
+
 from __future__ import annotations
 
 import http.client
@@ -8,76 +10,21 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from opto_gym.errors import EndpointError, MissingExtra, ReplayMismatch
+from opto_gym.errors import MissingExtra, ReplayMismatch
 from opto_gym.llm import Budget, CallRecord, Client
-from opto_gym.llm.gateway import LONGEST_BODY, Access, Gateway
+from opto_gym.llm.gateway import Access, Gateway
+from tests.support.gateway_client import ASK, ask, post, refusal, user
 from tests.support.openai_server import OpenAIServer
+from tests.support.threads import at_once
 
-ASK: list[Any] = [{"role": "user", "content": "Name a colour."}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "paint", "parameters": {"type": "object"}}}]
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    with Gateway() as g:
-        yield g
-
-
-@pytest.fixture
-def register(gateway: Gateway, server: OpenAIServer) -> Callable[..., Access]:
-    """A function that registers a client of the scripted server."""
-
-    def register(**settings: Any) -> Access:
-        return gateway.register(Client("test-model", base_url=server.url, api_key="sk-the-real-key", **settings))
-
-    return register
-
-
-def user(access: Access, **settings: Any) -> openai.OpenAI:
-    """The package's side: OpenAI's own client, with its own retries."""
-    transport = openai.DefaultHttpxClient(trust_env=False, verify=False)  # no TLS here: its set-up is slow
-    return openai.OpenAI(base_url=access.base_url, api_key=access.token, http_client=transport, **settings)
-
-
-def ask(access: Access, **request: Any) -> Any:
-    with user(access) as llm:
-        return llm.chat.completions.create(**{"model": "test-model", "messages": ASK, **request})
-
-
-def refusal(access: Access, **request: Any) -> tuple[int, str]:
-    with pytest.raises(openai.APIStatusError) as caught:
-        ask(access, **request)
-    assert isinstance(caught.value.body, dict)
-    assert set(caught.value.body) == {"message", "type", "param", "code"}
-    return caught.value.status_code, str(caught.value.code)
-
-
-def post(access: Access, body: bytes, path: str = "/v1/chat/completions", token: str | None = None) -> tuple[int, Any]:
-    """The status and the JSON of a raw request."""
-    connection = http.client.HTTPConnection(access.base_url.split("/")[2], timeout=60)
-    headers = {"authorization": f"Bearer {token or access.token}", "content-type": "application/json"}
-    connection.request("POST", path, body, headers)
-    answer = connection.getresponse()
-    data = answer.read()
-    connection.close()
-    return answer.status, json.loads(data)
-
-
-def at_once(number: int, what: Callable[[int], None]) -> None:
-    threads = [threading.Thread(target=what, args=(i,)) for i in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_without_its_extra_the_import_says_so(monkeypatch: pytest.MonkeyPatch):
@@ -237,186 +184,6 @@ def test_no_overspending(register: Callable[..., Access], server: OpenAIServer):
     assert len(server.requests) == 5
     assert access.refused == 45  # each was said once: OpenAI's client does not try a 400 again
     assert access.client.budget.spent["llm_calls"] == 5
-
-
-# ---- an endpoint that fails
-
-
-@pytest.mark.parametrize("outcome", [429, 500, 503, "drop"])
-def test_what_may_pass_is_tried_again_here(register: Callable[..., Access], server: OpenAIServer, outcome: Any):
-    server.script = [outcome] * 3
-    access = register()
-    assert ask(access).choices
-    totals = access.client.ledger.totals()
-    assert (totals["calls"], totals["attempts"], totals["errors"]) == (1, 4, 3)
-
-
-@pytest.mark.parametrize("outcome", [429, 500, "drop"])
-def test_after_all_attempts_the_package_does_not_start_over(
-    register: Callable[..., Access], server: OpenAIServer, outcome: Any
-):
-    server.script = [outcome] * 50
-    access = register(attempts=3)
-    assert refusal(access) == (424, "endpoint_failed")
-    assert len(server.requests) == 3
-    assert isinstance(access.failure, EndpointError)
-    server.script = []
-    assert refusal(access) == (424, "trial_failed")  # a package that goes on makes nothing undone
-    assert len(server.requests) == 3
-
-
-@pytest.mark.parametrize(("status", "code"), [(400, "endpoint_refused"), (422, "endpoint_refused")])
-def test_what_the_endpoint_finds_wrong_is_passed_on(
-    register: Callable[..., Access], server: OpenAIServer, status: int, code: str
-):
-    server.script = [(status, {"message": "top_p is too large"})]
-    with pytest.raises(openai.BadRequestError, match="top_p is too large") as caught:
-        ask(register(), top_p=7)
-    assert caught.value.code == code
-
-
-def test_a_wrong_key_there_is_not_a_wrong_token_here(register: Callable[..., Access], server: OpenAIServer):
-    server.script = [(401, {"message": "bad key sk-the-real-key"})]
-    with pytest.raises(openai.APIStatusError) as caught:
-        ask(register())
-    assert caught.value.status_code == 424
-    assert "sk-the-real-key" not in str(caught.value.body)
-
-
-def test_a_prompt_longer_than_the_context(register: Callable[..., Access], server: OpenAIServer):
-    server.script = [(400, {"message": "This model's maximum context length is 8 tokens"})]
-    assert refusal(register()) == (400, "context_length_exceeded")
-
-
-@pytest.mark.parametrize("body", [b"<html>busy</html>", b"", b"null", b'{"choices": []}', b"\xff", b"[" * 100_000])
-def test_garbage_is_paid_and_may_be_tried_again(register: Callable[..., Access], server: OpenAIServer, body: bytes):
-    server.script = [body]
-    access = register()
-    assert ask(access).choices[0].message.content == "ok"  # OpenAI's client asked again
-    assert access.client.ledger.totals()["calls"] == 2
-    server.script = [body] * 9
-    assert refusal(access) == (502, "endpoint_failed")
-    assert access.client.budget.spent["llm_calls"] == len(server.requests) == 5
-
-
-# ---- what is not served, and hostile requests
-
-
-def test_what_is_not_served_is_said(register: Callable[..., Access], server: OpenAIServer):
-    access = register()
-    with user(access) as llm:
-        calls: list[Callable[[], Any]] = [
-            lambda: llm.embeddings.create(model="test-model", input="x"),
-            lambda: llm.completions.create(model="test-model", prompt="x"),
-            lambda: llm.responses.create(model="test-model", input="x"),
-            lambda: llm.chat.completions.create(model="test-model", messages=ASK, stream=True),
-            lambda: llm.files.delete("x"),
-        ]
-        for call in calls:
-            with pytest.raises(openai.BadRequestError, match="expected POST /v1/chat/completions") as caught:
-                call()
-            assert caught.value.code == "not_served"
-    assert refusal(access, model="another") == (404, "model_not_found")
-    assert server.requests == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"\xff\xfe",
-        b"not JSON",
-        b"[" * 200_000,
-        b'{"model": "test-model", "messages": []}',
-        b'{"model": "test-model", "messages": [{"role": 1, "content": "x"}]}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": {"a": 1}}]}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "n": 0}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "n": true}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "max_tokens": -5}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "max_tokens": ' + b"9" * 400 + b"}",
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "stream": {}}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "odd": 1e999}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "odd": NaN}',
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "odd": ' + b"9" * 5000 + b"}",
-        b'{"model": "test-model", "messages": [{"role": "user", "content": "x"}], "odd": '
-        + b"[" * 900
-        + b"]" * 900
-        + b"}",
-    ],
-    ids=range(20),
-)
-def test_a_malformed_request(register: Callable[..., Access], server: OpenAIServer, body: bytes):
-    access = register()
-    status, data = post(access, body)
-    assert (status, data["error"]["code"]) == (400, "invalid_request")
-    assert data["error"]["message"].startswith("expected a chat request as JSON: ")
-    assert server.requests == []
-    assert access.client.budget.spent["llm_calls"] == 0
-    assert ask(access).choices
-
-
-def test_a_huge_request(register: Callable[..., Access], server: OpenAIServer):
-    access = register()
-    with pytest.raises(openai.APIStatusError) as caught:
-        ask(access, messages=[{"role": "user", "content": "x" * LONGEST_BODY}])
-    assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")
-    assert server.requests == []
-
-
-def test_lone_surrogates_are_written_out(register: Callable[..., Access], server: OpenAIServer):
-    body = {"model": "test-model", "messages": [{"role": "user", "content": "odd \udc80"}], "more": ["\udfff\0"]}
-    assert post(register(), json.dumps(body).encode())[0] == 200
-    assert server.requests[0]["body"]["messages"][0]["content"] == "odd \\udc80"
-    assert server.requests[0]["body"]["more"] == ["\\udfff\0"]
-
-
-def test_an_answer_with_a_lone_surrogate(register: Callable[..., Access], server: OpenAIServer):
-    server.reply = "odd \udc80"
-    assert ask(register()).choices[0].message.content == "odd \udc80"
-
-
-CHARACTERS = st.characters() | st.sampled_from("\0\ud800\udfff")
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(CHARACTERS, max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-MESSAGES = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant", "tool"]) | JSON, "content": JSON})
-    | st.fixed_dictionaries({"role": st.just("user"), "content": st.text(max_size=20)}, optional={"name": JSON}),
-    max_size=4,
-)
-FIELDS = [
-    "n",
-    "max_tokens",
-    "max_completion_tokens",
-    "temperature",
-    "stop",
-    "tools",
-    "response_format",
-    "seed",
-    "stream",
-]
-FIELDS += ["stream_options", "user", "timeout", "extra_headers", "extra_body", "role", "functions"]
-REQUESTS = st.builds(
-    lambda start, fields: {**start, **fields},
-    st.fixed_dictionaries({"model": st.just("test-model"), "messages": MESSAGES | JSON}),
-    st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), JSON | st.integers(1, 5), max_size=5),
-)
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=100) | JSON.map(json.dumps).map(str.encode) | REQUESTS.map(json.dumps).map(str.encode))
-def test_no_body_breaks_it(register: Callable[..., Access], server: OpenAIServer, body: bytes):
-    access, before = register(), len(server.requests)
-    status, data = post(access, body)
-    assert status == 200 or (status == 400 and data["error"]["code"] in ("invalid_request", "not_served"))
-    sent = len(server.requests) - before
-    assert sent == (status == 200) == access.client.budget.spent["llm_calls"]
 
 
 # ---- record, replay, end

@@ -43,7 +43,7 @@ def _recorded_modules(monkeypatch):
     monkeypatch.chdir(HERE)
 
 
-SLOW = ("external", "suite", "baselines")
+SLOW = ("external", "suite", "baselines")  # the runs of many trials
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_every_recorded_call_and_score_replays_equal(unpacked, run, trial):
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", [pytest.param(run, marks=[pytest.mark.slow] if run in SLOW else []) for run in RUNS])
 def test_every_run_is_reported(unpacked, run, capsys):
     assert report(unpacked / run).exists()
     capsys.readouterr()

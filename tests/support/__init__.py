@@ -3,13 +3,19 @@
 tasks                small environments
 agents               small agents for runs of those: deterministic, threaded, failing, with a model
 runs                 short runs of them, and their records without what may differ
+program_trials       trials of the programs in command_lines/, here and in a process, and what they leave behind
 records              recorded steps for tests of what reads records
 savable              traced programs and optimizers that are copied and pickled
 transcripts          the commands and code of a page of the docs, run in order and compared with what it shows
 rollouts             short loops that drive an agent on an environment
 registered           the registered agents and environments that tests of every one run on
+env_contract         what the tests of every registered environment share
 programs             traced programs and code parameters
+graphs               operators for small graphs
 openai_server        an HTTP server that speaks OpenAI's chat protocol, with scripted answers and failures
+evaluations          raw requests to an evaluation server
+gateway_client       a package's side of the gateway: OpenAI's own client, and raw requests
+threads              many threads at once
 malformed_answers    malformed answers of language models, recorded and generated
 answer_readers       everything that reads such an answer, and what each promises
 sandbox              one call in a sandbox, and the processes behind it

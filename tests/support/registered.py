@@ -8,7 +8,7 @@ import opto_gym
 from opto_gym.agents.external.base import External
 from opto_gym.registration import agent_class
 
-# programs in processes of their own have a contract of their own, in test_external.py
+# programs in processes of their own have a contract of their own, in test_external*.py
 AGENTS = [name for name in opto_gym.registered_agents() if not issubclass(agent_class(name), External)]
 
 REGISTERED = [name.removeprefix("opto_gym/") for name in gym.registry if name.startswith("opto_gym/")]

@@ -118,6 +118,17 @@ class Careless(OptoEnv):
         return combine(a, b), Feedback({1: 0.5, 2: 1.0}[a.data])
 
 
+class Trap(Valley):
+    """Whose author made a mistake that comes up at 5."""
+
+    def forward(self, p, example):
+        if p.x == 5:
+            raise self.mistake
+        return super().forward(p, example)
+
+    mistake: BaseException = RuntimeError("the author's")
+
+
 EVERY_KIND = Problem(
     "t", {}, "o",
     (

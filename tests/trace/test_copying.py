@@ -114,7 +114,7 @@ def test_what_two_nodes_share_stays_shared(how):
     assert backward(batch(outputs), [q]) == backward(batch([common + 1, common * 3]), [x])
 
 
-@pytest.mark.parametrize("n", [100_000])
+@pytest.mark.parametrize("n", [20_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_a_long_trace_is_pickled_without_recursion(n):
     y = parameter(0, "x").node
     for _ in range(n):

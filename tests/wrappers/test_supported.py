@@ -229,5 +229,5 @@ def test_a_run_honours_wrappers_of_observations(tmp_path, how):
     assert [(o.graph, o.feedback.parts) for o in seen] == [(o.graph, o.feedback.parts) for o in expected]
     assert len(seen[0].feedback.parts) == 2 * echo
     (outcome,) = result.trials
-    assert [step["reward"] for step in TrialFolder(outcome.path).steps()] == [-9.0, -4.0, -1.0, 0.0]
+    assert [step.reward for step in TrialFolder(outcome.path).steps()] == [-9.0, -4.0, -1.0, 0.0]
     assert replay(outcome.path).differences == []

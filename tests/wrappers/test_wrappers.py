@@ -173,9 +173,9 @@ def test_what_the_agent_hears_is_replayed_and_resumed(tmp_path, wrapper):
     assert replay(first.path).differences == []
     again = resume(tmp_path, limits={"oracle_calls": 8}, progress=False).trials[0]
     whole = go(tmp_path / "whole", wrappers=[wrapper])
-    steps = [[s["parameters"] for s in TrialFolder(t.path).steps()] for t in (again, whole)]
+    steps = [[s.parameters for s in TrialFolder(t.path).steps()] for t in (again, whole)]
     assert steps[0] == steps[1]
-    assert steps[0] != [s["parameters"] for s in TrialFolder(go(tmp_path / "plain").path).steps()]
+    assert steps[0] != [s.parameters for s in TrialFolder(go(tmp_path / "plain").path).steps()]
 
 
 def test_an_unknown_wrapper(tmp_path):

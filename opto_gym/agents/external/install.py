@@ -21,8 +21,8 @@ from ...errors import MissingExtra
 from ...utils.moved import moved_names
 
 LOCK = Path(__file__).with_name("requirements.lock")
-DISK = 1_500_000_000
-"""The bytes that must be free: the environment takes 900 MB, and the downloads the rest until they are unpacked."""
+REQUIRED_DISK_BYTES = 1_500_000_000
+"""The free disk space that an installation needs: 900 MB for the environment, the rest for downloads being unpacked."""
 STAMP = "opto-gym-external"
 """A file in the environment: empty while the environment is made, then with the SHA-256 of the lock file.
 
@@ -123,10 +123,10 @@ def _make(where: Path) -> None:
             f"{where} holds something else than an environment made by `{COMMAND}`: name another folder by "
             "OPTO_GYM_EXTERNAL, or move it away"
         )
-    if (free := shutil.disk_usage(where.parent).free) < DISK:
+    if (free := shutil.disk_usage(where.parent).free) < REQUIRED_DISK_BYTES:
         raise MissingExtra(
-            f"the authors' packages need {DISK / 1e9:.1f} GB, and {where.parent} has {free / 1e9:.1f} GB free: make "
-            "room, or name a folder elsewhere by OPTO_GYM_EXTERNAL"
+            f"the authors' packages need {REQUIRED_DISK_BYTES / 1e9:.1f} GB, and {where.parent} has {free / 1e9:.1f} "
+            "GB free: make room, or name a folder elsewhere by OPTO_GYM_EXTERNAL"
         )
     print(f"{len(packages())} packages, 900 MB, go into {where}; that takes a minute or two.", file=sys.stderr)
     if where.exists():

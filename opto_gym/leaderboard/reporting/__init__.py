@@ -1,1 +1,1 @@
-"""Tables and pages of results."""
+"""Tables in the terminal, figures, and HTML or Markdown pages of results."""

@@ -1,4 +1,4 @@
-"""Pictures of results: anytime curves, as SVG for a page."""
+"""Figures of anytime curves, as SVG for an HTML page."""
 
 from __future__ import annotations
 
@@ -12,27 +12,40 @@ from ..results import TrialData
 from ..stats import curve
 
 COLORS = ("#2c6e9b", "#d1495b", "#3d8b57", "#8a5fb0", "#c98a1b", "#2a9d8f", "#6b7280", "#b5548c")
+"""The colors of curves, one for each agent; they repeat after the last."""
 
 
 def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
-    """The anytime curves of an environment's agents as a matplotlib figure: current parameters, and recommended."""
+    """Draws the anytime curves of the agents on one environment.
+
+    The left plot shows the scores of the current parameters, the right one those of the recommended parameters: the
+    mean over an agent's trials as a line, and the range of the trials as a band.
+
+    Args:
+        trials: The trials of the run. An agent has the same color in the figures of all environments.
+        env: The environment, as `TrialData.env`.
+        over: The horizontal axis: ``calls`` or ``tokens``.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
     from matplotlib.figure import Figure
 
-    mine = [t for t in trials if t.env == env]
+    env_trials = [t for t in trials if t.env == env]
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.subplots(1, 2, sharey=True)
-    everyone = sorted({t.agent for t in trials})  # an agent has one colour in all of a run's pictures
-    agents = [a for a in everyone if any(t.agent == a for t in mine)]
+    all_agents = sorted({t.agent for t in trials})
+    agents = [a for a in all_agents if any(t.agent == a for t in env_trials)]
     for ax, which in zip(axes, ("current", "recommended"), strict=True):
         ax.patch.set_alpha(0)
         for agent in agents:
-            color = COLORS[everyone.index(agent) % len(COLORS)]
-            points = [t.anytime(which, over) for t in mine if t.agent == agent]
+            color = COLORS[all_agents.index(agent) % len(COLORS)]
+            points = [t.anytime(which, over) for t in env_trials if t.agent == agent]
             if not any(points):
                 continue
             x, mean, low, high = curve(points)
-            if over == "tokens" and x.max() == 0:  # no model at work
+            if over == "tokens" and x.max() == 0:  # the agent uses no model: a horizontal line at its last score
                 ax.axhline(mean[-1], color=color, lw=1.4, ls=":", label=agent)
                 continue
             ax.step(x, mean, where="post", color=color, lw=2, label=agent)
@@ -42,7 +55,7 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.25)
-    scale = next((t.summary.scale for t in mine if t.summary), "linear")
+    scale = next((t.summary.scale for t in env_trials if t.summary), "linear")
     if scale == "log":
         axes[0].set_yscale("symlog", linthresh=0.01)
     axes[0].set_ylabel("score on test")
@@ -55,13 +68,16 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
 
 
 def svg(figure: Any) -> str:
-    """A figure as SVG text for a page: the same each time, its ink the page's."""
+    """Converts a matplotlib figure to SVG text that can be part of an HTML page.
+
+    The text is the same each time. Black lines and text get the page's text color.
+    """
     import matplotlib
 
-    out = io.StringIO()
+    buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "opto_gym", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
     text = re.sub(
         r'<svg [^>]*?(viewBox="[^"]*")[^>]*>',
         r'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" \1 role="img">',

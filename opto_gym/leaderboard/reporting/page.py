@@ -1,4 +1,4 @@
-"""The report of a run: a table in the terminal, one HTML page beside the trials. Computed from the folders alone."""
+"""The report of a run, computed from its folder: a table in the terminal, and an HTML page in the folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from ..schema import SandboxRecord
 from .figure import figure, svg
 
 SMALL_MODEL = (
-    "The embedded model (SmolLM2, 135 million parameters) is small: these figures show that all works, not how good "
-    "the optimizers are."
+    "The embedded model (SmolLM2, 135 million parameters) is small: these results show that everything works, not how "
+    "good the optimizers are."
 )
+"""The note on runs with the embedded model."""
 
 COLUMNS: dict[str, Callable[[ResultRow], str]] = {
     "n": lambda r: (
@@ -36,36 +37,53 @@ COLUMNS: dict[str, Callable[[ResultRow], str]] = {
     "USD": lambda r: "unknown" if r.ledger("usd") is None else f"{r.ledger('usd'):,.2f}",
     "invalid": lambda r: f"{r.total('invalid_answers'):,.0f}",
 }
-"""The table's columns. Scores are of the recommended parameters on test; counts are sums over the trials."""
+"""The columns of a table of results: a function from a row to the cell's text, by column name.
+
+Scores are those of the recommended parameters on test. Counts are sums over the trials.
+"""
 
 
 def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
-    """Those of one environment's table: also what it measures itself, as means over the trials."""
+    """The columns of one environment's table: `COLUMNS`, and the means of the environment's own measurements.
 
-    def cell(name: str, row: ResultRow) -> str:
-        known = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
-        return number(statistics.fmean(known)) if known else "-"
+    Args:
+        made: The rows of the table.
+    """
+
+    def mean_measure(name: str, row: ResultRow) -> str:
+        values = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
+        return number(statistics.fmean(values)) if values else "-"
 
     names = sorted({name for r in made for t in r.trials if t.summary for name in t.summary.measures})
-    return COLUMNS | {name.replace("_", " "): functools.partial(cell, name) for name in names}
+    return COLUMNS | {name.replace("_", " "): functools.partial(mean_measure, name) for name in names}
 
 
 def number(x: float | None) -> str:
-    """A figure with three digits that count."""
+    """Formats a number with about three significant digits; None is ``-``."""
     if x is None:
         return "-"
     return f"{x:.3f}" if abs(x) < 10 else f"{x:,.1f}" if abs(x) < 10_000 else f"{x:.3g}"
 
 
 def report(run: str | Path) -> Path:
-    """Prints the table and writes ``report.html`` into the run's folder; gives its path."""
+    """Prints the tables and notes of a run, and writes ``report.html`` into its folder.
+
+    Args:
+        run: The folder of the run.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RecordError: If the folder holds no trial, or if the page can't be written.
+    """
     from rich.console import Console
 
     trials = load(run)
     made = rows(trials)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=160)  # nothing is cut off in a file
+        console = Console(width=160)  # wide enough that a file has every column in full
     for env in dict.fromkeys(r.env for r in made):
         console.print(_table(env, [r for r in made if r.env == env]))
     for note in notes(trials):
@@ -92,29 +110,38 @@ def _table(env: str, made: list[ResultRow]) -> Any:
 
 
 def notes(trials: Sequence[TrialData]) -> list[str]:
-    """What a reader has to know."""
-    said = []
+    """Notes that a reader needs to interpret the results, one string each.
+
+    They say whether the embedded model was used, and name the trials that failed, were restarted or are not finished.
+    """
+    lines = []
     if any(t.record.spec.optimizer_model in (None, "local") and t.record.identity.models.optimizer for t in trials):
-        said.append(SMALL_MODEL)
+        lines.append(SMALL_MODEL)
     failed = [t.name for t in trials if t.record.status == "failed"]
     if failed:
-        said.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
+        lines.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
     for t in trials:
         if t.lost:
-            calls = [t.lost.ledger.optimizer, t.lost.ledger.task]
-            asked, tokens = sum(c.calls for c in calls), sum(c.tokens for c in calls)
-            said.append(
-                f"{t.name} started again {t.lost.attempts} times: its agent can't go on from a record. Of what it "
-                f"spent, {t.lost.evaluations:,} evaluations, {asked:,} LLM calls and {tokens:,} tokens are lost."
+            totals = [t.lost.ledger.optimizer, t.lost.ledger.task]
+            calls, tokens = sum(x.calls for x in totals), sum(x.tokens for x in totals)
+            times = "once" if t.lost.attempts == 1 else f"{t.lost.attempts} times"
+            lines.append(
+                f"{t.name} was restarted {times}, because its agent cannot be resumed in the middle of a trial. Its "
+                f"lost attempts spent {t.lost.evaluations:,} evaluations, {calls:,} LLM calls and {tokens:,} tokens."
             )
     running = [t.name for t in trials if t.record.status == "running"]
     if running:
-        said.append(f"Not finished, and not counted: {', '.join(running)}.")
-    return said
+        lines.append(f"Not finished, and not counted: {', '.join(running)}.")
+    return lines
 
 
 def html(title: str, trials: Sequence[TrialData]) -> str:
-    """The page."""
+    """The HTML page of a run.
+
+    Args:
+        title: The title of the page.
+        trials: The trials of the run, at least one.
+    """
     import jinja2
 
     loader = jinja2.PackageLoader("opto_gym.leaderboard")
@@ -147,17 +174,17 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Section:
-    """What the page shows of one environment.
+    """The section of the page on one environment.
 
     Attributes:
         env: The environment.
-        objective: What the agents are asked to achieve.
-        anchors: Its dated scores, if it declares any.
-        start: The start values' score on test, if it is known.
+        objective: The objective in words; empty if no trial recorded it.
+        anchors: The dated scores that the environment declares; None if there are none.
+        start: Score of the start values on test; None if it is unknown.
         columns: The names of the table's columns.
-        rows: The rows with their cells.
-        curves: The pictures, as SVG text.
-        best: The trial whose recommended parameters are the best, if there is one.
+        rows: The rows of the table, each with the text of its cells.
+        curves: The figures of anytime curves, as SVG text.
+        best: The trial with the best recommended parameters; None if no trial recommended any.
     """
 
     env: str
@@ -171,44 +198,49 @@ class Section:
 
 
 def _section(env: str, trials: Sequence[TrialData], made: list[ResultRow]) -> Section:
-    mine = [t for t in trials if t.env == env]
+    env_trials = [t for t in trials if t.env == env]
     cells = columns(made)
-    summary = next((t.summary for t in mine if t.summary), None)
-    over = ["calls", "tokens"] if any(p[0] > 0 for t in mine for p in t.anytime("current", "tokens")) else ["calls"]
-    scored = any(t.anytime("current", "calls") for t in mine)
+    summary = next((t.summary for t in env_trials if t.summary), None)
+    uses_tokens = any(tokens > 0 for t in env_trials for tokens, _ in t.anytime("current", "tokens"))
+    axes = ["calls", "tokens"] if uses_tokens else ["calls"]
+    scored = any(t.anytime("current", "calls") for t in env_trials)
     return Section(
         env=env,
         objective=summary.problem.objective if summary else "",
         anchors=summary.anchors if summary else None,
-        start=next((t.start for t in mine if t.start is not None), None),
+        start=next((t.start for t in env_trials if t.start is not None), None),
         columns=list(cells),
         rows=[(row, [cell(row) for cell in cells.values()]) for row in made],
-        curves=[svg(figure(trials, env, o)) for o in over] if scored else [],
+        curves=[svg(figure(trials, env, over)) for over in axes] if scored else [],
         best=_best(made),
     )
 
 
 def sandboxes(forces: Iterable[SandboxRecord]) -> str:
-    """What was in force around candidates' code, where more than once each kind of it."""
-    said = []
+    """Describes the protections of the sandbox in words; several trials with the same ones are described once.
+
+    Args:
+        forces: The records of the trials' sandboxes.
+    """
+    texts = []
     for force in forces:
-        walls = [
+        protections = [
             "system-call filter" if force.seccomp else "",
             f"Landlock ABI {force.landlock_abi}" if force.landlock_abi else "",
             "namespaces" if force.namespaces else "",
             "another user" if force.uid_dropped else "",
         ]
         missing = f"; missing: {', '.join(force.missing)}" if force.missing else ""
-        said.append(f"{force.level} ({', '.join(filter(None, walls)) or 'limits only'}{missing})")
-    return "; ".join(dict.fromkeys(said))
+        texts.append(f"{force.level} ({', '.join(filter(None, protections)) or 'limits only'}{missing})")
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _best(made: list[ResultRow]) -> TrialData | None:
-    """The trial whose recommended parameters score best on the environment."""
-    found: list[tuple[float, str, TrialData]] = []
+    """The trial whose recommended parameters have the best score on test; None if no trial has a score."""
+    candidates: list[tuple[float, str, TrialData]] = []
     for t in (t for row in made for t in row.trials):
         final = t.final()
         if t.summary and final is not None and t.summary.recommended:
             worst, best = t.summary.problem.scores
-            found.append((final if best > worst else -final, t.name, t))
-    return max(found, key=lambda f: f[0])[2] if found else None
+            candidates.append((final if best > worst else -final, t.name, t))
+    return max(candidates, key=lambda c: c[0])[2] if candidates else None

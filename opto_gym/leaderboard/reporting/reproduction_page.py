@@ -1,4 +1,4 @@
-"""What a reproduction ends in: the figure, the table of verdicts, and the docs' page, from the records alone."""
+"""The results of reproductions: figures, tables of verdicts, and the docs' page, all computed from recorded trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...baselines import recipes
-from ...baselines.recipes import Recipe
+from ...baselines.recipes import Curve, Recipe
 from ...errors import RecordError
 from ..reproduction import Measured, PublishedPoint, measure, needs_model, standard_error
 from .figure import COLORS, svg
@@ -25,13 +25,14 @@ standard error, the value has to lie inside the measured interval. That interval
 over the trials: it is not symmetric where a few trials are far from the others, and somewhat too narrow for few trials.
 Otherwise the value *differs*: the table shows by how much, and by how many standard errors, with the published and the
 measured error combined."""
-
+"""The explanation of the verdicts on the docs' page."""
 
 PUBLISHED: dict[str, Any] = {"ls": "--", "lw": 1, "marker": "o", "ms": 4, "mfc": "white"}
+"""The style of published values in the figure."""
 
 
 def table(found: Sequence[Measured], recipe: Recipe) -> tuple[list[str], list[list[str]]]:
-    """The table's head and its rows, as text."""
+    """The column names of the table of verdicts, and its rows, as text."""
     head = ["curve", "call", "published", "measured", "95 % interval", "verdict"]
     if recipe.also:
         head.insert(5, recipe.also)
@@ -56,46 +57,29 @@ def _interval(row: PublishedPoint) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Formats a table in Markdown.
+
+    Args:
+        head: The column names.
+        rows: The rows, with as many cells as there are columns.
+    """
     lines = [" | ".join(cell.replace("|", r"\|") for cell in line) for line in (head, ["---"] * len(head), *rows)]
     return "".join(f"| {line} |\n" for line in lines)
 
 
 def figure(found: Sequence[Measured], recipe: Recipe) -> str:
-    """The paper's figure with our curves beside the published ones, as SVG text."""
+    """The figure of a reproduction as SVG text: the measured curves and the published ones.
+
+    Args:
+        found: The measured curves, at least one.
+        recipe: The recipe that they belong to.
+    """
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
     picture = Figure(figsize=(7.2, 4.4), layout="constrained")
     ax = picture.subplots()
-    lines = [c for c in recipe.curves if not c.level]
-    ends = [m.curve.oracle_calls for m in found if not m.curve.level] + [p[0] for c in lines for p in c.published]
-    end = max(ends, default=1)
-    colors, handles = iter(itertools.cycle(COLORS)), list[Any]()
-
-    def named(label: str, color: str = "#555555", **style: Any) -> None:
-        handles.append(Line2D([], [], color=color, label=label, **style))
-
-    for curve in recipe.curves:
-        mine = [m for m in found if m.curve.name == curve.name]
-        if not (mine or curve.published):
-            continue
-        shades = [next(colors) for _ in mine or (None,)]
-        for m, color in zip(mine, shades, strict=False):
-            _draw(ax, m, end, color)
-            named(m.label, color, lw=2)
-        if curve.published:
-            if not mine:
-                named(f"{curve.name}, published", shades[0], **PUBLISHED)
-            at, value, bar = zip(
-                *((end if curve.level else x, y, se or 0.0) for x, y, se in curve.published), strict=True
-            )
-            ax.errorbar(at, value, bar, color=shades[0], capsize=2, **PUBLISHED)
-    named("measured (band: standard error)", lw=2)
-    named("published (bar: standard error)", **PUBLISHED)
-    if recipe.also and not all(m.curve.level for m in found):
-        named(f"measured, {recipe.also}", lw=1, ls=":")
+    entries = _draw_curves(ax, found, recipe)
     if recipe.log:
         ax.set_yscale("log")
     else:
@@ -106,18 +90,56 @@ def figure(found: Sequence[Measured], recipe: Recipe) -> str:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", alpha=0.25)
-    picture.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    picture.legend(handles=entries, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return svg(picture)
 
 
-def _draw(ax: Any, m: Measured, end: int, color: str) -> None:
-    """A measured curve; a level goes across, to the figure's `end`."""
+def _draw_curves(ax: Any, found: Sequence[Measured], recipe: Recipe) -> list[Any]:
+    """Draws all curves of a recipe, measured and published, and returns the entries of the legend."""
+    curves_over_calls = [c for c in recipe.curves if not c.level]
+    measured_ends = [m.curve.oracle_calls for m in found if not m.curve.level]
+    last_call = max(measured_ends + [p[0] for c in curves_over_calls for p in c.published], default=1)
+    colors, entries = iter(itertools.cycle(COLORS)), list[Any]()
+    for curve in recipe.curves:
+        measured = [m for m in found if m.curve.name == curve.name]
+        if not (measured or curve.published):
+            continue
+        curve_colors = [next(colors) for _ in measured or (None,)]
+        for m, color in zip(measured, curve_colors, strict=False):
+            _draw_measured(ax, m, last_call, color)
+            entries.append(_legend_entry(m.label, color, lw=2))
+        if curve.published:
+            if not measured:
+                entries.append(_legend_entry(f"{curve.name}, published", curve_colors[0], **PUBLISHED))
+            _draw_published(ax, curve, last_call, curve_colors[0])
+    entries.append(_legend_entry("measured (band: standard error)", lw=2))
+    entries.append(_legend_entry("published (bar: standard error)", **PUBLISHED))
+    if recipe.also and not all(m.curve.level for m in found):
+        entries.append(_legend_entry(f"measured, {recipe.also}", lw=1, ls=":"))
+    return entries
+
+
+def _legend_entry(label: str, color: str = "#555555", **style: Any) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=color, label=label, **style)
+
+
+def _draw_published(ax: Any, curve: Curve, last_call: float, color: str) -> None:
+    """Draws a curve's published values with their standard errors; those of a level stand at the last call."""
+    points = [(last_call if curve.level else x, y, se or 0.0) for x, y, se in curve.published]
+    x, mean, error = zip(*points, strict=True)
+    ax.errorbar(x, mean, error, color=color, capsize=2, **PUBLISHED)
+
+
+def _draw_measured(ax: Any, m: Measured, last_call: float, color: str) -> None:
+    """Draws a measured curve with the band of its standard error; a level is a horizontal line to the last call."""
     columns = [v[np.isfinite(v)] for v in m.values.T]
     mean = np.array([c.mean() if len(c) else np.nan for c in columns])
     error = np.array([standard_error(c) for c in columns])
     x = m.x
     if m.curve.level:
-        x, mean, error = np.array([0.0, end]), np.repeat(mean[-1], 2), np.repeat(error[-1], 2)
+        x, mean, error = np.array([0.0, last_call]), np.repeat(mean[-1], 2), np.repeat(error[-1], 2)
     elif m.also is not None:
         ax.plot(x, m.also, color=color, lw=1, ls=":")
     ax.plot(x, mean, color=color, lw=2)
@@ -125,9 +147,15 @@ def _draw(ax: Any, m: Measured, end: int, color: str) -> None:
 
 
 def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
-    """Prints the table, and writes ``figure.svg`` and ``table.md`` beside a recipe's records; gives their paths.
+    """Prints a reproduction's table, and writes ``figure.svg`` and ``table.md`` into the folder of its records.
 
-    Without any records, where all curves were skipped or all trials failed, it does nothing and gives ().
+    Args:
+        recipe: The recipe.
+        size: The recipe's size that was run: ``smoke`` or ``paper``.
+        out: The folder of all reproductions.
+
+    Returns:
+        The paths of the two files; an empty tuple if no trial has results.
     """
     from rich.console import Console
     from rich.table import Table
@@ -140,7 +168,7 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
     for row in rows:
         shown.add_row(*row)
     console = Console()
-    console = console if console.is_terminal else Console(width=160)  # nothing is cut off in a file
+    console = console if console.is_terminal else Console(width=160)  # wide enough that a file has every column in full
     console.print(shown)
     for note in notes([t for m in found for t in m.trials]):
         console.print(note, highlight=False)
@@ -152,21 +180,26 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
 
 
 def docs(out: Path, page: Path) -> None:
-    """Writes the docs' page, and its figures into the folder of the page's name, from the records at the paper's scale.
+    """Writes the docs' page on all reproductions at the paper's scale, and their figures into the page's folder.
+
+    Only curves whose trials are all recorded are shown.
 
     Args:
         out: The folder of all reproductions.
-        page: The page, such as ``docs/reproduction.md``.
+        page: The path of the page, such as ``docs/reproduction.md``; the figures go to ``docs/reproduction/``.
 
     Raises:
-        RecordError: If there is no curve whose trials are all recorded: the page would lose what it has.
+        RecordError: If no curve is complete. The existing page is not changed then.
     """
     found = [
         (recipe, [m for m in measure(recipe, "paper", out) if len(m.trials) == m.wanted])
         for recipe in map(recipes.load, recipes.names())
     ]
     if not any(measured for _, measured in found):
-        raise RecordError(f"{out} holds no complete curve at the paper's scale: expected the folder of reproductions")
+        raise RecordError(
+            f"expected {out} to be the folder of reproductions, with at least one complete curve at the paper's scale, "
+            "got none: run opto-gym reproduce first"
+        )
     sections = [_section(recipe, measured, page) for recipe, measured in found]
     page.write_text(f"{HEAD}\n{RULE}\n\n" + "\n".join(sections), encoding="utf-8")
 
@@ -204,22 +237,22 @@ def _section(recipe: Recipe, found: Sequence[Measured], page: Path) -> str:
         if missing:
             command = f"`opto-gym reproduce {recipe.name}{option}`"
             parts.append(f"Not run at the paper's scale yet ({command}): {'; '.join(missing)}.")
-    known = "\n".join(f"- {said}" for said in recipe.differences)
+    known = "\n".join(f"- {difference}" for difference in recipe.differences)
     parts.append(f"Known differences, and what explains the verdicts:\n\n{known}")
     return "\n\n".join(parts) + "\n"
 
 
 def _facts(found: Sequence[Measured]) -> str:
-    """When and where the trials ran, and how long."""
+    """One sentence on the trials of the curves: number, duration, date, versions, systems and sandboxes."""
     trials = {t.name: t.record for m in found for t in m.trials}
     last = datetime.datetime.fromtimestamp(max(t.started for t in trials.values()), datetime.UTC)
     where = [t.where for t in trials.values()]
     versions = {k: v for w in where for k, v in w.versions.items()}
-    said = {
+    facts = {
         "Trials": f"{len(trials)}, {sum(t.seconds for t in trials.values()):,.0f} s in all",
         "Run": f"{last:%Y-%m-%d}",
         "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
         "System": "; ".join(dict.fromkeys(f"{w.system}, Python {w.python}" for w in where)),
         "Sandbox": sandboxes(w.sandbox for w in where),
     }
-    return "; ".join(f"{k}: {v}" for k, v in said.items()) + "."
+    return "; ".join(f"{k}: {v}" for k, v in facts.items()) + "."

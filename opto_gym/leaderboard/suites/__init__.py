@@ -1,9 +1,10 @@
 """Suites: lists of tasks with agents and budgets, which ``opto-gym run --suite NAME`` runs. Each suite is a TOML file.
 
-The file says what the suite is `about`, the number of `seeds`, when trials are scored on test (`test_scores`), the
-`agents` that run on every task, and the `budget` of each trial. A ``[[tasks]]`` table follows for each task, with `env`
-and, where the task needs them, the environment's `arguments`, `agents` in addition to the others, and a `budget` in
-place of the suite's. An agent is a name, or ``["name", {setting = value}]``.
+The file has these keys: `about`, the purpose of the suite; `seeds`, the number of seeds; `test_scores`, when trials are
+scored on test; `agents`, the agents that run on every task; and `budget`, the limits of each trial. Then it has a
+``[[tasks]]`` table for each task, with the key `env` and these optional keys: `arguments`, the environment's arguments;
+`agents`, additional agents; and `budget`, which replaces the suite's budget. An agent is a name, or
+``["name", {setting = value}]``.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Task:
     Attributes:
         env: The environment's id or ``module:Class``.
         arguments: The environment's keyword arguments.
-        agents: All agents that run on it, the suite's included.
-        budget: The budget of each trial, by name.
+        agents: All agents that run on the task, including those of the suite.
+        budget: The limits of each trial, by the names of `opto_gym.llm.LIMITS`.
     """
 
     env: str
@@ -71,10 +72,10 @@ class Suite:
     """A list of tasks.
 
     Attributes:
-        about: What the suite is for, in a sentence.
+        about: The purpose of the suite, in one sentence.
         tasks: The tasks.
         seeds: The number of trials of each agent on each task.
-        test_scores: When trials are scored on test: ``"each"`` call, at the ``"end"`` or ``"never"``.
+        test_scores: When trials are scored on test: after ``each`` oracle call, at the ``end``, or ``never``.
     """
 
     about: str
@@ -96,8 +97,8 @@ def load(name: str) -> Suite:
         name: The name of one of opto_gym's suites, or the path of a file that ends in ``.toml``.
 
     Raises:
-        ValueError: For an unknown name, or a file that is not a suite; the message has the place in the file and what
-            was expected there. Whether the environments and agents exist is checked by `suite_plan`.
+        ValueError: If there is no such suite, or if the file is not a valid suite. The message has the place in the
+            file and what was expected there. `suite_plan` checks whether the environments and agents exist.
     """
     known = names()
     if not name.endswith(".toml") and name not in known:
@@ -118,7 +119,7 @@ def load(name: str) -> Suite:
 
 
 def _suite(file: _SuiteFile) -> Suite:
-    """A suite from its file, checked beyond the types."""
+    """Makes a suite from the contents of its file, and checks the values of which only the types are known."""
     if not file.tasks:
         raise ValueError("expected at least one [[tasks]] table, got none")
     one_of(SCORING, test_scores=file.test_scores)
@@ -144,22 +145,22 @@ def suite_plan(
     agents: Sequence[Named] | None = None,
     **settings: Any,
 ) -> Plan:
-    """Plans the trials of a suite. What can't run on this machine is skipped, with the reason.
+    """Plans the trials of a suite. Pairs of task and agent that can't run on this machine are skipped with a reason.
 
     Args:
         name: As for `load`.
         seeds: The number of seeds or the seeds themselves; replaces the suite's number.
-        limits: Budgets by name; each replaces the tasks' budget of the same name.
-        test_scores: Replaces the suite's.
-        agents: Replace those of every task.
+        limits: Limits of each trial; each one replaces the tasks' limit of the same name, and None keeps that.
+        test_scores: Replaces the suite's `test_scores`; None keeps it.
+        agents: Replace the agents of every task; None keeps them.
         settings: Further arguments of `plan`: `cap`, the models, the endpoint, `mask`, `feedback`, `wrappers`.
 
     Raises:
-        ValueError: If a task can't be planned, for example because its environment does not exist (the message has the
-            task's number), or if nothing of the suite can run on this machine.
+        ValueError: If a task can't be planned, for example because its environment does not exist; the message has the
+            number of the task. Also if no task can run on this machine.
     """
     suite = load(name)
-    new = {k: v for k, v in (limits or {}).items() if v is not None}
+    new_limits = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
     common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
     with_model = bool(settings.get("task_model") or settings.get("model"))
@@ -167,21 +168,22 @@ def suite_plan(
     skipped: list[tuple[str, str, str]] = []
     for number, task in enumerate(suite.tasks, 1):
         for agent in task.agents if agents is None else agents:
-            called = agent if isinstance(agent, str) else agent[0]
+            agent_name = agent if isinstance(agent, str) else agent[0]
             try:
-                reason = unsupported_pair(task, called, with_model)
+                reason = unsupported_pair(task, agent_name, with_model)
                 if reason is None:
                     env = (task.env, task.arguments)
-                    config = RunConfig.of([env], [agent], limits={**task.budget, **new}, **common)
+                    config = RunConfig.of([env], [agent], limits={**task.budget, **new_limits}, **common)
                     trials.update(grid(config).trials)
             except (MissingExtra, DataNotFound) as e:
                 reason = str(e)
             except (ValueError, TypeError, KeyError, ImportError, Error) as e:
                 raise ValueError(f"the suite {name}, task {number} ({task.env}): {e}") from e
             if reason is not None:
-                skipped.append((task.env, called, reason))
+                skipped.append((task.env, agent_name, reason))
     if not trials:
-        raise ValueError(f"nothing of the suite {name} can run: " + "; ".join(f"{e}: {why}" for e, _, why in skipped))
+        reasons = "; ".join(f"{env}: {reason}" for env, _, reason in skipped)
+        raise ValueError(f"expected at least one task of the suite {name} to be able to run, got none: {reasons}")
     cap = {k: v for k, v in (settings.get("cap") or {}).items() if v is not None}
     return Plan(trials, tuple(skipped), Limits.of(cap), scores)
 
@@ -192,9 +194,9 @@ def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
     Args:
         task: The task.
         agent: The agent's name.
-        with_model: Whether a model was named for the environments that ask one.
+        with_model: Whether a model was named for the environments that use one.
     """
     inner = unwrapped(registration.make(task.env, disable_env_checker=True, **task.arguments))
     if inner.uses_model and not with_model:
-        return "a language model answers inside it: give one by --task-model"
+        return "the environment needs a language model: name one with --task-model"
     return registration.agent_class(agent).unsupported_reason(inner.problem)
