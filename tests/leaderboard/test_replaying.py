@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 from opto_gym.errors import RecordError
-from opto_gym.leaderboard import replay
+from opto_gym.leaderboard import TrialFolder, replay, run
 from opto_gym.leaderboard.records import read_trial
 from opto_gym.leaderboard.replaying import COMPARED_FIELDS, field_differences
 from opto_gym.leaderboard.schema import ScoreRecord
