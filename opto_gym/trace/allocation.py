@@ -18,14 +18,27 @@ class Line(NamedTuple):
     Attributes:
         rank: Its importance; 0 goes last.
         sections: The sections that it has a text in.
-        text: Its text in each section, in about so many characters together.
+        text: Its text in each section, in about so many characters together; None for what is left out in any case.
         nodes: What it stands for, in the count of what was left out.
+        shortest: It has at least so many characters when it is whole, which saves writing it to find out.
     """
 
     rank: int
     sections: tuple[str, ...]
-    text: Callable[[int], dict[str, str]]
+    text: Callable[[int], dict[str, str]] | None
     nodes: int = 1
+    shortest: int = 0
+
+    def whole(self, most: int) -> dict[str, str] | None:
+        """Its whole texts; None where they are known to have more than `most` characters."""
+        return None if self.text is None or self.shortest > most else self.text(UNLIMITED)
+
+    def within(self, limit: int) -> dict[str, str]:
+        """Its texts, cut where they have more than `limit` characters with their line ends."""
+        texts = self.whole(limit)
+        if texts is not None and _size([texts]) <= limit:
+            return texts
+        return self.text(limit - 2) if self.text is not None else {}
 
 
 def by_priority(needs: Mapping[K, int], shares: Mapping[K, float], budget: int) -> dict[K, int]:
@@ -60,7 +73,8 @@ def fit_lines(lines: Iterable[Line], budget: int, shares: Mapping[int, float]) -
     given = list(lines)
     ranks: dict[int, list[int]] = {}
     for k, line in enumerate(given):
-        ranks.setdefault(line.rank, []).append(k)
+        if line.text is not None:
+            ranks.setdefault(line.rank, []).append(k)
     whole = {rank: _whole(given, places, budget) for rank, places in sorted(ranks.items())}
     needs = {rank: _size(texts.values()) if texts is not None else budget + 1 for rank, texts in whole.items()}
     if sum(needs.values()) <= budget:
@@ -88,10 +102,10 @@ def _whole(lines: Sequence[Line], places: Sequence[int], budget: int) -> dict[in
     """The whole texts of some lines; None as soon as they are known to be too long."""
     texts, size = {}, 0
     for k in places:
-        texts[k] = lines[k].text(UNLIMITED)
-        size += _size([texts[k]])
-        if size > budget:
+        text = lines[k].whole(budget - size)
+        if text is None or (size := size + _size([text])) > budget:
             return None
+        texts[k] = text
     return texts
 
 
@@ -101,18 +115,16 @@ def _fitted(lines: Sequence[Line], places: Sequence[int], budget: int) -> dict[i
     The end gets two thirds, since it is nearest to the feedback.
     """
     if len(places) * (LEAST // 8) <= budget:
-        texts = {k: lines[k].text(UNLIMITED) for k in places}
-        limit = _level([_size([text]) for text in texts.values()], budget)
+        whole = [lines[k].whole(budget) for k in places]
+        limit = _level([budget + 1 if text is None else _size([text]) for text in whole], budget)
         if limit >= LEAST:
-            return {k: t if _size([t]) <= limit else lines[k].text(limit - 2) for k, t in texts.items()}
+            return {k: lines[k].within(limit) for k in places}
     limit = max(LEAST, budget // 8)
 
     def take(order: Iterable[int], size: int) -> dict[int, dict[str, str]]:
         taken: dict[int, dict[str, str]] = {}
         for k in order:
-            text = lines[k].text(UNLIMITED)
-            if _size([text]) > limit:
-                text = lines[k].text(limit)
+            text = lines[k].within(limit)
             size -= _size([text])
             if size < 0:
                 break

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .values import Cut, cut, describe
+from .values import LARGEST, Cut, cut, describe
 
 DIGITS = 6
 """The significant digits of a float, where they are enough."""
@@ -60,10 +60,17 @@ def _write(v: Any, floats: Mapping[float, str]) -> str:
     if t is slice:
         ends = [v.start, v.stop] if v.step is None else [v.start, v.stop, v.step]
         return ":".join("" if e is None else _write(e, {}) for e in ends)
+    if t in (set, frozenset):  # in an order of its own, since Python's differs between processes
+        members = ", ".join(sorted(_write(x, {}) for x in v))
+        return f"{{{members}}}" if v and t is set else f"{t.__name__}({f'{{{members}}}' if v else ''})"
     if isinstance(v, Cut):
         return str(v)
+    if isinstance(v, np.generic):
+        v = v.item()
+        if type(v) is float:
+            return _write(v, floats)
     try:
-        return repr(v.item() if isinstance(v, np.generic) else v)
+        return repr(v)
     except ValueError:  # Python writes no int of more than 4,300 digits
         return hex(v) if isinstance(v, int) else describe(v)
 
@@ -79,13 +86,13 @@ def numbers_in(value: Any) -> Iterator[int | float]:
     while waiting:
         v = waiting.pop()
         if type(v) is float or type(v) is int:
-            if -1.7e308 < v < 1.7e308:
+            if -LARGEST <= v <= LARGEST:
                 yield v
         elif type(v) in (list, tuple):
             waiting.extend(v)
         elif type(v) is dict:
             waiting.extend(v.values())
-        elif type(v) is np.ndarray and v.dtype.kind == "f":
+        elif isinstance(v, np.ndarray | np.generic) and v.dtype.kind in "fiu":
             waiting.append(v.tolist())
 
 
@@ -121,4 +128,5 @@ def float_texts(rounded: Iterable[float], exact: Iterable[int | float]) -> dict[
 
 
 def _rounded(v: float, digits: int) -> float:
-    return float(f"{v:.{digits}g}") if digits < 17 else v
+    shown = float(f"{v:.{digits}g}") if digits < 17 else v
+    return shown if -LARGEST <= shown <= LARGEST else v

@@ -38,6 +38,8 @@ def expression(name: str, kind: str, arguments: tuple[str, ...], args: list[str]
         return f"{args[0]}{name}({', '.join(given)})"
     if kind == "operator" and not arguments:
         if name in _SYMBOLS and len(args) == 2:
+            if name == "pow" and args[0].startswith("-"):  # -2 ** n is -(2 ** n)
+                args = [f"({args[0]})", args[1]]
             return f"{args[0]} {_SYMBOLS[name]} {args[1]}"
         if name in _PREFIXES and len(args) == 1:
             return f"{_PREFIXES[name]}{args[0]}"

@@ -14,6 +14,13 @@ LEAVES = ("input", "parameter", "code")
 """The kinds of operators whose nodes were not computed."""
 
 
+LONGEST = 40
+"""The operations in a round of the longest loops that are looked for."""
+
+WIDEST = 32
+"""Loops that hold less than this part of all nodes are not folded."""
+
+
 class Fold(NamedTuple):
     """The rounds of a loop that are not shown one by one.
 
@@ -38,8 +45,8 @@ def folded(graph: TraceGraph, body: Sequence[int], most: int = 4) -> list[int | 
     Args:
         graph: The graph.
         body: The places of the nodes, in order.
-        most: The rounds of a loop that stay as they are; longer loops are folded if they hold at least a 32nd of all
-            nodes.
+        most: The rounds of a loop that stay as they are; longer loops are folded if they hold at least one of `WIDEST`
+            parts of all nodes.
     """
     operators = np.array([graph.nodes[k].operator for k in body])
     plan: list[int | Fold] = []
@@ -52,7 +59,7 @@ def folded(graph: TraceGraph, body: Sequence[int], most: int = 4) -> list[int | 
             continue
         begin, end = part
         period, rounds, start = repetition(operators[begin:end])
-        if rounds <= most or 32 * period * rounds < len(body):
+        if rounds <= most or WIDEST * period * rounds < len(body):
             plan += body[begin:end]
             continue
         start += begin
@@ -62,7 +69,7 @@ def folded(graph: TraceGraph, body: Sequence[int], most: int = 4) -> list[int | 
     return plan
 
 
-def repetition(sequence: Sequence[int] | np.ndarray, longest: int = 40) -> tuple[int, int, int]:
+def repetition(sequence: Sequence[int] | np.ndarray, longest: int = LONGEST) -> tuple[int, int, int]:
     """(period, rounds, start) of the repetition that covers most of a sequence; the shortest period of equals.
 
     Args:

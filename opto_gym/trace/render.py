@@ -8,17 +8,18 @@ the parameters. A line says how much was left out.
 
 from __future__ import annotations
 
+import bisect
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import IntEnum
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .allocation import Line, fit_lines
 from .data import Data, Literal
-from .display import GRID_FORMAT, float_texts, is_grid, numbers_in, write
+from .display import GRID_FORMAT, MOST_NUMBERS, float_texts, is_grid, numbers_in, write
 from .expressions import expression
-from .loops import LEAVES, Fold, computed, folded
-from .values import cut
+from .loops import LEAVES, LONGEST, WIDEST, Fold, computed, folded
+from .ranking import SHARES, Rank, Ranking
+from .values import cut, thaw
 
 if TYPE_CHECKING:
     from .graph import TraceGraph
@@ -43,33 +44,10 @@ SHORT_LOOP = 4
 CALL = 120
 """The characters of a call that are shown before its value is cut further."""
 
-
-class Rank(IntEnum):
-    """What goes last (the first of these) and first (the last) when a budget does not hold all."""
-
-    OUTPUT = 0  # and errors
-    GUIDE = 1  # the documentation of what led to an error or a failed check, and constraints
-    PARAMETER = 2
-    CHECK = 3  # that failed
-    DOCUMENTATION = 4  # of the other operators
-    NEAR = 5  # inputs, other checks, and what errors, failed checks and the output were computed from
-    CALL = 6  # of operators that have a documentation, and of code
-    ARITHMETIC = 7
-    REPEAT = 8  # a part of what has just been shown
-
-
-SHARES: dict[int, float] = {
-    Rank.OUTPUT: 0.6,
-    Rank.GUIDE: 0.6,
-    Rank.PARAMETER: 0.85,
-    Rank.CHECK: 0.6,
-    Rank.DOCUMENTATION: 0.6,
-    Rank.NEAR: 0.6,
-    Rank.CALL: 0.85,
-    Rank.ARITHMETIC: 0.9,
-    Rank.REPEAT: 1.0,
-}
-"""How much of what is left each rank may take while later ones need it too."""
+LEGEND = f"# {GRID_FORMAT}\n"
+SEPARATOR = "; "
+SHORTEST_CUT = 30
+"""The characters that the note of a cut takes, at most."""
 
 
 def pseudocode(graph: TraceGraph, budget: int) -> str:
@@ -80,13 +58,15 @@ def pseudocode(graph: TraceGraph, budget: int) -> str:
 
 def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     """See `TraceGraph.sections`. A part that was masked is empty."""
-    body = computed(graph)
-    for rounds in (LONG_LOOP, SHORT_LOOP):
-        renderer = _Renderer(graph, body, rounds)
-        texts, whole = fit_lines(renderer.lines(), budget - renderer.legend_length, SHARES)
-        if whole:
+    renderer = _Renderer(graph, computed(graph))
+    texts = renderer.fitted(renderer.lines, budget)
+    if renderer.shows_board(texts):
+        texts = renderer.fitted(renderer.lines, budget - len(LEGEND))
+    for name in TITLES:
+        if renderer.shows_board({name: texts.get(name, "")}):
+            texts[name] = LEGEND + texts[name]
             break
-    return renderer.with_legend({name: texts.get(name, "") for name in TITLES}, budget)
+    return {name: texts.get(name, "") for name in TITLES}
 
 
 def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
@@ -97,11 +77,8 @@ def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
         places: The nodes' places, in order.
         budget: Characters.
     """
-    for rounds in (LONG_LOOP, SHORT_LOOP):
-        texts, whole = fit_lines(_Renderer(graph, places, rounds).call_lines(), budget, SHARES)
-        if whole:
-            break
-    return texts.get("others", "")
+    renderer = _Renderer(graph, places)
+    return renderer.fitted(renderer.call_lines, budget).get("others", "")
 
 
 class _Renderer:
@@ -110,19 +87,25 @@ class _Renderer:
     Args:
         graph: The graph.
         body: The places of the nodes that are shown with what they were computed from.
-        rounds: The rounds of a loop that are shown one by one.
     """
 
-    def __init__(self, graph: TraceGraph, body: Sequence[int], rounds: int) -> None:
-        self.graph, self.names = graph, graph.names
+    def __init__(self, graph: TraceGraph, body: Sequence[int]) -> None:
+        self.graph, self.names, self.body = graph, graph.names, body
         self._values: dict[int, Any] = {}
-        self.leaves = [k for k in range(len(graph)) if graph.kind(k) == "input" and k != graph.output]
-        self.bad, self.path, self.near = self._blame(body)
-        self.plan = self._plan(body, rounds)
+        leaves = [op.kind == "input" for op in graph.operators]
+        self.leaves = [k for k, n in enumerate(graph.nodes) if leaves[n.operator] and k != graph.output]
+        self.ranking = Ranking(graph, body)
         self.floats = self._float_texts(body)
-        hidden = graph.hidden
-        seen = [*([] if "inputs" in hidden else self.leaves), *([] if "others" in hidden else body), graph.output]
-        self.legend_length = len(GRID_FORMAT) + 3 if any(is_grid(self.value(k)) for k in seen) else 0
+        self._runs: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def fitted(self, lines: Callable[[Sequence[int | Fold], int], Iterator[Line]], budget: int) -> dict[str, str]:
+        """The sections' texts within a budget; loops are folded as far as that takes."""
+        folds_alike = len(self.body) > WIDEST * LONGEST * LONG_LOOP  # no loop of so few rounds is large enough
+        for rounds in (SHORT_LOOP,) if folds_alike else (LONG_LOOP, SHORT_LOOP):
+            texts, whole = fit_lines(lines(self._plan(rounds), budget), budget, SHARES)
+            if whole:
+                break
+        return texts
 
     def value(self, k: int) -> Any:
         """The value of a node."""
@@ -130,67 +113,37 @@ class _Renderer:
             self._values[k] = self.graph.nodes[k].value
         return self._values[k]
 
-    # ---- what matters
-    def _blame(self, body: Sequence[int]) -> tuple[set[int], set[int], set[int]]:
-        """The errors and failed checks, the nodes that led to them, and what they were computed from directly.
-
-        Without an error and a failed check the output takes their place.
-        """
-        graph = self.graph
-        bad = {k for k in (*body, graph.output) if graph.kind(k) == "error" or check(self.value(k)) is False}
-        path, near = set[int](), set[int]()
-        ends = bad or {graph.output}
-        for k in range(len(graph) - 1, -1, -1):
-            if k in ends or k in path:
-                path.add(k)
-                inputs = [i for i in graph.nodes[k].inputs if type(i) is int]
-                path.update(inputs)
-                if k in ends or k == graph.output:
-                    near.update(inputs)
-        return bad, path, near
-
-    def _plan(self, body: Sequence[int], rounds: int) -> list[int | Fold]:
+    def _plan(self, rounds: int) -> list[int | Fold]:
         """The body with its loops folded, except for the first error or failed check of each operator."""
-        first = {self.graph.nodes[k].operator: k for k in reversed(body) if k in self.bad}
-        plan: list[int | Fold] = []
-        begin = 0
-        for end in sorted(body.index(k) for k in first.values()) if rounds == SHORT_LOOP else ():
-            plan += [*folded(self.graph, body[begin:end], rounds), body[end]]
-            begin = end + 1
+        body, plan, begin = self.body, list[int | Fold](), 0
+        first = {self.graph.nodes[k].operator: k for k in sorted(self.ranking.bad, reverse=True)}
+        for k in sorted(first.values()) if rounds == SHORT_LOOP else ():
+            end = bisect.bisect_left(body, k)
+            if end < len(body):  # else it is the output, which has a section of its own
+                plan += [*folded(self.graph, body[begin:end], rounds), k]
+                begin = end + 1
         return [*plan, *folded(self.graph, body[begin:], rounds)]
-
-    def _rank(self, k: int, before: int | None) -> Rank:
-        """The rank of a computed node; `before` is the node that is shown before it."""
-        operator = self.graph.operators[self.graph.nodes[k].operator]
-        if operator.kind == "error":
-            return Rank.OUTPUT
-        if k in self.bad:
-            return Rank.CHECK
-        if operator.name in ("getitem", "item", "getattr") and before in self.graph.nodes[k].inputs[:1]:
-            return Rank.REPEAT
-        if k in self.near or check(self.value(k)) is not None:
-            return Rank.NEAR
-        return Rank.CALL if operator.kind == "call" or operator.description else Rank.ARITHMETIC
 
     def _float_texts(self, body: Sequence[int]) -> dict[float, str]:
         """The texts of the floats that were computed; those of parameters, inputs and literals are exact."""
         graph = self.graph
-        if len(graph) > 20_000:
+        if len(graph) > MOST_NUMBERS:
             return {}
-        exact: list[int | float] = []
+        exact, rounded = set[int | float](), set[float]()
         for k in (*graph.parameters, *self.leaves):
-            exact += numbers_in(self.value(k))
-        rounded: list[float] = []
+            exact.update(numbers_in(self.value(k)))
         for k in (*body, graph.output):
             for literal in graph.nodes[k].inputs:
                 if isinstance(literal, Literal):
-                    exact += numbers_in(literal.value)
+                    exact.update(numbers_in(literal.value))
             for number in numbers_in(self.value(k)):
-                (rounded if type(number) is float else exact).append(number)
+                (rounded if type(number) is float else exact).add(number)
+            if len(rounded) + len(exact) > MOST_NUMBERS:
+                return {}
         return float_texts(rounded, exact)
 
     # ---- lines
-    def lines(self) -> Iterator[Line]:
+    def lines(self, plan: Sequence[int | Fold], budget: int) -> Iterator[Line]:
         """The lines of all sections, in the order of each section."""
         graph = self.graph
         yield from self._documentation()
@@ -202,47 +155,34 @@ class _Renderer:
             for k in self.leaves:
                 yield _line(Rank.NEAR, "inputs", self._valued, k)
         shown = tuple(name for name in ("code", "others") if name not in graph.hidden)
-        yield from self._body(shown, self._parts, self._fold_parts)
+        for item, rank, nodes in self.ranking.ranked(plan, budget) if shown else ():
+            if isinstance(item, Fold):
+                shortest = self._shortest(item) if "others" in shown else 0
+                yield Line(rank, shown, functools.partial(self._fold_parts, item), nodes, shortest)
+            else:
+                yield Line(rank, shown, None if item is None else functools.partial(self._parts, item), nodes)
         yield Line(Rank.OUTPUT, ("outputs",), self._output)
 
-    def call_lines(self) -> Iterator[Line]:
+    def call_lines(self, plan: Sequence[int | Fold], budget: int) -> Iterator[Line]:
         """The nodes of the body, a line each with its call and its value."""
-        yield from self._body(
-            ("others",),
-            lambda k, limit: {"others": self._call_with_value(k, limit)},
-            lambda f, limit: {"others": self._fold_call(f, limit)},
-        )
-
-    def _body(
-        self,
-        sections: tuple[str, ...],
-        parts: Callable[[int, int], dict[str, str]],
-        fold_parts: Callable[[Fold, int], dict[str, str]],
-    ) -> Iterator[Line]:
-        if not sections:
-            return
-        before: int | None = None
-        for item in self.plan:
-            if isinstance(item, Fold):
-                rank = min((self._rank(k, None) for k in item.nodes[:2000]), default=Rank.CALL)
-                rank = Rank.CHECK if rank is Rank.OUTPUT else rank
-                yield Line(rank, sections, functools.partial(fold_parts, item), len(item.nodes))
-                before = item.nodes[-1]
+        for item, rank, nodes in self.ranking.ranked(plan, budget):
+            if item is None:
+                yield Line(rank, ("others",), None, nodes)
+            elif isinstance(item, Fold):
+                yield _line(rank, "others", self._fold_call, item)._replace(nodes=nodes)
             else:
-                rank = Rank.PARAMETER if self.graph.kind(item) in LEAVES else self._rank(item, before)
-                yield Line(rank, sections, functools.partial(parts, item))
-                before = item
+                yield _line(rank, "others", self._call_with_value, item)
 
     def _documentation(self) -> Iterator[Line]:
         """What is said of each operator that was used, in the order of the table."""
-        used = {self.graph.nodes[k].operator for k in self.path}
-        seen = set[str]()
+        ranks: dict[str, Rank] = {}
         for place, op in enumerate(self.graph.operators):
             text = f"[{op.name}] {op.description}"
-            if op.description and op.kind not in LEAVES and text not in seen:
-                seen.add(text)
-                rank = Rank.GUIDE if place in used else Rank.DOCUMENTATION
-                yield _line(rank, "documentation", cut, text)
+            if op.description and op.kind not in LEAVES:
+                rank = Rank.GUIDE if place in self.ranking.path else Rank.DOCUMENTATION
+                ranks[text] = min(rank, ranks.get(text, rank))
+        for text, rank in ranks.items():
+            yield _line(rank, "documentation", cut, text)
 
     def _variable(self, k: int, limit: int) -> str:
         value, op = self.value(k), self.graph.operators[self.graph.nodes[k].operator]
@@ -268,7 +208,9 @@ class _Renderer:
     @staticmethod
     def _pair(name: str, value: str, limit: int) -> str:
         """A name and a value of which the value is cut."""
-        return cut(name + value, limit) if len(name) > limit // 2 else name + cut(value, limit - len(name))
+        if len(name) > limit // 2:
+            return cut(name + value, limit)
+        return name + cut(value, max(limit - len(name), SHORTEST_CUT))
 
     def _type(self, k: int) -> str:
         shown = self.graph.nodes[k].shown
@@ -281,11 +223,12 @@ class _Renderer:
         op = self.graph.operators[node.operator]
         arguments = [self.names[i] if isinstance(i, int) else write(i.value) for i in node.inputs]
         text = f"{self.names[k]} = {expression(op.name, op.kind, op.arguments, arguments)}"
-        if len(text) > limit:  # cut long literals rather than the end of the call
-            most = max(40, limit // (2 * max(1, len(arguments))))
-            arguments = [a if isinstance(i, int) else cut(a, most) for i, a in zip(node.inputs, arguments, strict=True)]
-            text = cut(f"{self.names[k]} = {expression(op.name, op.kind, op.arguments, arguments)}", limit)
-        return text
+        if len(text) <= limit:
+            return text
+        most = max(40, limit // (2 * max(1, len(arguments))))
+        arguments = [a if isinstance(i, int) else cut(a, most) for i, a in zip(node.inputs, arguments, strict=True)]
+        shorter = f"{self.names[k]} = {expression(op.name, op.kind, op.arguments, arguments)}"
+        return shorter if len(shorter) <= limit else cut(text, limit)  # rather long literals than the end of the call
 
     def _parts(self, k: int, limit: int) -> dict[str, str]:
         """A computed node's lines in the sections of calls and of values."""
@@ -335,68 +278,83 @@ class _Renderer:
     def _column(self, nodes: Sequence[int], limit: int) -> str:
         """The values of one operation: equal ones in a row once, with their number."""
         head = f"# {self.names[nodes[0]]}..{self.names[nodes[-1]]}: "
-        runs = _runs(nodes, lambda k: (type(self.graph.nodes[k].shown), self.graph.nodes[k].shown))
+        left = max(40, limit - len(head))
+        runs = self._runs_of(nodes)
         if len(runs) == 1:
-            return head + "always " + cut(write(self.value(nodes[0]), self.floats), max(40, limit - len(head)))
-        return head + _ends([self._run(k, n) for k, n in runs], [n for _, n in runs], max(40, limit - len(head)))
+            return head + "always " + cut(write(self.value(nodes[0]), self.floats), left)
+        return head + _ends(lambda i: self._run(*runs[i]), [n for _, n in runs], left)
+
+    def _runs_of(self, nodes: Sequence[int]) -> list[tuple[int, int]]:
+        """(first node, count) of each stretch of nodes with equal values."""
+        place = nodes[0], nodes[-1]
+        if place not in self._runs:
+            self._runs[place] = _runs(nodes, [self.graph.nodes[k].shown for k in nodes])
+        return self._runs[place]
+
+    def _shortest(self, fold: Fold) -> int:
+        """A number of characters that the fold's values take in any case."""
+        columns = (fold.nodes[j :: fold.period] for j in range(fold.period))
+        return sum(len(SEPARATOR) + 1 for column in columns for _ in self._runs_of(column))
 
     def _run(self, k: int, count: int) -> str:
         return write(self.value(k), self.floats) + (f" ({count} times)" if count > 1 else "")
 
     # ---- what a reader has to know
-    def with_legend(self, texts: dict[str, str], budget: int) -> dict[str, str]:
-        """The sections, with the format of boards explained in the first that shows one."""
-        for name in ("inputs", "others", "outputs"):
-            if self.legend_length and "grid(" in texts[name]:
-                texts[name] = f"# {GRID_FORMAT}\n{texts[name]}"
-                break
-        return texts
+    def shows_board(self, texts: Mapping[str, str]) -> bool:
+        """Whether a board is among some texts."""
+        return any("grid(" in text for text in texts.values()) and self._has_board
+
+    @functools.cached_property
+    def _has_board(self) -> bool:
+        nodes = self.graph.nodes
+        literals = (i.shown for n in nodes for i in n.inputs if isinstance(i, Literal) and type(i.shown) is not int)
+        if any(type(shown) in (list, tuple) and is_grid(thaw(shown)) for shown in literals):
+            return True
+        data = (n.shown for n in nodes if type(n.shown) is Data and n.shown.json.startswith('[["'))
+        return any(is_grid(shown.value) for shown in data)
 
 
 def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> Line:
     return Line(rank, (section,), lambda limit: {section: text(what, limit)})
 
 
-def check(value: Any) -> bool | None:
-    """What a check says: a truth value, or a dictionary with truth values, all of which must hold. None for others."""
-    if type(value) is bool:
-        return value
-    verdicts = [v for v in value.values() if type(v) is bool] if type(value) is dict else []
-    return all(verdicts) if verdicts else None
-
-
-def _runs(nodes: Iterable[int], key: Callable[[int], Any]) -> list[tuple[int, int]]:
-    """(first node, count) of each stretch of nodes with equal keys."""
+def _runs(nodes: Sequence[int], values: Sequence[Any]) -> list[tuple[int, int]]:
+    """(first node, count) of each stretch of nodes with equal values; True, 1 and 1.0 differ."""
     runs: list[tuple[int, int]] = []
-    last: Any = object()
-    for k in nodes:
-        if (now := key(k)) == last:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((k, 1))
-            last = now
+    begin = 0
+    for i in range(1, len(nodes) + 1):
+        if i == len(nodes) or values[i] != values[begin] or type(values[i]) is not type(values[begin]):
+            runs.append((nodes[begin], i - begin))
+            begin = i
     return runs
 
 
-def _ends(texts: list[str], counts: list[int], limit: int) -> str:
-    """Values one after the other; where they don't fit, as many of both ends as do, with the number of the others."""
-    separator = "; "
-    if sum(len(t) + len(separator) for t in texts) - len(separator) <= limit:
-        return separator.join(texts)
-    room = limit - len(f"..({sum(counts)} more values)..") - 2 * len(separator)
+def _ends(text: Callable[[int], str], counts: Sequence[int], limit: int) -> str:
+    """Values one after the other; where they don't fit, as many of both ends as do, with the number of the others.
+
+    Args:
+        text: The text of the i-th value.
+        counts: The nodes that each value stands for.
+        limit: Characters.
+    """
+    if len(counts) * (len(SEPARATOR) + 1) <= limit:
+        texts = SEPARATOR.join(map(text, range(len(counts))))
+        if len(texts) <= limit:
+            return texts
+    room = limit - len(f"..({sum(counts)} more values)..") - 2 * len(SEPARATOR)
     head: list[str] = []
     tail: list[str] = []
-    low, high = 0, len(texts)
+    low, high = 0, len(counts)
     while low < high:  # two from the end for one from the beginning
         from_head = len(head) * 2 < len(tail)
-        text = texts[low] if from_head else texts[high - 1]
-        room -= len(text) + len(separator)
+        shown = text(low if from_head else high - 1)
+        room -= len(shown) + len(SEPARATOR)
         if room < 0:
             break
         if from_head:
-            head.append(text)
+            head.append(shown)
             low += 1
         else:
-            tail.append(text)
+            tail.append(shown)
             high -= 1
-    return separator.join([*head, f"..({sum(counts[low:high])} more values)..", *tail[::-1]])
+    return SEPARATOR.join([*head, f"..({sum(counts[low:high])} more values)..", *tail[::-1]])
