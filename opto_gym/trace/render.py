@@ -161,7 +161,8 @@ class _Renderer:
                 yield Line(rank, shown, functools.partial(self._fold_parts, item), nodes, shortest)
             else:
                 yield Line(rank, shown, None if item is None else functools.partial(self._parts, item), nodes)
-        yield Line(Rank.OUTPUT, ("outputs",), self._output)
+        called = "code" in shown and graph.kind(graph.output) not in LEAVES
+        yield Line(Rank.OUTPUT, ("code", "outputs") if called else ("outputs",), self._output)
 
     def call_lines(self, plan: Sequence[int | Fold], budget: int) -> Iterator[Line]:
         """The nodes of the body, a line each with its call and its value."""
