@@ -18,6 +18,7 @@ from . import evaluation
 from .errors import ProposalError
 from .evaluation import Parameters as Parameters
 from .problems import KINDS, Anchors, Evaluation, Feedback, Parameter, Problem, TraceFeedback, TraceSpace
+from .sandbox.candidate import describe_runtime
 from .spaces import Code
 from .splits import check_disjoint, chosen_examples
 from .utils.checks import at_least
@@ -204,6 +205,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             self.oracle_calls,
             self.feedback_kinds,
             {name: len(self.splits[name]) for name in ("train", "val") if name in self.splits},
+            describe_runtime(self.host()) if self.runs_code else "",
         )
 
     def evaluate(

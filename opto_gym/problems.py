@@ -213,6 +213,8 @@ class Problem:
         oracle_calls: After how many oracle calls the environment truncates, or None.
         feedback_kinds: The kinds of feedback that the environment gives.
         examples: Number of examples that an agent may ask for, by split.
+        runtime: How code parameters run: their limits, and the functions of the task that they may call. "" without
+            code parameters.
     """
 
     id: str
@@ -223,6 +225,12 @@ class Problem:
     oracle_calls: int | None = None
     feedback_kinds: tuple[str, ...] = KINDS
     examples: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    runtime: str = ""
+
+    @property
+    def instruction(self) -> str:
+        """What to achieve, and how code runs: what a prompt has to say of the problem, apart from its parameters."""
+        return "\n".join(filter(None, [self.objective, self.runtime]))
 
     @property
     def start(self) -> dict[str, Any]:

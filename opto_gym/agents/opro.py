@@ -182,7 +182,7 @@ class OPRO(ModelAgent):
         span = " They go from 0 to 100." if self.percent else ""
         shown = fit_sections(
             {
-                "objective": (0.25, self.problem.objective),
+                "objective": (0.25, self.problem.instruction),
                 "parts": (0.25, "\n".join(map(str.strip, parts))),
                 "solutions": (
                     0.33,

@@ -79,7 +79,7 @@ class OPROTrace(ModelAgent):
         names = "\n".join(f"{p.name}: {p.space.describe()}. {p.description}".strip() for p in self.problem.parameters)
         shown = fit_sections(
             {
-                "objective": (0.25, self.problem.objective),
+                "objective": (0.25, self.problem.instruction),
                 "variables": (0.25, names),
                 "history": (0.5, lambda budget: newest_lines(self.history, lambda pair: history_line(*pair), budget)),
             },

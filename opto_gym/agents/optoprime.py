@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..problems import Problem, TraceFeedback
 from ..reading.proposals import Unusable, read_suggestion, read_tags, schema
 from ..reading.trace_opt import check_parser, read_as_trace_opt
+from ..trace import TraceGraph
+from ..trace.allocation import by_priority
 from ..utils.checks import at_least
 from .base import Values
 from .toolkit.model_agent import Messages, ModelAgent, history_line
-from .toolkit.prompt_budget import Text, count_tokens, fit_sections, newest_lines, render_within
+from .toolkit.prompt_budget import Text, count_tokens, fit_sections, newest_lines, render_within, shorten
+
+GUIDE = {
+    "Instruction": "what to achieve.",
+    "Code": "the calls that were made, in order; `y = f(a=x)` means that y is what f gave for x.",
+    "Documentation": "what the functions do.",
+    "Variables": "what you may change, with the values of this run. Values of type (code) are Python source.",
+    "Constraints": "what the variables' values must satisfy.",
+    "Inputs": "fixed values that you can't change.",
+    "Others": "intermediate values of this run, which follow from the variables, inputs and code.",
+    "Outputs": "the result of this run.",
+    "Feedback": "what is said of the result.",
+    "Last run that worked": "an earlier run with its feedback, since this one was refused before it began.",
+    "Memory": "the variables of earlier runs and the feedback on them, the oldest first.",
+    "Examples": "changes of the variables that raised the reward, the best one last.",
+}
+"""The sections of a report and what they hold, by title."""
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
-#Instruction: what to achieve.
-#Code: the calls that were made, in order; `y = f(a=x)` means that y is what f gave for x.
-#Documentation: what the functions do.
-#Variables: what you may change, with the values of this run. Values of type (code) are Python source.
-#Constraints: what the variables' values must satisfy.
-#Inputs: fixed values that you can't change.
-#Others: intermediate values of this run, which follow from the variables, inputs and code.
-#Outputs: the result of this run.
-#Feedback: what is said of the result.
+{sections}
 Find out how the variables led to the output and the feedback, and how they have to change."""
 
 JSON = """Answer with one JSON object and nothing else:
@@ -45,9 +56,20 @@ answer with the one word TERMINATE."""
 
 ANSWER_FORMS = {"json": JSON, "tags": TAGS}
 END = "Your answer:"
-SHARES = {"instruction": 0.17, "run": 0.33, "feedback": 0.25, "past": 0.25}
-"""The share of each section in a prompt's budget that is too small for all; `TraceGraph.to_pseudocode` divides the
-run's."""
+SHARES = {"feedback": 0.5, "instruction": 0.5, "run": 0.7, "worked": 0.7, "past": 1.0}
+"""The sections of a prompt whose budget is too small for all, the most important first, and how much of what is left
+each may take; `TraceGraph.to_pseudocode` divides the run's."""
+
+
+def reading_guide(titles: Iterable[str]) -> str:
+    """How to read a report with these sections."""
+    return READ.format(sections="\n".join(f"#{title}: {GUIDE[title]}" for title in titles))
+
+
+def has_run(graph: TraceGraph) -> bool:
+    """Whether anything was computed: a proposal that is refused before it runs leaves an error node alone."""
+    kinds = ((op.kind, op.name) for op in (graph.operators[n.operator] for n in graph.nodes))
+    return any(kind == "call" or (kind == "operator" and name != "batch") for kind, name in kinds)
 
 
 class OptoPrime(ModelAgent):
@@ -85,7 +107,7 @@ class OptoPrime(ModelAgent):
 
     Args:
         memory_size: How many past (variables, feedback) the prompt shows, oldest first. The paper has 5 on the traffic
-            lights, 10 on Meta-World and none elsewhere; the default of its program is none.
+            lights, 10 on Meta-World and none elsewhere; the default of its program is none, ours is 5.
         parser: ``"tolerant"`` or ``"compat"``.
         form: ``"json"`` or ``"tags"``.
         settings: `ModelAgent`'s: ``model``, ``base_url``, ``prompt_budget`` (tokens, 1,000 or more),
@@ -94,7 +116,7 @@ class OptoPrime(ModelAgent):
 
     reserved_share: ClassVar[float] = 0.0  # of the prompt's budget, for what a variant adds to these messages
 
-    def __init__(self, *, memory_size: int = 0, parser: str = "tolerant", form: str = "json", **settings: Any) -> None:
+    def __init__(self, *, memory_size: int = 5, parser: str = "tolerant", form: str = "json", **settings: Any) -> None:
         super().__init__(**settings)
         at_least(0, memory_size=memory_size)
         if form not in ANSWER_FORMS:
@@ -107,41 +129,61 @@ class OptoPrime(ModelAgent):
         """Begins a new problem, with an empty memory."""
         super().reset(problem, seed=seed)
         self.memory: deque[tuple[Values, str]] = deque(maxlen=self.memory_size)
+        self.worked: TraceFeedback | None = None  # the last run that was not refused before it began
 
     def propose(self, observation: TraceFeedback) -> Values:
         """The step; see the class."""
         messages = self.messages(observation)  # 1, 2
         self.memory.append((dict(self.values), str(observation.feedback)))  # 3
+        if has_run(observation.graph):
+            self.worked = observation
         self.values = self.choose(messages)  # 4 to 7
         return dict(self.values)  # 8
 
     def messages(self, observation: TraceFeedback) -> Messages:
         """The prompt: how to read a report and the form of the answer as the system's message, then the report."""
-        system = f"{READ}\n\n{ANSWER_FORMS[self.form]}"
-        token_budget = int(self.token_budget * (1 - self.reserved_share)) - count_tokens(system)
-        report = self.report(observation, token_budget)
+        form = ANSWER_FORMS[self.form]
+        longest = f"{reading_guide(GUIDE)}\n\n{form}"
+        report = self.report(observation, int(self.token_budget * (1 - self.reserved_share)) - count_tokens(longest))
+        titles = [title for title in GUIDE if f"#{title}\n" in report]
+        system = f"{reading_guide(titles)}\n\n{form}"
         return [{"role": "system", "content": system}, {"role": "user", "content": report}]
 
     def report(self, observation: TraceFeedback, token_budget: int) -> str:
         """The report on a run in the paper's sections, of at most `token_budget` tokens."""
         texts: dict[str, Text] = {
-            "instruction": self.problem.objective,
-            "run": lambda token_budget: render_within(observation.graph.to_pseudocode, token_budget),
             "feedback": str(observation.feedback),
+            "instruction": self.problem.instruction,
+            "run": lambda token_budget: render_within(observation.graph.to_pseudocode, token_budget),
+            "worked": "" if has_run(observation.graph) else self.last_that_worked,
             "past": self.past,
         }
-        frame = count_tokens(f"#Instruction\n\n\n\n\n#Feedback\n\n\n\n\n{END}")
-        shown = fit_sections({name: (SHARES[name], text) for name, text in texts.items()}, token_budget - frame)
+        frame = count_tokens(f"#Instruction\n\n\n\n\n#Feedback\n\n\n\n\n\n\n\n\n{END}")
+        shares = {name: (SHARES[name], text) for name, text in texts.items()}
+        shown = fit_sections(shares, token_budget - frame, by_priority)
         sections = f"#Instruction\n{shown['instruction']}\n\n{shown['run']}\n\n#Feedback\n{shown['feedback']}"
-        return "\n\n".join(filter(None, [sections, shown["past"], END]))
+        return "\n\n".join(filter(None, [sections, shown["worked"], shown["past"], END]))
+
+    def last_that_worked(self, token_budget: int) -> str:
+        """The report's section on the last run that began, for one that was refused before anything was computed."""
+        if self.worked is None:
+            return ""
+        graph, heading = self.worked.graph, "#Last run that worked\n"
+        feedback = f"\n\n##Feedback\n{shorten(str(self.worked.feedback), token_budget // 3)}"
+
+        def render(characters: int) -> str:
+            sections = graph.sections(characters)
+            return "\n\n".join(f"##{name.capitalize()}\n{text}" for name, text in sections.items() if text)
+
+        return heading + render_within(render, token_budget - count_tokens(heading + feedback)) + feedback
 
     def past(self, token_budget: int) -> str:
         """The report's section on the past: the memory, oldest first, of at most `token_budget` tokens."""
         if not self.memory:
             return ""
-        heading = "Earlier variables and the feedback on them:"
-        lines = newest_lines(self.memory, lambda pair: history_line(*pair), token_budget - count_tokens(heading) - 1)
-        return f"{heading}\n{lines}"
+        heading = "#Memory\n"
+        lines = newest_lines(self.memory, lambda pair: history_line(*pair), token_budget - count_tokens(heading))
+        return heading + lines
 
     def choose(self, messages: Messages) -> Values:
         """One call of the model: the parameters that it proposes, or the last ones if the answer is unusable."""

@@ -12,7 +12,7 @@ from ..spaces import Choice
 from ..utils.checks import at_least
 from ..wrappers.observations import score_alone
 from .base import Values
-from .optoprime import END, READ, OptoPrime
+from .optoprime import ANSWER_FORMS, END, OptoPrime
 from .toolkit.model_agent import Messages
 from .toolkit.prompt_budget import count_tokens, fit_list, shorten
 
@@ -32,8 +32,8 @@ class NoMem(OptoPrime):
     """OptoPrime without a memory, whatever its ``memory_size``: an ablation of its paper.
 
     Cheng, Nie and Swaminathan, "Trace is the Next AutoDiff", NeurIPS 2024, section 5, compare it with an OptoPrime
-    whose ``memory_size`` is 5 on the traffic lights and 10 on Meta-World. `OptoPrime` at its default, which is the
-    published program's, has no memory either, and its prompts are the same.
+    whose ``memory_size`` is 5 on the traffic lights and 10 on Meta-World. The published program's default is no memory
+    either.
 
     Args:
         settings: `OptoPrime`'s.
@@ -97,7 +97,8 @@ class CoT(OptoPrime):
     def choose(self, messages: Messages) -> Values:
         """Two calls of the model: the parameters that the second answer proposes."""
         report = messages[1]["content"].removesuffix(END)
-        thoughts = self.ask([{"role": "system", "content": READ}, {"role": "user", "content": report + THINK}])
+        guide = messages[0]["content"].removesuffix(ANSWER_FORMS[self.form]).rstrip()
+        thoughts = self.ask([{"role": "system", "content": guide}, {"role": "user", "content": report + THINK}])
         if not thoughts:
             return self.values
         text = shorten(thoughts[0], int(self.token_budget * self.reserved_share) - count_tokens(SO))
@@ -151,10 +152,10 @@ class FewShot(OptoPrime):
         if not best:
             return super().past(token_budget)
         memory = super().past(token_budget // 2)
-        heading = "Changes that helped before, the best one last:"
-        left = token_budget - count_tokens(f"{memory}\n\n{heading}\n")
+        heading = "#Examples\n"
+        left = token_budget - count_tokens(f"{memory}\n\n{heading}")
         examples = fit_list((text for _, text in best), left, between="\n")
-        return "\n\n".join(filter(None, [memory, f"{heading}\n{examples}"]))
+        return "\n\n".join(filter(None, [memory, heading + examples]))
 
 
 class Candidates(OptoPrime):

@@ -12,8 +12,8 @@ from ..problems import Feedback, Parameter, Problem, TraceFeedback
 from ..reading.proposals import Unusable, schema
 from ..reading.values import read_value
 from ..trace import TraceGraph
+from ..trace.display import short
 from ..trace.render import calls
-from ..trace.values import short
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
@@ -212,7 +212,7 @@ class TextGrad(ModelAgent):
         """
         if not statements:
             return []
-        sections = {"purpose": self.problem.objective, "value": value, "computation": computation}
+        sections = {"purpose": self.problem.instruction, "value": value, "computation": computation}
         answers = self.ask(self.prompt(CRITICISE, {**sections, tag: "\n".join(statements)}))
         usable = [answer.strip() for answer in answers if answer.strip()]
         if answers and not usable:
@@ -241,7 +241,7 @@ class TextGrad(ModelAgent):
         """One call: the parameter's new value, or its old one if the answer can't be used."""
         value, earlier = self.values[p.name], [str(v) for v in self.earlier_values[p.name]]
         sections: dict[str, Text] = {
-            "purpose": self.problem.objective,
+            "purpose": self.problem.instruction,
             "variable": f"{p.name}: {p.description}".rstrip(" :"),
             "value": str(value),
             "constraints": "\n".join([p.space.describe(), *self.constraints]),

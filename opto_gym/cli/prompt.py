@@ -44,9 +44,12 @@ def show_prompt(options: argparse.Namespace) -> int:
     others = {name: value for name, value in request.items() if name not in ("model", "messages")}
     print(f"--- and {json.dumps(others)}\n")
     table = Table("message", "part", "characters", "tokens", box=None)
+    shown = parts(request["messages"])
     try:
-        for role, heading, text in parts(request["messages"]):
+        for role, heading, text in shown:
             table.add_row(role, heading, f"{len(text):,}", f"{count(text):,}")
+        texts = [text for _, _, text in shown]
+        table.add_row("total", "", f"{sum(map(len, texts)):,}", f"{sum(map(count, texts)):,}")
         Console().print(table)
     except MissingExtra as e:
         print(f"Tokens are not counted: {e}")

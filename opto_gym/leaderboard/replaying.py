@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ..agents.base import Values
 from ..core import OptoEnv
@@ -33,13 +34,15 @@ def replay(path: str | Path) -> Outcome:
 
     The agent's model calls are answered from ``llm.jsonl``. Every oracle call and every scoring on test is evaluated
     again, and each deviation from the record is added to `Outcome.differences`. Nothing is written. An agent that can't
-    resume from its record (`Agent.resumable`) does not run again; its recorded oracle calls are evaluated instead.
+    resume from its record (`Agent.resumable`), or whose source has changed since, does not run again; its recorded
+    oracle calls are evaluated instead.
 
     Args:
         path: The trial's folder.
 
     Returns:
-        The outcome of the replay. Its `notices` say if the rules of identities have changed since the record was made.
+        The outcome of the replay. Its `notices` say if the agent or the rules of identities have changed since the
+        record was made.
 
     Raises:
         RecordError: If the folder holds no trial, or a record is damaged.
@@ -54,8 +57,10 @@ def replay(path: str | Path) -> Outcome:
     outcome.differences = replayer.differences
     if record.identity.rules != RULES:
         outcome.notices.append("the rules that identify a trial have changed since the record")
-    elif record.spec.trial_id(replayer.identity) != path.name:
-        outcome.differences.insert(0, "the environment's problem or the agent's source has changed since the record")
+    elif replayer.agent_has_changed:
+        outcome.notices.append("the agent has changed since the record: its recorded calls were evaluated without it")
+    if record.identity.rules == RULES and record.identity.env != replayer.identity.env:
+        outcome.differences.insert(0, "the environment's problem has changed since the record")
     recorded = sum(step.call > 0 for step in TrialFolder(path).steps())
     # The agent may ask for more than is recorded where the original was killed, or its budget (or the run's) was spent.
     stopped_at_end = outcome.steps == recorded and record.ended != "agent"
@@ -110,9 +115,15 @@ class Replayer(TrialRunner):
     def _make_scorer(self, env: OptoEnv) -> Scorer:
         return ReplayedScorer(env, self.spec, self.folder, self.differences)
 
+    @property
+    def agent_has_changed(self) -> bool:
+        """Whether the agent may propose otherwise than at the time of the record."""
+        recorded = self.record.identity
+        return recorded.rules != RULES or recorded.agent != self.identity.agent
+
     def _run_agent(self) -> None:
         """Runs the agent; or evaluates the recorded calls, if the agent might not make the same calls again."""
-        if self.spec.resumable:
+        if self.spec.resumable and not self.agent_has_changed:
             super()._run_agent()
             return
         assert isinstance(self.oracle, ReplayedOracle)
@@ -134,9 +145,11 @@ class Replayer(TrialRunner):
         not_compared = {"ledger", "spent", "models", "lost"}
         if [step.call for step in self.oracle.steps] != [step.call for step in self.folder.steps()]:
             not_compared |= {"recommendations", "current_score"}  # they depend on the order in which threads finished
-        if not self.spec.resumable:
-            not_compared |= {"recommendations", "invalid_answers"}  # they depend on the agent, which did not run
+        if self._agent_was_skipped:
+            not_compared |= {"recommendations", "invalid_answers"}
         found = self._summary(self.oracle)
+        if recorded.problem.runtime is None:  # not recorded
+            found = replace(found, problem=replace(found.problem, runtime=None))
         names = [name for name in TrialSummary.__struct_fields__ if name not in not_compared]
         self.differences += field_differences("summary", recorded, found, names)
 

@@ -166,6 +166,7 @@ class ProblemRecord(Record, frozen=True, kw_only=True):
     oracle_calls: int | None = None
     feedback_kinds: list[str]
     examples: dict[str, int]
+    runtime: str | None = None
 
 
 class SandboxRecord(Record, frozen=True, kw_only=True):

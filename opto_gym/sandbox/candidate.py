@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .box import shared
 from .process import CandidateProcess
-from .results import CandidateError
+from .results import CandidateError, Limits
+
+
+def describe_runtime(host: Mapping[str, Callable[..., Any]]) -> str:
+    """How code parameters run, in words for an optimizer: the limits, and the functions that the code may call.
+
+    Args:
+        host: Functions of this process that the code may call, by name.
+    """
+    limits = Limits()
+    text = (
+        f"Code runs in Python with NumPy, without network and files; a call may take {limits.seconds:g} seconds, all"
+        f" calls of one example {limits.example:g} seconds, and {limits.memory / (1 << 30):g} GiB of memory."
+    )
+    functions = [f"{name}{_signature(f)}: {inspect.getdoc(f) or ''}".rstrip(": ") for name, f in host.items()]
+    return "\n".join([text, *(["The code may call:"] if functions else []), *functions])
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    return f"({', '.join(inspect.signature(function).parameters)})"
 
 
 class Candidate:

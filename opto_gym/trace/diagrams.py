@@ -6,8 +6,8 @@ import html
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from .render import Fold, computed, folded
-from .values import short
+from .display import short
+from .loops import Fold, computed, folded
 
 if TYPE_CHECKING:
     from .graph import TraceGraph

@@ -112,6 +112,7 @@ class TraceGraph(msgspec.Struct, frozen=True, eq=False, dict=True):
                 count[base] = k + 1
                 name = f"{base}{k}"
                 if name not in taken:
+                    taken.add(name)  # another operator's name may end in a digit
                     break
             names.append(name)
         return tuple(names)

@@ -17,8 +17,9 @@ import msgspec
 from ..errors import TraceError
 from . import bounds, pickling
 from .combined_errors import execution_error
+from .display import short
 from .failures import ExecutionError, location, node_text
-from .values import ATOMS, DEPTH, SnapshotBudget, short, snapshot, thaw
+from .values import ATOMS, DEPTH, SnapshotBudget, snapshot, thaw
 
 
 class Operator(msgspec.Struct, frozen=True, eq=False):

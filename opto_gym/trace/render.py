@@ -1,22 +1,30 @@
 """The paper's pseudo-code of a graph, in its sections, within a budget of characters.
 
-Loops are rolled up: the first round and the last two are printed, between them one line an operation with its values.
-Where something is left out, a line says how much.
+While the budget lasts, everything is shown whole; only loops of more than twenty rounds are folded, with every value
+that changed in them. What goes first when it does not last stands in `Rank`: arithmetic, and values that repeat what
+has just been shown. What goes last are errors and failed checks, what is said of the operators that led to them, and
+the parameters. A line says how much was left out.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import bisect
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
+from .allocation import Line, fit_lines
 from .data import Data, Literal
-from .values import cut, short
+from .display import GRID_FORMAT, MOST_NUMBERS, float_texts, is_grid, numbers_in, write
+from .expressions import expression
+from .loops import LEAVES, LONGEST, WIDEST, Fold, computed, folded
+from .ranking import SHARES, Rank, Ranking
+from .values import cut, thaw
 
 if TYPE_CHECKING:
     from .graph import TraceGraph
+
+T = TypeVar("T")
 
 TITLES = {
     "code": "Code",
@@ -27,91 +35,19 @@ TITLES = {
     "others": "Others",
     "outputs": "Outputs",
 }
-_SHARES = {  # of a budget that is too small for all; what one does not use goes to the others
-    "variables": 0.35,
-    "outputs": 0.15,
-    "code": 0.17,
-    "others": 0.15,
-    "documentation": 0.1,
-    "inputs": 0.05,
-    "constraints": 0.03,
-}
-_SYMBOLS = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "truediv": "/",
-    "floordiv": "//",
-    "mod": "%",
-    "pow": "**",
-    "matmul": "@",
-    "lshift": "<<",
-    "rshift": ">>",
-    "and": "&",
-    "or": "|",
-    "xor": "^",
-    "eq": "==",
-    "ne": "!=",
-    "lt": "<",
-    "le": "<=",
-    "gt": ">",
-    "ge": ">=",
-}
-_CUT = re.compile(r" \.\.\(\d+ more\)\.\. ")  # what `values.cut` leaves behind
-_PREFIXES = {"neg": "-", "pos": "+", "invert": "~"}
+LONG_LOOP = 20
+"""The rounds of a loop that are shown one by one while the budget lasts."""
 
+SHORT_LOOP = 4
+"""The rounds of a loop that are shown one by one in any case."""
 
-class Fold(NamedTuple):
-    """A loop: `rounds` repetitions of `period` operations; these are the nodes of the rounds that are not printed."""
+CALL = 120
+"""The characters of a call that are shown before its value is cut further."""
 
-    period: int
-    nodes: Sequence[int]
-
-
-def computed(graph: TraceGraph) -> list[int]:
-    """The nodes that were computed, in order, the output apart."""
-    leaves = [op.kind in ("input", "parameter", "code") for op in graph.operators]
-    return [k for k, n in enumerate(graph.nodes) if not leaves[n.operator] and k != graph.output]
-
-
-def folded(graph: TraceGraph, body: list[int]) -> list[int | Fold]:
-    """The computed nodes with the loops of more than four rounds rolled up that hold at least a 32nd of them."""
-    operators = np.array([graph.nodes[k].operator for k in body])
-    plan: list[int | Fold] = []
-    # What comes after the plan, its begin last: stretches that have not been looked at, and loops.
-    waiting: list[tuple[int, int] | list[int | Fold]] = [(0, len(body))]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, list):
-            plan += part
-            continue
-        begin, end = part
-        period, rounds, start = repetition(operators[begin:end])
-        if rounds <= 4 or 32 * period * rounds < len(body):
-            plan += body[begin:end]
-            continue
-        start += begin
-        first, last, after = start + period, start + period * (rounds - 2), start + period * rounds
-        loop: list[int | Fold] = [*body[start:first], Fold(period, body[first:last]), *body[last:after]]
-        waiting += [(after, end), loop, (begin, start)]
-    return plan
-
-
-def repetition(sequence: Sequence[int] | np.ndarray, longest: int = 40) -> tuple[int, int, int]:
-    """(period, rounds, start) of the repetition that covers most of the sequence; the shortest period of equals."""
-    s = np.asarray(sequence)
-    best = (0, 0, 0)
-    for p in range(1, min(longest, len(s) // 2) + 1):
-        same = np.concatenate(([False], s[p:] == s[:-p], [False]))
-        ends = np.flatnonzero(same[1:] != same[:-1])
-        if not len(ends):
-            continue
-        lengths = ends[1::2] - ends[::2]
-        at = int(lengths.argmax())
-        rounds = int(lengths[at]) // p + 1
-        if rounds * p > best[0] * best[1]:
-            best = (p, rounds, int(ends[2 * at]))
-    return best
+LEGEND = f"# {GRID_FORMAT}\n"
+SEPARATOR = "; "
+SHORTEST_CUT = 30
+"""The characters that the note of a cut takes, at most."""
 
 
 def pseudocode(graph: TraceGraph, budget: int) -> str:
@@ -122,215 +58,304 @@ def pseudocode(graph: TraceGraph, budget: int) -> str:
 
 def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     """See `TraceGraph.sections`. A part that was masked is empty."""
-    r = _Renderer(graph)
-    bodies: dict[str, Callable[[int], str]] = {
-        "code": r.code,
-        "documentation": r.documentation,
-        "variables": r.variables,
-        "constraints": r.constraints,
-        "inputs": r.inputs,
-        "others": r.others,
-        "outputs": r.outputs,
-    }
-    # First what each needs with the whole budget, then, if all do not fit, its share and what others left over.
-    texts = {name: body(budget) for name, body in bodies.items()}
-    budgets = shared({name: len(text) for name, text in texts.items()}, _SHARES, budget)
-    return {name: text if len(text) <= budgets[name] else bodies[name](budgets[name]) for name, text in texts.items()}
+    renderer = _Renderer(graph, computed(graph))
+    texts = renderer.fitted(renderer.lines, budget)
+    if renderer.shows_board(texts):
+        texts = renderer.fitted(renderer.lines, budget - len(LEGEND))
+    for name in TITLES:
+        if renderer.shows_board({name: texts.get(name, "")}):
+            texts[name] = LEGEND + texts[name]
+            break
+    return {name: texts.get(name, "") for name in TITLES}
 
 
 def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
-    """Some nodes of a graph, a line each with its value, in at most `budget` characters; loops are rolled up.
+    """Some nodes of a graph, a line each with its value, in at most `budget` characters; loops are folded.
 
     Args:
         graph: The graph.
         places: The nodes' places, in order.
         budget: Characters.
     """
-    r = _Renderer(graph, list(places))
-    limit = max(80, budget // max(1, len(r.plan)))
-    return fit(r.plan, lambda k: r.line(k, limit), r._fold_call, budget)
-
-
-def shared(needs: dict[Any, int], shares: dict[Any, float], budget: int) -> dict[Any, int]:
-    """Divides a budget: each part gets what it needs if that is within its share, else its share of what is left.
-
-    Args:
-        needs: The characters that each part needs.
-        shares: The share of each part.
-        budget: The characters to divide.
-    """
-    budgets: dict[Any, int] = {}
-    while len(budgets) < len(needs):
-        remaining = [n for n in needs if n not in budgets]
-        whole, left = sum(shares[n] for n in remaining), budget - sum(budgets.values())
-        small = {n: needs[n] for n in remaining if needs[n] <= left * shares[n] / whole}
-        budgets.update(small or {n: int(left * shares[n] / whole) for n in remaining})
-    return budgets
+    renderer = _Renderer(graph, places)
+    return renderer.fitted(renderer.call_lines, budget).get("others", "")
 
 
 class _Renderer:
-    def __init__(self, graph: TraceGraph, body: list[int] | None = None) -> None:
-        self.g = graph
-        self.names = graph.names
-        self.plan = folded(graph, computed(graph) if body is None else body)
+    """The lines of a graph's sections.
 
-    def code(self, budget: int) -> str:
-        if "code" in self.g.hidden:
-            return ""
-        plan = [*self.plan, self.g.output] if self.g.kind(self.g.output) not in _LEAVES else self.plan
-        return fit(plan, self._call, self._fold_call, budget)
+    Args:
+        graph: The graph.
+        body: The places of the nodes that are shown with what they were computed from.
+    """
 
-    def documentation(self, budget: int) -> str:
-        lines = [
-            f"[{op.name}] {op.description}" for op in self.g.operators if op.description and op.kind not in _LEAVES
-        ]
-        return fit(list(dict.fromkeys(lines)), lambda line: line, None, budget)
+    def __init__(self, graph: TraceGraph, body: Sequence[int]) -> None:
+        self.graph, self.names, self.body = graph, graph.names, body
+        self._values: dict[int, Any] = {}
+        leaves = [op.kind == "input" for op in graph.operators]
+        self.leaves = [k for k, n in enumerate(graph.nodes) if leaves[n.operator] and k != graph.output]
+        self.ranking = Ranking(graph, body)
+        self.floats = self._float_texts(body)
+        self._runs: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
-    def variables(self, budget: int) -> str:
-        places = list(self.g.parameters)
-        needs = {k: len(self._variable(k, budget)) + 1 for k in places}
-        budgets = shared(needs, dict.fromkeys(places, 1.0), budget + 1)
-        return fit(places, lambda k: self._variable(k, max(60, budgets[k] - 1)), None, budget)
+    def fitted(self, lines: Callable[[Sequence[int | Fold], int], Iterator[Line]], budget: int) -> dict[str, str]:
+        """The sections' texts within a budget; loops are folded as far as that takes."""
+        folds_alike = len(self.body) > WIDEST * LONGEST * LONG_LOOP  # no loop of so few rounds is large enough
+        for rounds in (SHORT_LOOP,) if folds_alike else (LONG_LOOP, SHORT_LOOP):
+            texts, whole = fit_lines(lines(self._plan(rounds), budget), budget, SHARES)
+            if whole:
+                break
+        return texts
 
-    def constraints(self, budget: int) -> str:
-        infos = [(k, self.g.operators[self.g.nodes[k].operator]) for k in self.g.parameters]
-        lines = [f"({self._type(k)}) {op.name}: {op.constraint}" for k, op in infos if op.constraint]
-        return fit(lines, lambda line: line, None, budget)
+    def value(self, k: int) -> Any:
+        """The value of a node."""
+        if k not in self._values:
+            self._values[k] = self.graph.nodes[k].value
+        return self._values[k]
 
-    def inputs(self, budget: int) -> str:
-        if "inputs" in self.g.hidden:
-            return ""
-        leaves = [k for k in range(len(self.g)) if self.g.kind(k) == "input" and k != self.g.output]
-        return fit(leaves, lambda k: self._value(k, max(200, budget // max(1, len(leaves)))), None, budget)
+    def _plan(self, rounds: int) -> list[int | Fold]:
+        """The body with its loops folded, except for the first error or failed check of each operator."""
+        body, plan, begin = self.body, list[int | Fold](), 0
+        first = {self.graph.nodes[k].operator: k for k in sorted(self.ranking.bad, reverse=True)}
+        for k in sorted(first.values()) if rounds == SHORT_LOOP else ():
+            end = bisect.bisect_left(body, k)
+            if end < len(body):  # else it is the output, which has a section of its own
+                plan += [*folded(self.graph, body[begin:end], rounds), k]
+                begin = end + 1
+        return [*plan, *folded(self.graph, body[begin:], rounds)]
 
-    def others(self, budget: int) -> str:
-        if "others" in self.g.hidden:
-            return ""
-        return fit(self.plan, self._value, self._fold_value, budget)
+    def _float_texts(self, body: Sequence[int]) -> dict[float, str]:
+        """The texts of the floats that were computed; those of parameters, inputs and literals are exact."""
+        graph = self.graph
+        if len(graph) > MOST_NUMBERS:
+            return {}
+        exact, rounded = set[int | float](), set[float]()
+        for k in (*graph.parameters, *self.leaves):
+            exact.update(numbers_in(self.value(k)))
+        for k in (*body, graph.output):
+            for literal in graph.nodes[k].inputs:
+                if isinstance(literal, Literal):
+                    exact.update(numbers_in(literal.value))
+            for number in numbers_in(self.value(k)):
+                (rounded if type(number) is float else exact).add(number)
+            if len(rounded) + len(exact) > MOST_NUMBERS:
+                return {}
+        return float_texts(rounded, exact)
 
-    def outputs(self, budget: int) -> str:
-        return cut(self._value(self.g.output, max(60, budget - 80)), budget)
+    # ---- lines
+    def lines(self, plan: Sequence[int | Fold], budget: int) -> Iterator[Line]:
+        """The lines of all sections, in the order of each section."""
+        graph = self.graph
+        yield from self._documentation()
+        for k in graph.parameters:
+            yield _line(Rank.PARAMETER, "variables", self._variable, k)
+            if graph.operators[graph.nodes[k].operator].constraint:
+                yield _line(Rank.GUIDE, "constraints", self._constraint, k)
+        if "inputs" not in graph.hidden:
+            for k in self.leaves:
+                yield _line(Rank.NEAR, "inputs", self._valued, k)
+        shown = tuple(name for name in ("code", "others") if name not in graph.hidden)
+        for item, rank, nodes in self.ranking.ranked(plan, budget) if shown else ():
+            if isinstance(item, Fold):
+                shortest = self._shortest(item) if "others" in shown else 0
+                yield Line(rank, shown, functools.partial(self._fold_parts, item), nodes, shortest)
+            else:
+                yield Line(rank, shown, None if item is None else functools.partial(self._parts, item), nodes)
+        called = "code" in shown and graph.kind(graph.output) not in LEAVES
+        yield Line(Rank.OUTPUT, ("code", "outputs") if called else ("outputs",), self._output)
+
+    def call_lines(self, plan: Sequence[int | Fold], budget: int) -> Iterator[Line]:
+        """The nodes of the body, a line each with its call and its value."""
+        for item, rank, nodes in self.ranking.ranked(plan, budget):
+            if item is None:
+                yield Line(rank, ("others",), None, nodes)
+            elif isinstance(item, Fold):
+                yield _line(rank, "others", self._fold_call, item)._replace(nodes=nodes)
+            else:
+                yield _line(rank, "others", self._call_with_value, item)
+
+    def _documentation(self) -> Iterator[Line]:
+        """What is said of each operator that was used, in the order of the table."""
+        ranks: dict[str, Rank] = {}
+        for place, op in enumerate(self.graph.operators):
+            text = f"[{op.name}] {op.description}"
+            if op.description and op.kind not in LEAVES:
+                rank = Rank.GUIDE if place in self.ranking.path else Rank.DOCUMENTATION
+                ranks[text] = min(rank, ranks.get(text, rank))
+        for text, rank in ranks.items():
+            yield _line(rank, "documentation", cut, text)
+
+    def _variable(self, k: int, limit: int) -> str:
+        value, op = self.value(k), self.graph.operators[self.graph.nodes[k].operator]
+        description = f"# {op.name}: {' '.join(op.description.split())}\n" if op.description else ""
+        if len(description) > limit // 3:  # the value is worth more
+            description = ""
+        left = limit - len(description)
+        if op.kind == "code":
+            return description + cut(f"(code) {self.names[k]}:\n{str(value).rstrip()}", left)
+        return description + self._pair(f"({self._type(k)}) {self.names[k]}=", self._plain(value), left)
+
+    def _constraint(self, k: int, limit: int) -> str:
+        op = self.graph.operators[self.graph.nodes[k].operator]
+        return cut(f"({self._type(k)}) {op.name}: {op.constraint}", limit)
+
+    def _plain(self, value: Any) -> str:
+        return value if isinstance(value, str) else write(value)
+
+    def _valued(self, k: int, limit: int) -> str:
+        floats = {} if self.graph.kind(k) in LEAVES else self.floats
+        return self._pair(f"({self._type(k)}) {self.names[k]}=", write(self.value(k), floats), limit)
+
+    @staticmethod
+    def _pair(name: str, value: str, limit: int) -> str:
+        """A name and a value of which the value is cut."""
+        if len(name) > limit // 2:
+            return cut(name + value, limit)
+        return name + cut(value, max(limit - len(name), SHORTEST_CUT))
 
     def _type(self, k: int) -> str:
-        shown = self.g.nodes[k].shown
-        if self.g.kind(k) == "code":
+        shown = self.graph.nodes[k].shown
+        if self.graph.kind(k) == "code":
             return "code"
         return shown.type if type(shown) is Data else type(shown).__name__
 
-    def _variable(self, k: int, limit: int) -> str:
-        value, name = self.g.nodes[k].value, self.names[k]
-        if self.g.kind(k) == "code":
-            return cut(f"(code) {name}:\n{str(value).rstrip()}", limit)
-        text = value if isinstance(value, str) else short(value, limit)
-        return cut(f"({self._type(k)}) {name}={text}", limit)
+    def _call(self, k: int, limit: int) -> str:
+        node = self.graph.nodes[k]
+        op = self.graph.operators[node.operator]
+        arguments = [self.names[i] if isinstance(i, int) else write(i.value) for i in node.inputs]
+        text = f"{self.names[k]} = {expression(op.name, op.kind, op.arguments, arguments)}"
+        if len(text) <= limit:
+            return text
+        most = max(40, limit // (2 * max(1, len(arguments))))
+        arguments = [a if isinstance(i, int) else cut(a, most) for i, a in zip(node.inputs, arguments, strict=True)]
+        shorter = f"{self.names[k]} = {expression(op.name, op.kind, op.arguments, arguments)}"
+        return shorter if len(shorter) <= limit else cut(text, limit)  # rather long literals than the end of the call
 
-    def _value(self, k: int, limit: int = 300) -> str:
-        return f"({self._type(k)}) {self.names[k]}={short(self.g.nodes[k].value, limit)}"
+    def _parts(self, k: int, limit: int) -> dict[str, str]:
+        """A computed node's lines in the sections of calls and of values."""
+        hidden, parts = self.graph.hidden, {}
+        if "code" not in hidden:
+            parts["code"] = self._call(k, limit if "others" in hidden else max(CALL, limit // 2))
+        if "others" not in hidden:
+            parts["others"] = self._valued(k, max(limit - sum(map(len, parts.values())), min(60, limit)))
+        return parts
 
-    def _argument(self, i: int | Literal) -> str:
-        return self.names[i] if isinstance(i, int) else short(i.value, 60)
+    def _output(self, limit: int) -> dict[str, str]:
+        graph, k = self.graph, self.graph.output
+        parts = {"outputs": self._valued(k, limit)}
+        if "code" not in graph.hidden and graph.kind(k) not in LEAVES:
+            parts["code"] = self._call(k, max(CALL, limit // 2))
+            parts["outputs"] = self._valued(k, max(limit - len(parts["code"]), min(60, limit)))
+        return parts
 
-    def _call(self, k: int) -> str:
-        n = self.g.nodes[k]
-        op = self.g.operators[n.operator]
-        args = [self._argument(i) for i in n.inputs]
-        return f"{self.names[k]} = {_expression(op.name, op.kind, op.arguments, args)}"
-
-    def line(self, k: int, limit: int) -> str:
-        """A node with its value: a call with what it gave, or a leaf."""
-        if self.g.kind(k) == "code":
+    def _call_with_value(self, k: int, limit: int) -> str:
+        if self.graph.kind(k) == "code":
             return self._variable(k, limit)
-        value = short(self.g.nodes[k].value, limit)
-        return f"{self.names[k]} = {value}" if self.g.kind(k) in _LEAVES else f"{self._call(k)}  # gave {value}"
+        if self.graph.kind(k) in LEAVES:
+            return self._pair(f"{self.names[k]} = ", write(self.value(k)), limit)
+        return self._pair(f"{self._call(k, max(CALL, limit // 2))}  # gave ", write(self.value(k), self.floats), limit)
 
-    def _fold_call(self, f: Fold) -> str:
-        rounds = len(f.nodes) // f.period
-        names = ", ".join(f"{self.names[f.nodes[j]]}..{self.names[f.nodes[j - f.period]]}" for j in range(f.period))
-        operations = "this operation, which gives" if f.period == 1 else f"these {f.period} operations, which give"
-        return f"# ... {rounds} more rounds of {operations} {cut(names, 400)}"
+    # ---- loops
+    def _fold_parts(self, fold: Fold, limit: int) -> dict[str, str]:
+        hidden, parts = self.graph.hidden, {}
+        if "code" not in hidden:
+            parts["code"] = self._fold_call(fold, limit if "others" in hidden else limit // 4)
+        if "others" not in hidden:
+            parts["others"] = self._fold_values(fold, limit - len(parts.get("code", "")))
+        return parts
 
-    def _fold_value(self, f: Fold) -> str:
-        lines = []
-        for j in range(f.period):
-            column = f.nodes[j :: f.period]
-            values = [short(self.g.nodes[k].value, 24) for k in column[:40]]
-            if len(set(values)) == 1 and len(column) <= 40:
-                shown = f"always {values[0]}"
-            elif not any(map(_CUT.search, values)):
-                more = f" ... {len(column) - 40} more" if len(column) > 40 else ""
-                shown = cut(" ".join(values), 300) + more
-            else:
-                shown = f"{len(column)} values not shown"
-            lines.append(f"# {self.names[column[0]]}..{self.names[column[-1]]}: {shown}")
-        return "\n".join(lines)
+    def _fold_call(self, fold: Fold, limit: int) -> str:
+        nodes, period = fold.nodes, fold.period
+        operations, give = ("this operation", "gives") if period == 1 else (f"these {period} operations", "give")
+        names = ", ".join(f"{self.names[nodes[j]]}..{self.names[nodes[j - period]]}" for j in range(period))
+        text = f"# ... {len(nodes) // period} more rounds of {operations}"
+        return f"{text}, which {give} {names}" if len(text) + len(names) + 14 <= limit else text
+
+    def _fold_values(self, fold: Fold, limit: int) -> str:
+        """A line an operation, with its values in all rounds."""
+        each = limit // fold.period
+        return "\n".join(self._column(fold.nodes[j :: fold.period], each) for j in range(fold.period))
+
+    def _column(self, nodes: Sequence[int], limit: int) -> str:
+        """The values of one operation: equal ones in a row once, with their number."""
+        head = f"# {self.names[nodes[0]]}..{self.names[nodes[-1]]}: "
+        left = max(40, limit - len(head))
+        runs = self._runs_of(nodes)
+        if len(runs) == 1:
+            return head + "always " + cut(write(self.value(nodes[0]), self.floats), left)
+        return head + _ends(lambda i: self._run(*runs[i]), [n for _, n in runs], left)
+
+    def _runs_of(self, nodes: Sequence[int]) -> list[tuple[int, int]]:
+        """(first node, count) of each stretch of nodes with equal values."""
+        place = nodes[0], nodes[-1]
+        if place not in self._runs:
+            self._runs[place] = _runs(nodes, [self.graph.nodes[k].shown for k in nodes])
+        return self._runs[place]
+
+    def _shortest(self, fold: Fold) -> int:
+        """A number of characters that the fold's values take in any case."""
+        columns = (fold.nodes[j :: fold.period] for j in range(fold.period))
+        return sum(len(SEPARATOR) + 1 for column in columns for _ in self._runs_of(column))
+
+    def _run(self, k: int, count: int) -> str:
+        return write(self.value(k), self.floats) + (f" ({count} times)" if count > 1 else "")
+
+    # ---- what a reader has to know
+    def shows_board(self, texts: Mapping[str, str]) -> bool:
+        """Whether a board is among some texts."""
+        return any("grid(" in text for text in texts.values()) and self._has_board
+
+    @functools.cached_property
+    def _has_board(self) -> bool:
+        nodes = self.graph.nodes
+        literals = (i.shown for n in nodes for i in n.inputs if isinstance(i, Literal) and type(i.shown) is not int)
+        if any(type(shown) in (list, tuple) and is_grid(thaw(shown)) for shown in literals):
+            return True
+        data = (n.shown for n in nodes if type(n.shown) is Data and n.shown.json.startswith('[["'))
+        return any(is_grid(shown.value) for shown in data)
 
 
-_LEAVES = ("input", "parameter", "code")
+def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> Line:
+    return Line(rank, (section,), lambda limit: {section: text(what, limit)})
 
 
-def _expression(name: str, kind: str, arguments: tuple[str, ...], args: list[str]) -> str:
-    """A call as Python would write it."""
-    if kind == "error":
-        return f"error after ({', '.join(args)})"
-    if kind == "call":
-        return f"{name}({', '.join(args[1:])})"
-    if name.startswith(".") and args:
-        k = len(args) - len(arguments)  # the last ones were given by name
-        given = [*args[1:k], *(f"{a}={v}" for a, v in zip(arguments, args[k:], strict=True))]
-        return f"{args[0]}{name}({', '.join(given)})"
-    if kind == "operator" and not arguments:
-        if name in _SYMBOLS and len(args) == 2:
-            return f"{args[0]} {_SYMBOLS[name]} {args[1]}"
-        if name in _PREFIXES and len(args) == 1:
-            return f"{_PREFIXES[name]}{args[0]}"
-        if name in ("getitem", "item") and len(args) == 2:
-            return f"{args[0]}[{args[1]}]"
-        if name == "getattr" and len(args) == 2:
-            return f"{args[0]}.{args[1].strip(chr(39))}"
-        if name == "list":
-            return f"[{', '.join(args)}]"
-        if name == "tuple":
-            return f"({', '.join(args)}{',' if len(args) == 1 else ''})"
-        if name == "dict":
-            return "{" + ", ".join(f"{k}: {v}" for k, v in zip(args[::2], args[1::2], strict=True)) + "}"
-    if len(arguments) >= len(args):  # less where defaults were used
-        args = [f"{a}={v}" for a, v in zip(arguments, args, strict=False)]
-    return f"{name}({', '.join(args)})"
+def _runs(nodes: Sequence[int], values: Sequence[Any]) -> list[tuple[int, int]]:
+    """(first node, count) of each stretch of nodes with equal values; True, 1 and 1.0 differ."""
+    runs: list[tuple[int, int]] = []
+    begin = 0
+    for i in range(1, len(nodes) + 1):
+        if i == len(nodes) or values[i] != values[begin] or type(values[i]) is not type(values[begin]):
+            runs.append((nodes[begin], i - begin))
+            begin = i
+    return runs
 
 
-def fit(items: Sequence[Any], line: Callable[[Any], str], fold: Callable[[Fold], str] | None, budget: int) -> str:
-    """The items' lines; where they don't fit, the first and the last ones with a note of how many are left out.
-
-    The end gets two thirds of the budget, since it is nearest to the feedback.
+def _ends(text: Callable[[int], str], counts: Sequence[int], limit: int) -> str:
+    """Values one after the other; where they don't fit, as many of both ends as do, with the number of the others.
 
     Args:
-        items: What to show, a line each.
-        line: An item as a line.
-        fold: A loop as a line; None where there are none.
-        budget: Characters.
+        text: The text of the i-th value.
+        counts: The nodes that each value stands for.
+        limit: Characters.
     """
-
-    def text(item: Any) -> str:
-        return fold(item) if fold is not None and isinstance(item, Fold) else line(item)
-
-    def take(order: Iterator[Any], size: int) -> list[str]:
-        taken = []
-        for item in order:
-            shown = text(item)
-            size -= len(shown) + 1
-            if size < 0:
-                break
-            taken.append(shown)
-        return taken
-
-    whole = take(iter(items), budget + 1)
-    if len(whole) == len(items):
-        return "\n".join(whole)
-    reserved = 40
-    tail = take(reversed(items), (budget - reserved) * 2 // 3)
-    head = take(iter(items[: len(items) - len(tail)]), budget - reserved - sum(len(t) + 1 for t in tail))
-    missing = items[len(head) : len(items) - len(tail)]
-    count = sum(len(i.nodes) if isinstance(i, Fold) else 1 for i in missing)
-    if not head and not tail and len(items) == 1:
-        return cut(text(items[0]), budget)
-    return cut("\n".join([*head, f"# ... {count} lines left out", *tail[::-1]]), budget)
+    if len(counts) * (len(SEPARATOR) + 1) <= limit:
+        texts = SEPARATOR.join(map(text, range(len(counts))))
+        if len(texts) <= limit:
+            return texts
+    room = limit - len(f"..({sum(counts)} more values)..") - 2 * len(SEPARATOR)
+    head: list[str] = []
+    tail: list[str] = []
+    low, high = 0, len(counts)
+    while low < high:  # two from the end for one from the beginning
+        from_head = len(head) * 2 < len(tail)
+        shown = text(low if from_head else high - 1)
+        room -= len(shown) + len(SEPARATOR)
+        if room < 0:
+            break
+        if from_head:
+            head.append(shown)
+            low += 1
+        else:
+            tail.append(shown)
+            high -= 1
+    return SEPARATOR.join([*head, f"..({sum(counts[low:high])} more values)..", *tail[::-1]])

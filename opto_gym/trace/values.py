@@ -254,30 +254,21 @@ def _key(x: Any) -> Any:
     return tuple(map(_key, x)) if isinstance(x, list) else x
 
 
-def short(v: Any, limit: int) -> str:
-    """A value in at most about `limit` characters; boards of single characters as rows."""
-    if isinstance(v, Cut):
-        return cut(str(v), limit)
-    if isinstance(v, list) and v and all(isinstance(r, list) and r and all(_is_square(c) for c in r) for r in v):
-        return cut("grid(" + "/".join(map("".join, v)) + ")", limit)
-    if isinstance(v, slice):
-        ends = [v.start, v.stop] if v.step is None else [v.start, v.stop, v.step]
-        return cut(":".join("" if e is None else short(e, limit) for e in ends), limit)
-    try:
-        text = repr(v.item() if isinstance(v, np.generic) else v)
-    except ValueError:  # Python writes no int of more than 4,300 digits
-        text = hex(v) if isinstance(v, int) else describe(v)
-    return cut(text, limit)
-
-
-def _is_square(c: Any) -> bool:
-    return type(c) is str and len(c) == 1
-
-
 def cut(s: str, limit: int) -> str:
-    """s, or its two ends with the number of characters between them."""
+    """A text, or its two ends with the number of characters left out between them.
+
+    Args:
+        s: The text.
+        limit: The characters of the result.
+    """
     if len(s) <= limit:
         return s
-    note = f" ..({len(s) - limit} more).. "
-    keep = max(0, limit - len(note))
-    return (s[: keep - keep // 3] + note + s[len(s) - keep // 3 :])[: max(0, limit)]
+    keep = limit - len(_left_out(len(s)))
+    if keep <= 0:
+        return _left_out(len(s))[: max(0, limit)]
+    note = _left_out(len(s) - keep)
+    return s[: keep - keep // 3] + note + s[len(s) - keep // 3 :]
+
+
+def _left_out(characters: int) -> str:
+    return f" ..({characters} more characters).. "

@@ -72,11 +72,37 @@ def test_scalar_sees_parameters_and_scores_alone(trial):
     t.step()
     t.step()
     assert "#Feedback\nThe score is 1; lower is better." in t.user()
-    assert "#Variables\n(int) x=2" in t.user()
+    assert "\n(int) x=2\n" in t.user()
     assert '{"variables": {"x": 0}, "feedback": "The score is 9; lower is better."}' in t.user()
     assert "larger" not in t.user()  # what the feedback says in words
     assert "sub0" not in t.user()
     assert "** 2" not in t.user()
+
+
+def test_a_refused_proposal_is_shown_with_the_last_run_that_worked(trial):
+    t = trial("OptoPrime", Mixed(), [suggest(times=2), suggest(times=10**6), suggest(times=3)])
+    t.step()
+    t.step()
+    assert "#Last run that worked" not in t.user()
+    t.step()  # sees that 10**6 was refused
+    report = t.user().partition("#Last run that worked\n")[2]
+    assert "(int) times=1000000" in t.user()
+    assert "##Variables" in report
+    assert "(int) times=2" in report
+    assert "##Code" in report
+    assert "##Feedback\n" in report
+    assert "#Last run that worked:" in t.asked[-1]["messages"][0]["content"]
+
+
+def test_how_code_runs_is_told_in_every_prompt(trial):
+    t = trial("OptoPrime", Mixed(), [suggest(times=2), suggest(times=3)])
+    t.step()
+    t.step()
+    for k in (0, 1):
+        assert "a call may take 2 seconds, all calls of one example 60 seconds, and 1 GiB of memory" in t.user(k)
+    t = trial("OptoPrime", Valley(), [suggest(x=2)])
+    t.step()
+    assert "memory." not in t.user()
 
 
 def test_nomem_shows_no_past_whatever_its_memory(trial):
@@ -100,7 +126,7 @@ def test_cot_thinks_in_words_and_answers_from_them(trial):
     assert [m["role"] for m in second["messages"]] == ["system", "user", "assistant", "user"]
     assert second["messages"][2]["content"] == "The output is 9, so x must be larger."
     assert "JSON" in second["messages"][0]["content"]
-    assert "#Variables\n(int) x=0" in second["messages"][1]["content"]
+    assert "\n(int) x=0\n" in second["messages"][1]["content"]
 
 
 def test_cot_without_thoughts_asks_no_more(trial):
@@ -114,7 +140,7 @@ def test_fewshot_shows_the_changes_that_helped_the_best_last(trial):
     t = trial("OptoPrime-FewShot", Valley(), answers, shots=2)
     for _ in range(6):
         t.step()
-    shown = [json.loads(line) for line in t.user().splitlines() if line.startswith("{")]
+    shown = [json.loads(line) for line in t.user().splitlines() if line.startswith("{") and "suggestion" in line]
     assert [(e["variables"], e["suggestion"]) for e in shown] == [({"x": 1}, {"x": 3}), ({"x": -1}, {"x": 2})]
     assert shown[1]["feedback"].startswith("The output is 16.")
     assert shown[1]["feedback on it"].startswith("The output is 1.")

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 from opto_gym.errors import RecordError
-from opto_gym.leaderboard import replay
+from opto_gym.leaderboard import TrialFolder, replay, run
 from opto_gym.leaderboard.records import read_trial
 from opto_gym.leaderboard.replaying import COMPARED_FIELDS, field_differences
 from opto_gym.leaderboard.schema import ScoreRecord
@@ -55,3 +55,18 @@ def test_old_names_still_work(module, old, new):
     module = importlib.import_module(f"opto_gym.leaderboard.{module}")
     with pytest.warns(DeprecationWarning, match=new):
         assert getattr(module, old) is getattr(module, new)
+
+
+def test_a_record_of_an_agent_that_has_changed_is_evaluated_without_it(tmp_path):
+    (outcome,) = run(
+        ["tests.support.tasks:Valley"], ["RandomSearch"], out=tmp_path, seeds=1, oracle_calls=2, progress=False
+    ).trials
+    same = replay(outcome.path)
+    assert (same.differences, same.notices) == ([], [])
+    file = outcome.path / "trial.json"
+    source = TrialFolder(outcome.path).trial().identity.agent.source
+    file.write_text(file.read_text(encoding="utf-8").replace(source, "0" * 16), encoding="utf-8")
+    changed = replay(outcome.path)
+    assert changed.steps == same.steps
+    assert changed.differences == []
+    assert changed.notices == ["the agent has changed since the record: its recorded calls were evaluated without it"]

@@ -110,6 +110,7 @@ class Problem(msgspec.Struct):
     """The objective in words, and the parameters.
 
     `scores` are the worst and the best score. `examples` is the number of examples in each split that can be asked for.
+    `runtime` says how code parameters run: their limits, and the functions that they may call.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Problem(msgspec.Struct):
     oracle_calls: int | None
     feedback_kinds: list[str]
     examples: dict[str, int]
+    runtime: str = ""
 
 
 class Task(msgspec.Struct):

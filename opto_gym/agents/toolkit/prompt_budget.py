@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...trace.render import shared
 from ...utils.moved import moved_names
 
 K = TypeVar("K")
 T = TypeVar("T")
 Text = str | Callable[[int], str]
 """A section of a prompt: a text, or a function that makes one of at most so many tokens."""
+
+Divide = Callable[[Mapping[Any, int], Mapping[Any, float], int], dict[Any, int]]
 
 FRAME = 32
 """Tokens that a chat template may add to a prompt: roles, separators, a system message of its own."""
@@ -99,13 +100,32 @@ def render_within(render: Callable[[int], str], token_budget: int) -> str:
     return shorten(text, token_budget)
 
 
-def fit_sections(sections: Mapping[K, tuple[float, Text]], token_budget: int) -> dict[K, str]:
+def shared(needs: Mapping[K, int], shares: Mapping[K, float], budget: int) -> dict[K, int]:
+    """Divides a budget: each part gets what it needs if that is within its share, else its share of what is left.
+
+    Args:
+        needs: The tokens that each part needs.
+        shares: The share of each part.
+        budget: The tokens to divide.
+    """
+    budgets: dict[K, int] = {}
+    while len(budgets) < len(needs):
+        remaining = [n for n in needs if n not in budgets]
+        whole, left = sum(shares[n] for n in remaining), budget - sum(budgets.values())
+        small = {n: needs[n] for n in remaining if needs[n] <= left * shares[n] / whole}
+        budgets.update(small or {n: int(left * shares[n] / whole) for n in remaining})
+    return budgets
+
+
+def fit_sections(sections: Mapping[K, tuple[float, Text]], token_budget: int, divide: Divide = shared) -> dict[K, str]:
     """The texts of a prompt's sections, which together have at most `token_budget` tokens.
 
     Args:
         sections: For each section its share of the budget, in proportion to the others', and its text. What a section
             does not need of its share goes to those that need more.
         token_budget: The tokens of all texts together.
+        divide: How the budget is divided: by fair shares, or `opto_gym.trace.allocation.by_priority`, where the first
+            section is the most important one.
     """
 
     def make_text(text: Text, token_budget: int) -> str:
@@ -113,7 +133,7 @@ def fit_sections(sections: Mapping[K, tuple[float, Text]], token_budget: int) ->
 
     shown = {name: make_text(text, token_budget) for name, (_, text) in sections.items()}
     needs = {name: count_tokens(text) for name, text in shown.items()}
-    budgets = shared(needs, {name: share for name, (share, _) in sections.items()}, token_budget)
+    budgets = divide(needs, {name: share for name, (share, _) in sections.items()}, token_budget)
     cut = {name: make_text(sections[name][1], budgets[name]) for name in sections if needs[name] > budgets[name]}
     return {**shown, **cut}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...trace.values import short
+from ...trace.display import short
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 """uint8, of shape (height, width, 3)."""

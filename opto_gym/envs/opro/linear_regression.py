@@ -12,7 +12,7 @@ from ...core import OptoEnv, Parameters
 from ...problems import Anchors, Feedback, Parameter, Part
 from ...spaces import Number
 from ...trace import node, operator
-from ...trace.values import short
+from ...trace.display import short
 from ..drawing import charts
 from ..drawing.scenes import Picture
 

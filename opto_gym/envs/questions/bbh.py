@@ -205,6 +205,7 @@ class BBH(QuestionEnv):
         calls = itertools.count(1)
 
         def ask_model(prompt: Any) -> str:
+            """Sends the prompt to the language model and returns its reply, a text; at most 10 calls a question."""
             if next(calls) > MAX_CALLS:
                 raise RuntimeError(f"ask_model: at most {MAX_CALLS} calls a question")
             return self.ask(prompt)
