@@ -44,6 +44,39 @@ def test_a_trace_of_100_000_nodes_gives_a_prompt_within_the_budget(agent):
     assert sum(prompts.count(m["content"]) for m in request["messages"]) <= 4_000
 
 
+def test_what_would_be_asked_after_any_call_is_what_was_asked(server, tmp_path, capsys):
+    server.reply = lambda body: f'{{"suggestion": {{"x0": {50 + len(server.requests)}}}}}'
+    settings = {"memory_size": 2}
+    (outcome,) = run(
+        ["NumericalOptimization-v0"], [("OptoPrime", settings)], out=tmp_path, seeds=1, oracle_calls=4, progress=False
+    ).trials
+    asked = [request["body"]["messages"] for request in server.requests]
+    assert len(asked) == outcome.steps == 4
+    for call in range(4):
+        shown = prompts.request_after(outcome.path, call, env="NumericalOptimization-v0", agent="OptoPrime")
+        assert shown["messages"] == asked[call]
+    forgetful = prompts.request_after(
+        outcome.path, 3, env="NumericalOptimization-v0", agent="OptoPrime", settings={"memory_size": 0}
+    )
+    assert "#Memory" not in forgetful["messages"][1]["content"]
+    assert len(server.requests) == 4  # nothing more was sent
+    assert main(["prompt", "NumericalOptimization-v0", "OptoPrime", "--after", f"{outcome.path}:2"]) == 0
+    assert asked[2][1]["content"] in capsys.readouterr().out
+
+
+def test_a_call_that_a_trial_does_not_have_is_refused(tmp_path):
+    (outcome,) = run(
+        ["NumericalOptimization-v0"], ["OptoPrime"], out=tmp_path, seeds=1, oracle_calls=1, progress=False
+    ).trials
+    for expected, call, agent in (
+        ("a call of 0 to 1", 7, "OptoPrime"),
+        ("NumericalOptimization-v0 and OptoPrime", 0, "OPRO"),
+    ):
+        with pytest.raises(OptoGymError, match=f"expected {expected}"):
+            prompts.request_after(outcome.path, call, env="NumericalOptimization-v0", agent=agent)
+    assert main(["prompt", "NumericalOptimization-v0", "OptoPrime", "--after", str(outcome.path)]) == 2
+
+
 class Own(Agent):
     """Owns its loop, and asks."""
 

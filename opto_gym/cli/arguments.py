@@ -47,6 +47,14 @@ def whole_number(least: int, unit: str = "") -> Callable[[str], int]:
     return convert
 
 
+def trial_call(text: str) -> tuple[str, int]:
+    """A converter for `argparse` of the folder of a trial and the number of an oracle call: ``TRIAL:CALL``."""
+    path, colon, call = text.rpartition(":")
+    if not colon or not path or not call.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected TRIAL:CALL, such as RUN/trials/NAME:3, got {text!r}")
+    return path, int(call)
+
+
 def amount(text: str) -> float:
     """A converter for `argparse` that accepts finite numbers of at least 0."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from ..utils.suggestions import did_you_mean
-from .arguments import BUDGETS, UsageError, whole_number
+from .arguments import BUDGETS, UsageError, trial_call, whole_number
 
 LEVELS = ("L0", "L1", "L2", "L3")
 """The levels of the sandbox, see `opto_gym.sandbox`."""
@@ -76,10 +76,16 @@ def make_parser() -> _Parser:
     human = add("play", "optimize an environment yourself, in the terminal")
     human.add_argument("env", metavar="ENV", help=ENV)
     human.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the episode (default: 0)")
-    shown = add("prompt", "print the first prompt that an agent would send to its model, and count its tokens")
+    shown = add("prompt", "print the prompt that an agent would send to its model, and count its tokens")
     shown.add_argument("env", metavar="ENV", help=ENV)
     shown.add_argument("agent", metavar="AGENT", help=AGENT)
     shown.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the trial (default: 0)")
+    shown.add_argument(
+        "--after",
+        type=trial_call,
+        metavar="TRIAL:CALL",
+        help="the prompt after this oracle call of a recorded trial, RUN/trials/NAME:3, instead of the first one",
+    )
     add("tokens", "count the tokens of agents' first prompts on one task of each domain of the Trace paper")
     _add_run(add("run", "run trials of agents on environments and record them, or resume a run"))
     report = add("report", "summarize a run: a table in the terminal and report.html in the run's folder")

@@ -1,4 +1,4 @@
-"""``opto-gym prompt`` and ``tokens``: the first prompt that an agent would send to its model. Nothing is sent."""
+"""``opto-gym prompt`` and ``tokens``: what an agent would send to its model, first or after a call. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import argparse
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from .. import registration
-from ..errors import BudgetSpent, MissingExtra, OptoGymError
+from ..errors import BudgetSpent, MissingExtra, OptoGymError, RecordError
+from ..leaderboard.records import TrialFolder, read_trial
+from ..leaderboard.replaying import Replayer
+from ..leaderboard.schema import TrialRecord
 from ..leaderboard.spec import TrialSpec
-from ..llm import Client
+from ..llm import Budget, Client
+from ..llm.answer import Answer, recorded_answer
+from ..llm.calls import CallLine
+from ..llm.record import CallRecord
 from ..utils.extras import need
 from ..wrappers.observations import unwrapped
 from .arguments import parse_agent, parse_env
@@ -38,7 +46,10 @@ _HEADING = re.compile(r"^(?=#\w)", re.MULTILINE)
 def show_prompt(options: argparse.Namespace) -> int:
     """Runs ``opto-gym prompt ENV AGENT``."""
     (env, arguments), (agent, settings) = parse_env(options.env, "ENV"), parse_agent(options.agent, "AGENT")
-    request = first_request(env, agent, env_arguments=arguments, settings=settings, seed=options.seed)
+    if options.after is None:
+        request = first_request(env, agent, env_arguments=arguments, settings=settings, seed=options.seed)
+    else:
+        request = request_after(*options.after, env=env, agent=agent, settings=settings)
     for message in request["messages"]:
         print(f"--- {message['role']}\n{message['content']}")
     others = {name: value for name, value in request.items() if name not in ("model", "messages")}
@@ -70,7 +81,7 @@ class _Shown(Client):
 
     request: dict[str, Any] | None = None
 
-    def _call(self, request: dict[str, Any], *, record_body: bool) -> NoReturn:
+    def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
         self.request = self.request or request
         raise BudgetSpent("llm_calls")
 
@@ -114,6 +125,90 @@ def first_request(
     if shown.request is None:
         raise OptoGymError(f"{agent} asked no model in its first {MAX_CALLS_WITHOUT_MODEL} oracle calls")
     return shown.request
+
+
+class _RecordedAnswers(_Shown):
+    """A client that gives the recorded answers in their order, and keeps the first request that comes after a call.
+
+    Args:
+        model: The recorded model.
+        base_url: Its recorded endpoint.
+        lines: The recorded calls of the optimizer's model.
+        is_after: Whether the oracle has made the call after which a request is wanted.
+    """
+
+    def __init__(
+        self, model: str | None, base_url: str | None, lines: Iterable[CallLine], is_after: Callable[[], bool]
+    ) -> None:
+        super().__init__(model, base_url=base_url)
+        self._lines, self._is_after = iter(lines), is_after
+
+    def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
+        if self._is_after():
+            return super()._call(request, record_body=record_body)
+        line = next(self._lines, None)
+        if line is None:
+            raise OptoGymError("the agent asked its model more often than the record says, before the call in question")
+        return recorded_answer(line, None)
+
+
+class _ReplayUntil(Replayer):
+    """Replays a trial until a call, with the agent as it is now, and keeps what the agent would ask its model next."""
+
+    agent_has_changed = False  # its recorded answers are read again, whatever else it asked then
+
+    def __init__(self, record: TrialRecord, path: Path, call: int) -> None:
+        super().__init__(record, path)
+        self.test_scores, self.call = "never", call
+        self.shown: _RecordedAnswers | None = None
+
+    def _is_after(self) -> bool:
+        return self.oracle is not None and self.oracle.steps[-1].call >= self.call
+
+    def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
+        if role != "optimizer":
+            return super()._client(model, role, budget, record)
+        lines = [line for line in self.folder.calls() if line.role == role and line.error is None]
+        self.shown = _RecordedAnswers(model, self.spec.base_url, lines, self._is_after)
+        return self.shown
+
+
+def request_after(
+    trial: str | Path, call: int, *, env: str, agent: str, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The request that an agent would send after an oracle call of a recorded trial. Nothing is sent.
+
+    The trial's calls are evaluated again up to this one. The agent gets the recorded answers of its model.
+
+    Args:
+        trial: The trial's folder.
+        call: The number of the oracle call; 0 is that of the start values.
+        env: The trial's environment.
+        agent: The trial's agent.
+        settings: Settings of the agent to be tried in place of the recorded ones.
+
+    Raises:
+        OptoGymError: If the trial is of another environment or agent, has no such call, or the agent asked nothing
+            after it.
+        RecordError: If the folder holds no trial.
+    """
+    path = Path(trial)
+    record = read_trial(path)
+    if record is None:
+        raise RecordError(f"{path} holds no trial.json: expected the folder of a trial")
+    if (record.spec.env, record.spec.agent) != (env, agent):
+        raise OptoGymError(
+            f"expected {record.spec.env} and {record.spec.agent}, of which {path} is, got {env} and {agent}"
+        )
+    calls = [step.call for step in TrialFolder(path).steps()]
+    if call not in calls:
+        raise OptoGymError(f"expected a call of 0 to {max(calls, default=0)} in {path}, got {call}")
+    spec = msgspec.structs.replace(record.spec, settings={**record.spec.settings, **(settings or {})})
+    replayer = _ReplayUntil(msgspec.structs.replace(record, spec=spec), path, call)
+    outcome = replayer.run()
+    if replayer.shown is None or replayer.shown.request is None:
+        raise OptoGymError(f"{agent} asked no model after call {call}: {outcome.error or 'its loop had ended'}")
+    return replayer.shown.request
 
 
 def parts(messages: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
