@@ -19,7 +19,7 @@ from .display import GRID_FORMAT, MOST_NUMBERS, float_texts, is_grid, numbers_in
 from .expressions import expression
 from .loops import LEAVES, LONGEST, WIDEST, Fold, computed, folded
 from .ranking import SHARES, Rank, Ranking
-from .values import cut, thaw
+from .values import cut
 
 if TYPE_CHECKING:
     from .graph import TraceGraph
@@ -303,12 +303,8 @@ class _Renderer:
 
     @functools.cached_property
     def _has_board(self) -> bool:
-        nodes = self.graph.nodes
-        literals = (i.shown for n in nodes for i in n.inputs if isinstance(i, Literal) and type(i.shown) is not int)
-        if any(type(shown) in (list, tuple) and is_grid(thaw(shown)) for shown in literals):
-            return True
-        data = (n.shown for n in nodes if type(n.shown) is Data and n.shown.json.startswith('[["'))
-        return any(is_grid(shown.value) for shown in data)
+        shown = (n.shown for n in self.graph.nodes)  # a literal is a scalar
+        return any(is_grid(s.value) for s in shown if type(s) is Data and s.json.startswith('[["'))
 
 
 def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> Line:
