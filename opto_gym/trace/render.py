@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,8 +90,9 @@ class _Renderer:
     def __init__(self, graph: TraceGraph, body: Sequence[int]) -> None:
         self.graph, self.names, self.body = graph, graph.names, body
         self._values: dict[int, Any] = {}
-        leaves = [op.kind == "input" for op in graph.operators]
-        self.leaves = [k for k, n in enumerate(graph.nodes) if leaves[n.operator] and k != graph.output]
+        inputs = {place for place, op in enumerate(graph.operators) if op.kind == "input"}
+        nodes = enumerate(graph.nodes) if inputs else ()
+        self.leaves = [k for k, n in nodes if n.operator in inputs and k != graph.output]
         self.ranking = Ranking(graph, body)
         self.floats = self._float_texts(body)
         self._runs: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -116,7 +118,7 @@ class _Renderer:
         first = {self.graph.nodes[k].operator: k for k in sorted(self.ranking.bad, reverse=True)}
         for k in sorted(first.values()) if rounds == SHORT_LOOP else ():
             end = bisect.bisect_left(body, k)
-            if end < len(body):  # else it is the output, which has a section of its own
+            if end < len(body) and body[end] == k:  # else it is the output, which has a section of its own
                 plan += [*folded(self.graph, body[begin:end], rounds), k]
                 begin = end + 1
         return [*plan, *folded(self.graph, body[begin:], rounds)]
@@ -291,7 +293,7 @@ class _Renderer:
     def _shortest(self, fold: Fold) -> int:
         """A number of characters that the fold's values take in any case."""
         columns = (fold.nodes[j :: fold.period] for j in range(fold.period))
-        return sum(len(SEPARATOR) + 1 for column in columns for _ in self._runs_of(column))
+        return (len(SEPARATOR) + 1) * sum(len(self._runs_of(column)) for column in columns)
 
     def _run(self, k: int, count: int) -> str:
         return write(self.value(k), self.floats) + (f" ({count} times)" if count > 1 else "")
@@ -313,13 +315,9 @@ def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> L
 
 def _runs(nodes: Sequence[int], values: Sequence[Any]) -> list[tuple[int, int]]:
     """(first node, count) of each stretch of nodes with equal values; True, 1 and 1.0 differ."""
-    runs: list[tuple[int, int]] = []
-    begin = 0
-    for i in range(1, len(nodes) + 1):
-        if i == len(nodes) or values[i] != values[begin] or type(values[i]) is not type(values[begin]):
-            runs.append((nodes[begin], i - begin))
-            begin = i
-    return runs
+    pairs = enumerate(itertools.pairwise(values), 1)
+    begins = [0, *(i for i, (a, b) in pairs if a != b or type(a) is not type(b)), len(nodes)]
+    return [(nodes[begin], end - begin) for begin, end in itertools.pairwise(begins)]
 
 
 def _ends(text: Callable[[int], str], counts: Sequence[int], limit: int) -> str:
