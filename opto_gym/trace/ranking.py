@@ -88,15 +88,17 @@ class Ranking:
 
     def _find_path(self, ends: set[int]) -> set[int]:
         wanted = {k for k, op in enumerate(self._operators) if op.description and op.kind not in LEAVES}
-        path, used = set(ends), set[int]()
+        nodes, path, used = self._nodes, set(ends), set[int]()
         for k in range(max(ends), -1, -1):
             if len(used) == len(wanted):  # a graph may have a million nodes, but few operators
                 break
             if k in path:
-                node = self._nodes[k]
+                node = nodes[k]
                 if node.operator in wanted:
                     used.add(node.operator)
-                path.update(i for i in node.inputs if type(i) is int)
+                for i in node.inputs:
+                    if type(i) is int:
+                        path.add(i)
         return used
 
     def rank(self, item: int | Fold, before: int | None) -> Rank:

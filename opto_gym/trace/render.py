@@ -56,7 +56,7 @@ def pseudocode(graph: TraceGraph, budget: int) -> str:
 
 def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     """See `TraceGraph.sections`. A part that was masked is empty."""
-    renderer = _Renderer(graph, computed(graph))
+    renderer = _Renderer(graph, computed(graph), budget)
     texts = renderer.fitted(renderer.lines, budget)
     if renderer.shows_board(texts):
         texts = renderer.fitted(renderer.lines, budget - len(LEGEND))
@@ -75,7 +75,7 @@ def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
         places: The nodes' places, in order.
         budget: Characters.
     """
-    renderer = _Renderer(graph, places)
+    renderer = _Renderer(graph, places, budget)
     return renderer.fitted(renderer.call_lines, budget).get("others", "")
 
 
@@ -85,9 +85,11 @@ class _Renderer:
     Args:
         graph: The graph.
         body: The places of the nodes that are shown with what they were computed from.
+        budget: Characters.
     """
 
-    def __init__(self, graph: TraceGraph, body: Sequence[int]) -> None:
+    def __init__(self, graph: TraceGraph, body: Sequence[int], budget: int) -> None:
+        self.most_runs = budget // (len(SEPARATOR) + 1) + 2  # no more values of one operation fit
         self.graph, self.names, self.body = graph, graph.names, body
         self._values: dict[int, Any] = {}
         inputs = {place for place, op in enumerate(graph.operators) if op.kind == "input"}
@@ -284,11 +286,16 @@ class _Renderer:
         return head + _ends(lambda i: self._run(*runs[i]), [n for _, n in runs], left)
 
     def _runs_of(self, nodes: Sequence[int]) -> list[tuple[int, int]]:
-        """(first node, count) of each stretch of nodes with equal values."""
+        """See `_runs`."""
         place = nodes[0], nodes[-1]
         if place not in self._runs:
-            self._runs[place] = _runs(nodes, [self.graph.nodes[k].shown for k in nodes])
+            self._runs[place] = _runs(nodes, self._differ, self.most_runs)
         return self._runs[place]
+
+    def _differ(self, pair: tuple[int, int]) -> bool:
+        """Whether two nodes have different values; True, 1 and 1.0 differ."""
+        a, b = self.graph.nodes[pair[0]].shown, self.graph.nodes[pair[1]].shown
+        return a != b or type(a) is not type(b)
 
     def _shortest(self, fold: Fold) -> int:
         """A number of characters that the fold's values take in any case."""
@@ -313,10 +320,21 @@ def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> L
     return Line(rank, (section,), lambda limit: {section: text(what, limit)})
 
 
-def _runs(nodes: Sequence[int], values: Sequence[Any]) -> list[tuple[int, int]]:
-    """(first node, count) of each stretch of nodes with equal values; True, 1 and 1.0 differ."""
-    pairs = enumerate(itertools.pairwise(values), 1)
-    begins = [0, *(i for i, (a, b) in pairs if a != b or type(a) is not type(b)), len(nodes)]
+def _runs(nodes: Sequence[int], differ: Callable[[tuple[int, int]], bool], most: int) -> list[tuple[int, int]]:
+    """(first node, count) of each stretch of nodes with equal values.
+
+    Args:
+        nodes: The nodes.
+        differ: Whether two nodes have different values.
+        most: Of more stretches than this at either end, those between are given as one, since nobody will look at them.
+    """
+    n = len(nodes)
+    changes = (i for i, pair in enumerate(itertools.pairwise(nodes), 1) if differ(pair))
+    begins = list(itertools.islice(changes, most))
+    if len(begins) == most:
+        backwards = (n - i for i, pair in enumerate(itertools.pairwise(reversed(nodes)), 1) if differ(pair))
+        begins = sorted({*begins, *itertools.islice(backwards, most)})
+    begins = [0, *begins, n]
     return [(nodes[begin], end - begin) for begin, end in itertools.pairwise(begins)]
 
 
