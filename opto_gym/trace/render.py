@@ -89,7 +89,7 @@ class _Renderer:
     """
 
     def __init__(self, graph: TraceGraph, body: Sequence[int], budget: int) -> None:
-        self.most_runs = budget // (len(SEPARATOR) + 1) + 2  # no more values of one operation fit
+        self.budget = budget
         self.graph, self.names, self.body = graph, graph.names, body
         self._values: dict[int, Any] = {}
         inputs = {place for place, op in enumerate(graph.operators) if op.kind == "input"}
@@ -280,17 +280,20 @@ class _Renderer:
         """The values of one operation: equal ones in a row once, with their number."""
         head = f"# {self.names[nodes[0]]}..{self.names[nodes[-1]]}: "
         left = max(40, limit - len(head))
-        runs = self._runs_of(nodes)
+        runs = self._runs_of(nodes, left)
         if len(runs) == 1:
             return head + "always " + cut(write(self.value(nodes[0]), self.floats), left)
         return head + _ends(lambda i: self._run(*runs[i]), [n for _, n in runs], left)
 
-    def _runs_of(self, nodes: Sequence[int]) -> list[tuple[int, int]]:
-        """See `_runs`."""
-        place = nodes[0], nodes[-1]
-        if place not in self._runs:
-            self._runs[place] = _runs(nodes, self._differ, self.most_runs)
-        return self._runs[place]
+    def _runs_of(self, nodes: Sequence[int], limit: int) -> list[tuple[int, int]]:
+        """What of `_runs` can be shown in `limit` characters."""
+        place, most = (nodes[0], nodes[-1]), limit // (len(SEPARATOR) + 1) + 2
+        if place in self._runs:
+            return self._runs[place]
+        runs = _runs(nodes, self._differ, most)
+        if len(runs) <= most:  # these are all
+            self._runs[place] = runs
+        return runs
 
     def _differ(self, pair: tuple[int, int]) -> bool:
         """Whether two nodes have different values; True, 1 and 1.0 differ."""
@@ -299,8 +302,11 @@ class _Renderer:
 
     def _shortest(self, fold: Fold) -> int:
         """A number of characters that the fold's values take in any case."""
-        columns = (fold.nodes[j :: fold.period] for j in range(fold.period))
-        return (len(SEPARATOR) + 1) * sum(len(self._runs_of(column)) for column in columns)
+        length = 0
+        for j in range(fold.period):
+            if length <= self.budget:  # more need not be known
+                length += (len(SEPARATOR) + 1) * len(self._runs_of(fold.nodes[j :: fold.period], self.budget))
+        return length
 
     def _run(self, k: int, count: int) -> str:
         return write(self.value(k), self.floats) + (f" ({count} times)" if count > 1 else "")
