@@ -95,7 +95,7 @@ def fit_lines(lines: Iterable[Line], budget: int, shares: Mapping[int, float]) -
             return sections, False
         if available <= 0:
             return _cut_sections(sections, budget), False
-        available -= max(size - budget, 8)
+        available -= max(size - budget, 8, budget // 200)
 
 
 def _whole(lines: Sequence[Line], places: Sequence[int], budget: int) -> dict[int, dict[str, str]] | None:

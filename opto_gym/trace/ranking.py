@@ -77,29 +77,30 @@ class Ranking:
     def _survey(self, places: Sequence[int]) -> tuple[dict[int, bool], set[int]]:
         """What the checks among some nodes say, and the errors."""
         verdicts, errors = dict[int, bool](), set[int]()
-        fails = [op.kind == "error" for op in self._operators]
+        fails, nodes = [op.kind == "error" for op in self._operators], self._nodes
         for k in places:
-            node = self._nodes[k]
-            shown = node.shown
-            if fails[node.operator]:
-                errors.add(k)
-            elif shown is True or shown is False:
+            shown = nodes[k].shown
+            if shown is True or shown is False:
                 verdicts[k] = shown
             elif type(shown) is Data and shown.type == "dict" and (verdict := _verdict(shown.json)) is not None:
                 verdicts[k] = verdict
-        return verdicts, errors
+        if any(fails):
+            errors.update(k for k in places if fails[nodes[k].operator])
+        return {k: verdict for k, verdict in verdicts.items() if k not in errors}, errors
 
     def _find_path(self, ends: set[int]) -> set[int]:
         wanted = {k for k, op in enumerate(self._operators) if op.description and op.kind not in LEAVES}
-        path, used = set(ends), set[int]()
+        nodes, path, used = self._nodes, set(ends), set[int]()
         for k in range(max(ends), -1, -1):
             if len(used) == len(wanted):  # a graph may have a million nodes, but few operators
                 break
             if k in path:
-                node = self._nodes[k]
+                node = nodes[k]
                 if node.operator in wanted:
                     used.add(node.operator)
-                path.update(i for i in node.inputs if type(i) is int)
+                for i in node.inputs:
+                    if type(i) is int:
+                        path.add(i)
         return used
 
     def rank(self, item: int | Fold, before: int | None) -> Rank:
@@ -114,17 +115,25 @@ class Ranking:
         repeats = node.operator in self._parts and before is not None and before in node.inputs[:1]
         return Rank.REPEAT if repeats and rank != Rank.CHECK else rank
 
+    def _ranks(self, plan: Sequence[int | Fold]) -> list[Rank]:
+        nodes, base, special, parts = self._nodes, self._base, self._special, self._parts
+        ranks: list[Rank] = []
+        before: int | None = None
+        for item in plan:
+            if type(item) is int and item not in special and (op := nodes[item].operator) not in parts:
+                ranks.append(base[op])  # as `rank` has it, for most nodes
+            else:
+                ranks.append(self.rank(item, before))
+            before = item.nodes[-1] if isinstance(item, Fold) else item
+        return ranks
+
     def ranked(self, plan: Sequence[int | Fold], budget: int) -> Iterator[tuple[int | Fold | None, Rank, int]]:
         """(node or loop, its rank, the nodes that it stands for), in order; None stands for what is left out anyway.
 
         Lines are left out from the middle of their rank, so that of a rank with many lines only the first and the last
         can be shown in `budget` characters.
         """
-        ranks: list[Rank] = []
-        before: int | None = None
-        for item in plan:
-            ranks.append(self.rank(item, before))
-            before = item.nodes[-1] if isinstance(item, Fold) else item
+        ranks = self._ranks(plan)
         most = budget // SHORTEST + 1
         skipped = np.zeros(len(plan), bool)
         if len(plan) > 2 * most:
@@ -140,6 +149,9 @@ class Ranking:
                 shown = plan[k]
                 yield shown, ranks[k], len(shown.nodes) if isinstance(shown, Fold) else 1
             begin = k + 1
+
+
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 def _base(kind: str, description: str) -> Rank:
@@ -159,7 +171,7 @@ def _verdict(text: str) -> bool | None:
     """
     if "true" not in text and "false" not in text:
         return None
-    value: dict[str, Any] = msgspec.json.decode(text)
+    value: dict[str, Any] = _DECODER.decode(text)
     items = [pair[1] for pair in value["$dict"] if type(pair) is list] if "$dict" in value else value.values()
     verdicts = [v for v in items if type(v) is bool]
     return all(verdicts) if verdicts else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from .display import GRID_FORMAT, MOST_NUMBERS, float_texts, is_grid, numbers_in
 from .expressions import expression
 from .loops import LEAVES, LONGEST, WIDEST, Fold, computed, folded
 from .ranking import SHARES, Rank, Ranking
-from .values import cut, thaw
+from .values import cut
 
 if TYPE_CHECKING:
     from .graph import TraceGraph
@@ -58,7 +59,7 @@ def pseudocode(graph: TraceGraph, budget: int) -> str:
 
 def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     """See `TraceGraph.sections`. A part that was masked is empty."""
-    renderer = _Renderer(graph, computed(graph))
+    renderer = _Renderer(graph, computed(graph), budget)
     texts = renderer.fitted(renderer.lines, budget)
     if renderer.shows_board(texts):
         texts = renderer.fitted(renderer.lines, budget - len(LEGEND))
@@ -77,7 +78,7 @@ def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
         places: The nodes' places, in order.
         budget: Characters.
     """
-    renderer = _Renderer(graph, places)
+    renderer = _Renderer(graph, places, budget)
     return renderer.fitted(renderer.call_lines, budget).get("others", "")
 
 
@@ -87,13 +88,16 @@ class _Renderer:
     Args:
         graph: The graph.
         body: The places of the nodes that are shown with what they were computed from.
+        budget: Characters.
     """
 
-    def __init__(self, graph: TraceGraph, body: Sequence[int]) -> None:
+    def __init__(self, graph: TraceGraph, body: Sequence[int], budget: int) -> None:
+        self.budget = budget
         self.graph, self.names, self.body = graph, graph.names, body
         self._values: dict[int, Any] = {}
-        leaves = [op.kind == "input" for op in graph.operators]
-        self.leaves = [k for k, n in enumerate(graph.nodes) if leaves[n.operator] and k != graph.output]
+        inputs = {place for place, op in enumerate(graph.operators) if op.kind == "input"}
+        nodes = enumerate(graph.nodes) if inputs else ()
+        self.leaves = [k for k, n in nodes if n.operator in inputs and k != graph.output]
         self.ranking = Ranking(graph, body)
         self.floats = self._float_texts(body)
         self._runs: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -119,7 +123,7 @@ class _Renderer:
         first = {self.graph.nodes[k].operator: k for k in sorted(self.ranking.bad, reverse=True)}
         for k in sorted(first.values()) if rounds == SHORT_LOOP else ():
             end = bisect.bisect_left(body, k)
-            if end < len(body):  # else it is the output, which has a section of its own
+            if end < len(body) and body[end] == k:  # else it is the output, which has a section of its own
                 plan += [*folded(self.graph, body[begin:end], rounds), k]
                 begin = end + 1
         return [*plan, *folded(self.graph, body[begin:], rounds)]
@@ -280,22 +284,33 @@ class _Renderer:
         """The values of one operation: equal ones in a row once, with their number."""
         head = f"# {self.names[nodes[0]]}..{self.names[nodes[-1]]}: "
         left = max(40, limit - len(head))
-        runs = self._runs_of(nodes)
+        runs = self._runs_of(nodes, left)
         if len(runs) == 1:
             return head + "always " + cut(write(self.value(nodes[0]), self.floats), left)
         return head + _ends(lambda i: self._run(*runs[i]), [n for _, n in runs], left)
 
-    def _runs_of(self, nodes: Sequence[int]) -> list[tuple[int, int]]:
-        """(first node, count) of each stretch of nodes with equal values."""
-        place = nodes[0], nodes[-1]
-        if place not in self._runs:
-            self._runs[place] = _runs(nodes, [self.graph.nodes[k].shown for k in nodes])
-        return self._runs[place]
+    def _runs_of(self, nodes: Sequence[int], limit: int) -> list[tuple[int, int]]:
+        """What of `_runs` can be shown in `limit` characters."""
+        place, most = (nodes[0], nodes[-1]), limit // (len(SEPARATOR) + 1) + 2
+        if place in self._runs:
+            return self._runs[place]
+        runs = _runs(nodes, self._differ, most)
+        if len(runs) <= most:  # these are all
+            self._runs[place] = runs
+        return runs
+
+    def _differ(self, pair: tuple[int, int]) -> bool:
+        """Whether two nodes have different values; True, 1 and 1.0 differ."""
+        a, b = self.graph.nodes[pair[0]].shown, self.graph.nodes[pair[1]].shown
+        return a != b or type(a) is not type(b)
 
     def _shortest(self, fold: Fold) -> int:
         """A number of characters that the fold's values take in any case."""
-        columns = (fold.nodes[j :: fold.period] for j in range(fold.period))
-        return sum(len(SEPARATOR) + 1 for column in columns for _ in self._runs_of(column))
+        length = 0
+        for j in range(fold.period):
+            if length <= self.budget:  # more need not be known
+                length += (len(SEPARATOR) + 1) * len(self._runs_of(fold.nodes[j :: fold.period], self.budget))
+        return length
 
     def _run(self, k: int, count: int) -> str:
         return write(self.value(k), self.floats) + (f" ({count} times)" if count > 1 else "")
@@ -307,27 +322,30 @@ class _Renderer:
 
     @functools.cached_property
     def _has_board(self) -> bool:
-        nodes = self.graph.nodes
-        literals = (i.shown for n in nodes for i in n.inputs if isinstance(i, Literal) and type(i.shown) is not int)
-        if any(type(shown) in (list, tuple) and is_grid(thaw(shown)) for shown in literals):
-            return True
-        data = (n.shown for n in nodes if type(n.shown) is Data and n.shown.json.startswith('[["'))
-        return any(is_grid(shown.value) for shown in data)
+        shown = (n.shown for n in self.graph.nodes)  # a literal is a scalar
+        return any(is_grid(s.value) for s in shown if type(s) is Data and s.json.startswith('[["'))
 
 
 def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> Line:
     return Line(rank, (section,), lambda limit: {section: text(what, limit)})
 
 
-def _runs(nodes: Sequence[int], values: Sequence[Any]) -> list[tuple[int, int]]:
-    """(first node, count) of each stretch of nodes with equal values; True, 1 and 1.0 differ."""
-    runs: list[tuple[int, int]] = []
-    begin = 0
-    for i in range(1, len(nodes) + 1):
-        if i == len(nodes) or values[i] != values[begin] or type(values[i]) is not type(values[begin]):
-            runs.append((nodes[begin], i - begin))
-            begin = i
-    return runs
+def _runs(nodes: Sequence[int], differ: Callable[[tuple[int, int]], bool], most: int) -> list[tuple[int, int]]:
+    """(first node, count) of each stretch of nodes with equal values.
+
+    Args:
+        nodes: The nodes.
+        differ: Whether two nodes have different values.
+        most: Of more stretches than this at either end, those between are given as one, since nobody will look at them.
+    """
+    n = len(nodes)
+    changes = (i for i, pair in enumerate(itertools.pairwise(nodes), 1) if differ(pair))
+    begins = list(itertools.islice(changes, most))
+    if len(begins) == most:
+        backwards = (n - i for i, pair in enumerate(itertools.pairwise(reversed(nodes)), 1) if differ(pair))
+        begins = sorted({*begins, *itertools.islice(backwards, most)})
+    begins = [0, *begins, n]
+    return [(nodes[begin], end - begin) for begin, end in itertools.pairwise(begins)]
 
 
 def _ends(text: Callable[[int], str], counts: Sequence[int], limit: int) -> str:
