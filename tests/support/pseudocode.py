@@ -19,7 +19,7 @@ EVERYTHING = 10**7
 """A budget that holds all of any graph in the tests."""
 
 LEGEND = "# grid(ab/cd) is the list of lists of characters [['a', 'b'], ['c', 'd']]\n"
-LEFT_OUT = re.compile(r"# \.\.\. (\d+) lines left out(?=\n|$)")
+LEFT_OUT = re.compile(r"# \.\.\. (\d+) lines? left out(?=\n|$)")
 ROUNDS = re.compile(r"# \.\.\. (\d+) more rounds of (?:this operation|these (\d+) operations)")
 VALUES = re.compile(r"\.\.\((\d+) more values\)\.\.")
 TIMES = re.compile(r" \((\d+) times\)(?=; |\n|$)")
