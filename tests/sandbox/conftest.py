@@ -13,3 +13,12 @@ def box(request):
         if box.level != request.param:
             pytest.skip(f"this machine grants {box.level}: {box.in_force()['missing']}")
         yield box
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def patient_box(request):
+    """Like `box`, for calls that end by themselves but may take long on a busy machine, such as large imports."""
+    with Sandbox(Limits(seconds=20), level="L0", most=request.param) as box:
+        if box.level != request.param:
+            pytest.skip(f"this machine grants {box.level}: {box.in_force()['missing']}")
+        yield box

@@ -107,11 +107,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED)
-def test_what_is_refused_is_told(box, body):
-    if box.level == "L0":
+def test_what_is_refused_is_told(patient_box, body):
+    if patient_box.level == "L0":
         pytest.skip("nothing is refused at L0")
-    error = str(run(box, body).error)
-    if body.startswith("open") and box.level == "L3":
+    error = str(run(patient_box, body).error)
+    if body.startswith("open") and patient_box.level == "L3":
         assert "Read-only file system" in error or "files are not available" in error
     else:
         assert error.startswith(REFUSED[body])
