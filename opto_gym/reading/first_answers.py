@@ -1,20 +1,17 @@
-"""Readers of answers to tasks, in a language model's own words, and the check whether an answer is right.
+"""The first readers of answers to tasks, by which the results of first versions (``GSM8K-v0``) were stored.
 
-There is one reader for each kind of answer. Each looks first at the part of the text that announces the answer ("The
-answer is ...", "Answer: ...", or else the last line), and normalizes the answer that it finds there. A text without an
-answer reads as None.
+They stay as they were: a trial's record must replay equal. `task_answers` has those of today. There is one reader for
+each kind of answer. Each looks first at the part of the text that announces the answer ("The answer is ...", "Answer:
+...", or else the last line), and normalizes the answer that it finds there. A text without an answer reads as None.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..utils.moved import moved_names
-
-RULES = ("lenient", "strict")
-"""The rules by which an answer is compared with the target, see `right`."""
+from .task_answers import strictly_right, text_of
 
 _LEAD = re.compile(r"(?:answer|result)\s*(?:is|:|=)+(?:\s*(?:is|:|=))*", re.I)
 _MARKUP = str.maketrans(
@@ -33,43 +30,19 @@ _IN_WORDS = re.compile(rf"(?<!\w-)\b{_WORD}(?:(?:[- ]|{_AND}){_WORD})*\b(?!-\w)"
 _MAX_DIGITS = 4000  # of a number; a little less than Python's own limit
 
 
-def text_of(answer: Any) -> str | None:
-    """A program's answer as text, from a text, a number, a bool or a list of texts; None for any other value."""
-    if isinstance(answer, str):
-        return answer
-    if isinstance(answer, bool | int | float):
-        return None if isinstance(answer, int) and answer.bit_length() > 3 * _MAX_DIGITS else str(answer)
-    if isinstance(answer, list) and answer and all(isinstance(word, str) for word in answer):
-        return " ".join(answer)
-    return None
-
-
 def right(rule: str, kind: str, answer: Any, target: str) -> bool:
-    """Whether a program's answer is the target.
-
-    Args:
-        rule: ``"lenient"`` reads the answer. ``"strict"`` is the Trace paper's rule: where the target is an option, the
-            last "(X)" of the answer must be the target; otherwise the answer must equal the target.
-        kind: The kind of answer, one of `ANSWER_KINDS`.
-        answer: The program's answer, plain data.
-        target: The right answer in the data set.
-    """
-    if rule == "lenient":
-        text = text_of(answer)
-        return text is not None and read(kind, text) == read(kind, target)
-    if not isinstance(answer, str):
-        return False
-    if re.search(r"\([A-Z]\)", target):
-        options = re.findall(r"\([A-Z]\)", answer)
-        return bool(options) and options[-1] == target
-    return answer == target
+    """Whether a program's answer is the target, as `task_answers.right` says, by this reader."""
+    if rule == "strict":
+        return strictly_right(answer, target)
+    text = text_of(answer)
+    return text is not None and read(kind, text) == read(kind, target)
 
 
 def read(kind: str, text: str) -> str | None:
     """The answer in a text, normalized; None if there is none.
 
     Args:
-        kind: The kind of answer, one of `ANSWER_KINDS`.
+        kind: The kind of answer, one of `task_answers.ANSWER_KINDS`.
         text: The text.
     """
     text = text.translate(_MARKUP)
@@ -147,19 +120,3 @@ _READERS: dict[str, Callable[[str, str, bool], str | None]] = {
     "words": _words,
     "brackets": _brackets,
 }
-ANSWER_KINDS = tuple(_READERS)
-"""The kinds of answers."""
-EXPECTED = {
-    "choice": "an option such as (B)",
-    "yes or no": "yes or no",
-    "true or false": "True or False",
-    "valid or invalid": "valid or invalid",
-    "integer": "a whole number",
-    "words": "words, parted by spaces",
-    "brackets": "brackets, parted by spaces",
-}
-"""Each kind of answer in words, for feedback and prompts."""
-
-
-if not TYPE_CHECKING:  # for one release
-    __getattr__ = moved_names(__name__, {"KINDS": "reading.task_answers:ANSWER_KINDS"})
