@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from opto_gym.reading.task_answers import ANSWER_KINDS, read, right
@@ -34,3 +36,45 @@ def test_the_tables_are_large_and_sourced():
     assert sum(source != CONSTRUCTED for source in sources) >= 80
     assert set(sources) - {CONSTRUCTED} <= set(SOURCES)
     assert len({(kind, text) for kind, text, *_ in ALL}) == len(ALL)
+
+
+GOOD = [(kind, text, value) for kind, text, value, _ in ALL if value is not None]
+ENDINGS = ("", "\n", "\n\nThat follows from the second premise.", " because the rest is excluded.", "\n\n---\n")
+
+
+def good_answers():
+    """Good answers to tasks: the table's, with several beginnings and ends."""
+    beginnings = ("", "Let me think about it step by step.\n\n", "<think>Perhaps 3 or (A)? No.</think>\n")
+    for kind, text, _ in GOOD:
+        for beginning in beginnings:
+            for ending in ENDINGS:
+                whole = beginning + text + ending
+                yield kind, whole, read(kind, whole)
+
+
+def adopted_otherwise(answers, step=1):
+    """The cut texts that are read as another value than the whole."""
+    wrong = []
+    for kind, whole, value in answers:
+        content = whole.encode()
+        for end in range(0, len(content) + 1, step):
+            cut = content[:end].decode("utf-8", "ignore")
+            found = read(kind, cut, cut=True)
+            if found is not None and found != value:
+                wrong.append((kind, cut, found, value))
+    return wrong
+
+
+REVISED = r"first try|First \\boxed|a sign was lost|On reflection"
+
+
+def test_no_cut_answer_is_adopted_with_another_value():
+    sample = [a for a in list(good_answers())[::37] if not re.search(REVISED, a[1], re.IGNORECASE)]
+    assert adopted_otherwise(sample, step=3) == []
+
+
+@pytest.mark.slow
+def test_no_cut_of_any_good_answer_is_adopted_with_another_value():
+    answers = [a for a in good_answers() if not re.search(REVISED, a[1], re.IGNORECASE)]
+    assert len(answers) > 2000
+    assert adopted_otherwise(answers) == []
