@@ -8,29 +8,32 @@ from typing import Any
 
 from ..problems import Problem
 from ..spaces import Number, Permutation
-from .proposals import Unusable, cast_value, read_suggestion
+from .cuts import stands
+from .proposals import Unusable, answer_text, cast_value, read_suggestion
 
 
-def read_solution(text: str, problem: Problem) -> dict[str, Any]:
+def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str, Any]:
     """The values in an answer, by the parameters' names: between tags, in JSON, or in the last brackets.
 
-    Numbers for parameters that must be whole are rounded, as in OPRO's paper (Yang et al., ICLR 2024).
+    Of several solutions the last counts. Numbers for parameters that must be whole are rounded, as in OPRO's paper
+    (Yang et al., ICLR 2024).
+
+    Args:
+        text: The answer.
+        problem: The problem.
+        cut: Whether the answer ended by length. Then only what had closed before counts.
 
     Raises:
         Unusable: If there is no value, or one that is not in its parameter's space.
     """
     spaces = {p.name: p.space for p in problem.parameters}
-    tag = re.compile(f"</?(?:{'|'.join(map(re.escape, spaces))})>")
-    found: dict[str, Any] = {}
-    for name in spaces:
-        _, opened, rest = text.rpartition(f"<{name}>")
-        if opened:
-            found[name] = tag.split(rest, maxsplit=1)[0].strip()
+    answer = answer_text(text, cut=cut, keep=list(spaces))
+    found = _between_tags(answer, list(spaces), cut)
     if not found:
         try:
-            found = read_suggestion(text, problem)
+            found = read_suggestion(answer, problem, cut=cut)
         except Unusable:
-            found = _bracketed(text, problem)
+            found = _bracketed(answer, problem, cut)
             if not found:
                 raise
     values = {name: _rounded(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
@@ -40,17 +43,58 @@ def read_solution(text: str, problem: Problem) -> dict[str, Any]:
     return values
 
 
-def _bracketed(text: str, problem: Problem) -> dict[str, Any]:
+def _between_tags(text: str, names: list[str], cut: bool) -> dict[str, Any]:
+    """The values between tags of the parameters' names.
+
+    An opening tag counts if it is closed, or at the beginning of a line where the answer was not cut; then its value
+    ends at the next tag.
+
+    Raises:
+        Unusable: If the answer was cut in a value, or where a value may have been replaced.
+    """
+    if not any(f"<{name}>" in text for name in names):
+        return {}
+    tag = re.compile(rf"<(/?)({'|'.join(map(re.escape, names))})>")
+    tags = list(tag.finditer(text))
+    found: dict[str, Any] = {}
+    begin = end = 0
+    k = 0
+    while k < len(tags):
+        opened, following = tags[k], tags[k + 1] if k + 1 < len(tags) else None
+        k += 1
+        if opened[1]:
+            continue
+        closing = next((t for t in tags[k:] if t[1] and t[2] == opened[2]), None)
+        between = tags[k : tags.index(closing)] if closing else []
+        if closing is not None and not any(t[2] == opened[2] and not t[1] for t in between):
+            found[opened[2]] = text[opened.end() : closing.start()].strip()
+            begin, end = begin if found else opened.start(), closing.end()
+            k = tags.index(closing) + 1
+        elif cut and following is None:
+            raise Unusable(f"{opened[2]}: its value was cut")
+        elif not text[: opened.start()].rpartition("\n")[2].strip():
+            found[opened[2]] = text[opened.end() : following.start() if following else len(text)].strip()
+    if cut and found and (set(names) - set(found) or not stands(text, begin, end)):
+        raise Unusable("the answer goes on after its values, which may be a draft")
+    return found
+
+
+def _bracketed(text: str, problem: Problem, cut: bool) -> dict[str, Any]:
     """The values in the last brackets: of parameters that are all numbers ("[w=18, b=15]"), or of one permutation."""
     parameters = problem.parameters
-    inside = re.findall(r"\[([^\[\]]*)\]", text)
-    if not inside:
+    order = len(parameters) == 1 and isinstance(parameters[0].space, Permutation)
+    numbers = all(isinstance(p.space, Number) for p in parameters)
+    if not order and not numbers:
         return {}
-    if len(parameters) == 1 and isinstance(parameters[0].space, Permutation):
-        return {parameters[0].name: inside[-1]}
-    given = [re.split("[=:]", part)[-1].strip() for part in inside[-1].split(",")]
-    if len(given) == len(parameters) and all(isinstance(p.space, Number) for p in parameters):
-        return {p.name: value for p, value in zip(parameters, given, strict=True)}
+    for match in reversed(list(re.finditer(r"\[([^\[\]]*)\]", text))[-20:]):
+        given = [re.split("[=:]", part)[-1].strip() for part in match[1].split(",")]
+        found: dict[str, Any] = {}
+        if order and len(re.findall(r"\d+", match[1])) > 1:
+            found = {parameters[0].name: match[1]}
+        elif numbers and len(given) == len(parameters):
+            found = {p.name: value for p, value in zip(parameters, given, strict=True)}
+        if found:
+            return found if not cut or stands(text, *match.span()) else {}
     return {}
 
 
