@@ -136,7 +136,7 @@ def read_tags(text: str, problem: Problem, *, cut: bool = False) -> dict[str, An
 
     The model's reasoning and the text in ``<reasoning>``, white space around a value, prose between the blocks and
     unknown names are ignored, and ``</variable>`` may be missing. Of two values for a name the later one counts. Where
-    there is no block, a fenced block of code or a JSON object counts, see `read_suggestion`.
+    there is no block, a fenced block that defines a code parameter's function counts.
 
     Args:
         text: The answer.
@@ -154,10 +154,7 @@ def read_tags(text: str, problem: Problem, *, cut: bool = False) -> dict[str, An
         found = _certain(found, answer, names)
     blocks = {name: value for name, value, _, _ in found if name in names}
     if not blocks and not _OPENED.search(answer):
-        try:
-            return read_suggestion(answer, problem, cut=cut)
-        except Unusable:
-            pass
+        blocks = read_bare_code(answer, problem, cut=cut)
     if not blocks:
         raise Unusable(f"no <variable> block for {', '.join(names)} in {_brief(text)}")
     return {

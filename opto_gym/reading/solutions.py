@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ..problems import Problem
@@ -44,39 +45,39 @@ def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str
 
 
 def _between_tags(text: str, names: list[str], cut: bool) -> dict[str, Any]:
-    """The values between tags of the parameters' names.
+    """The values between tags of the parameters' names; without a closing tag, a value ends at the next tag.
 
-    An opening tag counts if it is closed, or at the beginning of a line where the answer was not cut; then its value
-    ends at the next tag.
+    A tag that never closes in the middle of a line is a mention of it, if there is a value otherwise.
 
     Raises:
         Unusable: If the answer was cut in a value, or where a value may have been replaced.
     """
-    if not any(f"<{name}>" in text for name in names):
-        return {}
-    tag = re.compile(rf"<(/?)({'|'.join(map(re.escape, names))})>")
-    tags = list(tag.finditer(text))
+    tags = list(re.compile(rf"<(/?)({'|'.join(map(re.escape, names))})>").finditer(text))
     found: dict[str, Any] = {}
     begin = end = 0
-    k = 0
-    while k < len(tags):
-        opened, following = tags[k], tags[k + 1] if k + 1 < len(tags) else None
-        k += 1
-        if opened[1]:
+    for opened, after, own in _with_next(tags):
+        if opened.start() < end or opened[1]:
             continue
-        closing = next((t for t in tags[k:] if t[1] and t[2] == opened[2]), None)
-        between = tags[k : tags.index(closing)] if closing else []
-        if closing is not None and not any(t[2] == opened[2] and not t[1] for t in between):
-            found[opened[2]] = text[opened.end() : closing.start()].strip()
-            begin, end = begin if found else opened.start(), closing.end()
-            k = tags.index(closing) + 1
-        elif cut and following is None:
+        if own is not None and own[1]:
+            found[opened[2]] = text[opened.end() : own.start()].strip()
+            begin, end = (opened.start() if len(found) == 1 else begin), own.end()
+        elif cut and after is None:
             raise Unusable(f"{opened[2]}: its value was cut")
-        elif not text[: opened.start()].rpartition("\n")[2].strip():
-            found[opened[2]] = text[opened.end() : following.start() if following else len(text)].strip()
+        elif opened[2] not in found or not text[text.rfind("\n", 0, opened.start()) + 1 : opened.start()].strip():
+            found[opened[2]] = text[opened.end() : after.start() if after else len(text)].strip()
     if cut and found and (set(names) - set(found) or not stands(text, begin, end)):
         raise Unusable("the answer goes on after its values, which may be a draft")
     return found
+
+
+def _with_next(tags: list[re.Match[str]]) -> Iterator[tuple[re.Match[str], re.Match[str] | None, re.Match[str] | None]]:
+    """Each tag with the next one, and the next one of its name."""
+    own: list[re.Match[str] | None] = []
+    following: dict[str, re.Match[str]] = {}
+    for tag in reversed(tags):
+        own.append(following.get(tag[2]))
+        following[tag[2]] = tag
+    yield from zip(tags, [*tags[1:], None], reversed(own), strict=False)
 
 
 def _bracketed(text: str, problem: Problem, cut: bool) -> dict[str, Any]:
