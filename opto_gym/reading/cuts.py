@@ -33,9 +33,19 @@ def stands(text: str, start: int, end: int) -> bool:
         end: The place after it.
     """
     rest = text[end:]
-    lead = text[:start].rstrip("`~ \t\r\njsonpythxml").rpartition("\n")[2][-200:]
-    if _DRAFT.search(lead):
+    if is_draft(text, start):
         return False
     if not rest.strip(" \t\r\n`~;.,"):
         return True
     return _OPENED.search(rest) is None and _REVISED.search(rest) is None and _EXPLAINS.match(rest) is not None
+
+
+def is_draft(text: str, start: int) -> bool:
+    """Whether the words before a part of an answer call it a draft.
+
+    Args:
+        text: The answer.
+        start: The part's place.
+    """
+    lead = text[:start].rstrip("`~ \t\r\njsonpythxml").rpartition("\n")[2][-200:]
+    return _DRAFT.search(lead) is not None

@@ -10,7 +10,7 @@ from typing import Any
 from ..problems import Problem
 from ..spaces import Choice, Code, Number, Permutation, Prompt, ValueSpace
 from .code import read_bare_code, read_code
-from .cuts import stands
+from .cuts import is_draft, stands
 from .lenient_json import FoundObject, find_objects
 from .no_change import is_terminate
 from .reasoning import without_reasoning
@@ -178,21 +178,18 @@ def _blocks(text: str) -> Iterator[tuple[str, str, int, int]]:
 def _certain(blocks: list[tuple[str, str, int, int]], text: str, names: list[str]) -> list[tuple[str, str, int, int]]:
     """The blocks of an answer that was cut which count: with ``</variable>``, and not drafts of what was to come."""
     closed = [block for block in blocks if text[: block[3]].endswith("</variable>")]
-    if len(closed) < len(blocks):
+    repeated = len({block[0] for block in closed}) < len(closed)
+    if not closed or len(closed) < len(blocks) or repeated or is_draft(text, closed[0][2]):
         return []
-    end = closed[-1][3] if closed else 0
+    end = closed[-1][3]
     rest = text[end:]
     opened = re.match(r"\s*<", rest)  # the next block, of which only the name may be known
     name = re.match(r"\s*<variable>\s*<name>([^<>]*)</name>", rest)
     left = set(names) - {block[0] for block in closed}
     if opened is not None:
-        another = name[1].strip() in left if name else bool(left) and not _repeats(closed)
+        another = name[1].strip() in left if name else bool(left)
         return closed if another else []
-    return closed if closed and stands(text, closed[0][2], end) else []
-
-
-def _repeats(blocks: list[tuple[str, str, int, int]]) -> bool:
-    return len({block[0] for block in blocks}) < len(blocks)
+    return closed if stands(text, closed[0][2], end) else []
 
 
 def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
