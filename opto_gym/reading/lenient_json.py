@@ -23,7 +23,7 @@ MAX_DEPTH = 100
 """Objects and lists nested more deeply are refused."""
 
 _MAX_FAILURES = 20  # of objects in an answer, and of readings of an object: so that the time stays linear
-_SPACE = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_SPACE = re.compile(r"(?:[\s\u200b-\u200f\u202a-\u202e\u2060\ufeff]+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _QUOTES = {'"': '"', "'": "'", "“": '”“"', "”": '”"', "`": "`", "‘": "’", "’": "’"}
 _NAME = re.compile(r"[A-Za-z_$][\w$-]*")
 _NUMBER = re.compile(r"[-+]?(?:(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])")
@@ -186,14 +186,19 @@ class _Reader:
         return at
 
     def ended(self, at: int) -> bool:
-        """Whether the text or its fence ends here, so that only closing brackets are missing."""
+        """Whether the text or its fence ends here, or prose begins, so that only closing brackets are missing."""
         if at >= len(self.text):
             return not self.cut
+        if not self.cut and re.compile(r"\}\s*\n\s*\Z").search(self.text, max(0, at - 20), at):
+            return _NAME.match(self.text, at) is not None
         return _FENCE.match(self.text, at) is not None
 
     def name(self, at: int) -> tuple[str, int]:
         if at < len(self.text) and self.text[at] in _QUOTES:
-            return self.string(at, None)
+            name, end = self.string(at, None)
+            if self.repair and re.search(r"[\n,:{}]", name):
+                raise self.failure("a name without an end", at)
+            return name, end
         match = _NAME.match(self.text, at) or re.compile(r"\d+").match(self.text, at)
         if match is None:
             raise self.failure("expected a name", at)

@@ -10,6 +10,7 @@ from typing import Any
 from ..problems import Problem
 from ..spaces import Number, Permutation
 from .cuts import stands
+from .lenient_json import find_objects
 from .proposals import Unusable, answer_text, cast_value, read_suggestion
 
 
@@ -29,14 +30,17 @@ def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str
     """
     spaces = {p.name: p.space for p in problem.parameters}
     answer = answer_text(text, cut=cut, keep=list(spaces))
-    found = _between_tags(answer, list(spaces), cut)
-    if not found:
-        try:
-            found = read_suggestion(answer, problem, cut=cut)
-        except Unusable:
-            found = _bracketed(answer, problem, cut)
-            if not found:
-                raise
+    tags = max((answer.rfind(tag) for name in spaces for tag in (f"<{name}>", f"</{name}>")), default=-1)
+    objects = [o.end for o in find_objects(answer, list(spaces), cut=cut) if o.data is None or o.data]
+    place, inside = _last_brackets(answer, problem)
+    if place > max([tags, *objects]):  # of the forms, too, the last counts
+        if cut and not stands(answer, place, answer.find("]", place) + 1):
+            raise Unusable("the answer goes on after its values, which may be a draft")
+        found = inside
+    elif tags > max(objects, default=-1):
+        found = _between_tags(answer, list(spaces), cut)
+    else:
+        found = read_suggestion(answer, problem, cut=cut)
     values = {name: _rounded(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
     for name, value in values.items():
         if (reason := spaces[name].invalid_reason(value)) is not None:
@@ -80,23 +84,23 @@ def _with_next(tags: list[re.Match[str]]) -> Iterator[tuple[re.Match[str], re.Ma
     yield from zip(tags, [*tags[1:], None], reversed(own), strict=False)
 
 
-def _bracketed(text: str, problem: Problem, cut: bool) -> dict[str, Any]:
-    """The values in the last brackets: of parameters that are all numbers ("[w=18, b=15]"), or of one permutation."""
+def _last_brackets(text: str, problem: Problem) -> tuple[int, dict[str, Any]]:
+    """The place of the last brackets with values, and these; (-1, {}) where there are none.
+
+    They are of parameters that are all numbers ("[w=18, b=15]"), or of one permutation.
+    """
     parameters = problem.parameters
     order = len(parameters) == 1 and isinstance(parameters[0].space, Permutation)
     numbers = all(isinstance(p.space, Number) for p in parameters)
     if not order and not numbers:
-        return {}
+        return -1, {}
     for match in reversed(list(re.finditer(r"\[([^\[\]]*)\]", text))[-20:]):
         given = [re.split("[=:]", part)[-1].strip() for part in match[1].split(",")]
-        found: dict[str, Any] = {}
         if order and len(re.findall(r"\d+", match[1])) > 1:
-            found = {parameters[0].name: match[1]}
-        elif numbers and len(given) == len(parameters):
-            found = {p.name: value for p, value in zip(parameters, given, strict=True)}
-        if found:
-            return found if not cut or stands(text, *match.span()) else {}
-    return {}
+            return match.start(), {parameters[0].name: match[1]}
+        if numbers and len(given) == len(parameters):
+            return match.start(), {p.name: value for p, value in zip(parameters, given, strict=True)}
+    return -1, {}
 
 
 def _rounded(value: Any, space: Any) -> Any:

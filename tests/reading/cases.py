@@ -94,6 +94,8 @@ SUGGESTION = of(
     ('{"suggestion": {"n": 5, // larger\n "k": 2 /* whole */}}', {"n": 5.0, "k": 2}, "samchon/typia/pull/1774"),
     ('{“suggestion”: {“n”: 5, “p”: “go”}}', {"n": 5.0, "p": "go"}, "Qarj/fix-busted-json/issues/5"),
     ('{"suggestion": {"n": 5}', N5, "Qarj/fix-busted-json/issues/5"),
+    ('{"suggestion": {"n": 5}\n\nThat should do.', N5, "Qarj/fix-busted-json/issues/5"),
+    ('\ufeff{"suggestion": {\ufeff"n": 5}}', N5, OWN),
     ('"{\\"suggestion\\": {\\"n\\": 5}}"', N5, "FoundationAgents/OpenManus/pull/989"),
     ('{"suggestion": "{\\"n\\": 5}"}', N5, "huggingface/smolagents/pull/1003"),
     ('{"result": {"suggestion": {"n": 5}}}', N5, "langgenius/dify-official-plugins/pull/3703"),
@@ -248,6 +250,9 @@ SOLUTION = of(
     ("<w>5000</w> <b>2</b>", REFUSED, OWN),
     ("<w>five</w> <b>2</b>", REFUSED, OWN),
     ("Try a larger slope.", REFUSED, OWN),
+    ('{"w": 1, "b": 1} is too low.\n[w=5, b=2]', WB, OWN),
+    ('<w>1</w> <b>1</b> is too low.\n{"w": 5, "b": 2}', WB, OWN),
+    ("[1, 1] is too low.\n<w>5</w> <b>2</b>", WB, OWN),
     ("<p>Solve it <b>2</b> times.</p>", {"p": "Solve it <b>2</b> times."}, OWN),
 )
 SOLUTION += of(
