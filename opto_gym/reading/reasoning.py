@@ -55,8 +55,8 @@ _CLOSED_BY = {
 _BARE_HARMONY = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z\"'`{(]|We\b|I\b)")  # "analysisThe user"
 _BARE_FINAL = re.compile(r"assistant\s*final(?!\w*ly)|(?:(?<=[.!?\n\"'`)}\]])final(?=[A-Z{\"`<\[]))")
 _END_OF_TURN = re.compile(
-    r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|END_OF_TURN_TOKEN)\|>|<end_of_turn>"
-    r"|<｜end▁of▁sentence｜>|</s>|<eos>))+\s*\Z"
+    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|END_OF_TURN_TOKEN)\|>|<end_of_turn>"
+    r"|<｜end▁of▁sentence｜>|</s>|<eos>)\Z"
 )
 
 
@@ -75,9 +75,8 @@ def without_reasoning(text: str, *, cut: bool = False, keep: Collection[str] = (
     Returns:
         The rest; "" where all is reasoning. A text without reasoning comes back as it is.
     """
-    end = _END_OF_TURN.search(text)
-    if end is not None:
-        text = text[: end.start()]
+    while (end := _END_OF_TURN.search(text.rstrip()[-40:])) is not None:
+        text = text.rstrip().removesuffix(end[0])
     bare = _BARE_HARMONY.match(text)
     if bare is not None:
         finals = list(_BARE_FINAL.finditer(text, bare.end()))
@@ -140,7 +139,11 @@ class _Scan:
         """Drops the reasoning that an opening tag begins; a tag that is only mentioned is kept."""
         line = self.text[self.start : token.start()].rpartition("\n")[2]
         if not line.strip():
-            self.drop(token.start(), self.after_closing(token))
+            end = self.after_closing(token)
+            if end is None and token["open_name"] == "reasoning" and not self.cut:
+                self.at = token.end()  # a tag that prompts ask for, whose closing one was forgotten
+            else:
+                self.drop(token.start(), end or len(self.text))
             return
         at = token.end()  # in the middle of a line: reasoning only if it closes, and not inside of something else
         while self.may_close and (inner := self.token(at)) is not None:
@@ -151,8 +154,8 @@ class _Scan:
         self.may_close = False  # nor does a later one
         self.at = token.end()
 
-    def after_closing(self, token: re.Match[str]) -> int:
-        """The end of the reasoning that an opening tag begins."""
+    def after_closing(self, token: re.Match[str]) -> int | None:
+        """The end of the reasoning that an opening tag begins; None if it never closes."""
         name = token["open_name"]
         if name is None:
             opened = token[0].lower()
@@ -161,7 +164,7 @@ class _Scan:
         else:
             found = re.compile(rf"</{re.escape(name)}\s*>", re.I).search(self.text, token.end())
             found = found or re.compile(rf"</{_NAMES}\s*>", re.I).search(self.text, token.end())
-        return found.end() if found else len(self.text)
+        return found.end() if found else None
 
     def drop(self, start: int, end: int, all_before: bool = False) -> None:
         """Drops the text from start to end, or all up to the end."""
