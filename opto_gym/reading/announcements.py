@@ -35,6 +35,10 @@ _CHOICE_STRONG = re.compile(
     r"(?:correct|right|best|most (?:likely|appropriate|suitable|plausible)|(?-i:answer)|\u6b63\u786e)(?![\w-])"
     r"(?!\s+(?:that|to say|about|if))",
 )
+_BOXED_OPTION = re.compile(  # and no formula
+    r"[^\w]{0,3}(?:(?:the )?(?:option|choice|answer)(?: is)?\W{1,3})?[A-Za-z](?:\W*$|[\])]?\s*[:.),-]|\s[a-z])",
+    re.IGNORECASE,
+)
 _WEAK = re.compile(
     rf"\b(?:result|solution|conclusion|outcome|output|verdict|total){_IS}"
     r"|\b(?:i|i'd|i'll|we|would|must|should|will)\s+(?:choose|select|pick|go with)\b"
@@ -90,7 +94,8 @@ class Announcement(NamedTuple):
 def strong(kind: str, text: str) -> list[Announcement]:
     """The places that name the answer, in their order."""
     found = [(m.start(), m.end(), _end_of_string(text, m)) for m in _STRONG.finditer(text)]
-    found += [(m.start(), m.start(1), m.end(1)) for m in re.finditer(rf"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}", text)]
+    boxes = re.finditer(rf"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}", text)
+    found += [(m.start(), m.start(1), m.end(1)) for m in boxes if kind != "choice" or _BOXED_OPTION.match(m[1])]
     found += [(m.start(), m.end(), None) for m in _HASHES.finditer(text) if _is_bare(kind, _line_at(text, m.end()))]
     if kind == "choice":
         found += [(m.start(), m.start("letter"), m.end("letter")) for m in _CHOICE_STRONG.finditer(text)]
@@ -265,7 +270,8 @@ def value_of_cut(kind: str, text: str) -> str | None:
     A line that has ended, and a box that has closed, can't change any more. What is merely a last line is no answer
     here, since the next one would be. Nor is a draft before an announcement that did not end.
     """
-    closed = max(text.rfind("\n"), text.rfind(CLOSE)) + 1
+    # a brace may be one of the answer's brackets, so that only its line's end tells that a box has closed
+    closed = max(text.rfind("\n"), text.rfind(CLOSE) if kind != "brackets" else -1) + 1
     text, unfinished = text[:closed], text[closed:]
     if _UNFINISHED.search(unfinished):
         return None

@@ -143,11 +143,12 @@ def _bracket_boxes(text: str) -> str:
             content = line[box.end() + 1 :].rstrip("$*. \t\r")
             while content.endswith(("\\)", "\\]")):  # of the formula around the box
                 content = content[:-2].rstrip("$*. \t\r")
-            closed = content.endswith("}")
-            content = content.removesuffix("}")
+            closed = content.endswith("}") and not content.endswith("\\}")
+            content = content.removesuffix("}") if closed else content
             wrapped = re.match(rf"\\+{_WRAPPER}\s*\{{", content)
-            if wrapped is not None and content.endswith("}"):
-                content = content[wrapped.end() : -1]
+            if wrapped is not None:
+                closed = closed and content.endswith("}")
+                content = content[wrapped.end() :].removesuffix("}")
             line = f"{line[: box.start()]}{OPEN}{content}{CLOSE if closed else ''}"
         lines.append(line)
     return "\n".join(lines)
