@@ -91,7 +91,7 @@ class QuestionEnv(OptoEnv):
         messages.append({"role": "user", "content": prompt})
         answer = self.llm.chat(messages, max_tokens=self.max_tokens, temperature=0.0)
         text = reply_text(answer)
-        if answer.finish_reason == "length":
+        if answer.cut():
             cut_replies().append(text)
         return text
 
