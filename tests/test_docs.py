@@ -248,7 +248,7 @@ def test_the_table_of_environments_is_made_of_the_classes():
 def test_every_environment_has_its_page():
     pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "environments").iterdir()]
     shown = re.findall(r"^::: (.*)$", "".join(pages), re.MULTILINE)
-    classes = {f"{c.__module__}.{c.__qualname__}" for c in map(env_class, opto_gym.registered_envs())}
+    classes = {f"{c.__module__}.{c.__qualname__}" for c in map(env_class, families())}
     assert sorted(shown) == sorted(classes)
 
 

@@ -8,7 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from ..problems import Problem, TraceFeedback
+from ..reading.no_change import says_no_change
 from ..reading.proposals import Unusable, schema
+from ..reading.reasoning import without_reasoning
 from ..reading.solutions import read_solution
 from ..spaces import Prompt
 from ..utils.checks import at_least
@@ -159,19 +161,38 @@ class OPRO(ModelAgent):
         """The new solutions among the answers to one prompt; where there is none, the best solution again."""
         self.values = self.ranked()[-1][0]
         new: dict[str, Values] = {}
-        for answer in self.ask(self.messages(), schema(self.problem, reasoning=False), n=self.n):
+        for reply in self.ask(self.messages(), schema(self.problem, reasoning=False), n=self.n):
             try:
-                values = {**self.values, **read_solution(answer, self.problem)}
+                values = {**self.values, **self.read_change(reply.text, cut=bool(reply.cut))}
             except Unusable as e:
-                self.invalid(str(e))
+                self.unusable(reply, str(e))
                 continue
             key = _key(values)
+            if values == self.values and says_no_change(without_reasoning(reply.text)):
+                continue
             if key in self.history or key in new:
                 self.duplicates += 1
                 self.invalid(f"a solution that was there before: {shorten(key, 60)}")
             else:
                 new[key] = values
         return list(new.values()) or [dict(self.values)]
+
+    def read_change(self, text: str, *, cut: bool = False) -> Values:
+        """The values of the solution in an answer, by name; none where it decides to change nothing.
+
+        Args:
+            text: The answer.
+            cut: Whether it ended by length.
+
+        Raises:
+            Unusable: If it has no usable values.
+        """
+        try:
+            return read_solution(text, self.problem, cut=cut)
+        except Unusable:
+            if not cut and says_no_change(without_reasoning(text)):
+                return {}
+            raise
 
     def messages(self) -> Messages:
         """The meta-prompt, within its budget of tokens."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..problems import Problem, TraceFeedback
+from ..reading.no_change import says_no_change
 from ..reading.proposals import Unusable, read_suggestion, schema
+from ..reading.reasoning import without_reasoning
 from ..reading.trace_opt import check_parser, read_as_trace_opt
 from .base import Values
 from .toolkit.model_agent import Messages, ModelAgent, history_line
@@ -55,24 +57,39 @@ class OPROTrace(ModelAgent):
         self.history: list[tuple[Values, str]] = []
 
     def propose(self, observation: TraceFeedback) -> Values:
-        """One call of the model: the next parameters, or the last ones again if the answer is unusable."""
+        """One call of the model: the next parameters; if the answer is unusable, the last that ran without an error."""
+        self.observed(observation)
         self.history.append((dict(self.values), str(observation.feedback)))
-        for answer in self.ask(self.messages(), schema(self.problem, reasoning=False)):
+        proposed = None
+        for reply in self.ask(self.messages(), schema(self.problem, reasoning=False)):
             try:
-                self.values = {**self.values, **self.read(answer)}
+                proposed = {**self.values, **self.read_change(reply.text, cut=bool(reply.cut))}
             except Unusable as e:
-                self.invalid(str(e))
+                self.unusable(reply, str(e))
+        if proposed is not None:
+            self.values = proposed
+        elif self.parser != "compat":  # trace-opt keeps the current ones
+            self.values = dict(self.working)
         return dict(self.values)
 
-    def read(self, answer: str) -> Values:
-        """The values that an answer proposes, by name.
+    def read_change(self, text: str, *, cut: bool = False) -> Values:
+        """The values that an answer changes, by name; none where it decides to change nothing.
+
+        Args:
+            text: The answer.
+            cut: Whether it ended by length.
 
         Raises:
-            Unusable: If it proposes none.
+            Unusable: If it has no usable values.
         """
         if self.parser == "compat":
-            return read_as_trace_opt(answer, self.problem, self.values)
-        return read_suggestion(answer, self.problem)
+            return read_as_trace_opt(text, self.problem, self.values)
+        try:
+            return read_suggestion(text, self.problem, cut=cut)
+        except Unusable:
+            if not cut and says_no_change(without_reasoning(text)):
+                return {}
+            raise
 
     def messages(self) -> Messages:
         """The prompt: the objective, the variables, and the history, oldest first."""

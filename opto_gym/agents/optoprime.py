@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..problems import Problem, TraceFeedback
+from ..reading.no_change import says_no_change
 from ..reading.proposals import Unusable, read_suggestion, read_tags, schema
+from ..reading.reasoning import without_reasoning
 from ..reading.trace_opt import check_parser, read_as_trace_opt
 from ..trace import TraceGraph
 from ..trace.allocation import by_priority
 from ..utils.checks import at_least
 from .base import Values
-from .toolkit.model_agent import Messages, ModelAgent, history_line
+from .toolkit.model_agent import Messages, ModelAgent, Reply, history_line
 from .toolkit.prompt_budget import Text, count_tokens, fit_sections, newest_lines, render_within, shorten
 
 GUIDE = {
@@ -93,8 +95,9 @@ class OptoPrime(ModelAgent):
     2. the prompt has a budget: loops are folded, long values are cut, and each cut is marked;
     3. the parser is tolerant, and never drops a proposal because it does not parse as Python or contains the letters
        "def": bad code is evaluated, and its error is the feedback;
-    4. an answer without usable values proposes the last good parameters again and is counted as invalid;
-    5. "TERMINATE" counts only as the whole answer, and keeps the parameters;
+    4. an answer without usable values is counted as invalid and proposes the last parameters again that ran without an
+       error;
+    5. "TERMINATE" counts only where the answer has no values, and keeps the parameters;
     6. a parameter that the run did not use is shown, and is in the memory too;
     7. a JSON schema constrains the embedded model's answers, since it rarely answers in the right form otherwise.
 
@@ -133,6 +136,7 @@ class OptoPrime(ModelAgent):
 
     def propose(self, observation: TraceFeedback) -> Values:
         """The step; see the class."""
+        self.observed(observation)
         messages = self.messages(observation)  # 1, 2
         self.memory.append((dict(self.values), str(observation.feedback)))  # 3
         if has_run(observation.graph):
@@ -186,20 +190,38 @@ class OptoPrime(ModelAgent):
         return heading + lines
 
     def choose(self, messages: Messages) -> Values:
-        """One call of the model: the parameters that it proposes, or the last ones if the answer is unusable."""
-        answers = self.ask(messages, schema(self.problem) if self.form == "json" else None)
-        return next(filter(None, map(self.read, answers)), self.values)
+        """One call of the model: the parameters that it proposes, or `fallback` if the answer is unusable."""
+        replies = self.ask(messages, schema(self.problem) if self.form == "json" else None)
+        return next(filter(None, map(self.read, replies)), self.fallback)
 
-    def read(self, answer: str) -> Values | None:
-        """The parameters that an answer proposes; those it does not name keep their value. None if it is unusable."""
+    @property
+    def fallback(self) -> Values:
+        """What is proposed after an unusable answer: with trace-opt's parser the current parameters, as there."""
+        return dict(self.values if self.parser == "compat" else self.working)
+
+    def read(self, reply: Reply) -> Values | None:
+        """The parameters that a reply proposes; those it does not name keep their value. None if it is unusable."""
         try:
-            if self.parser == "compat":
-                change = read_as_trace_opt(answer, self.problem, self.values)
-            elif answer.strip() == "TERMINATE":
-                change = {}
-            else:
-                change = (read_tags if self.form == "tags" else read_suggestion)(answer, self.problem)
+            return {**self.values, **self.read_change(reply.text, cut=bool(reply.cut))}
         except Unusable as e:
-            self.invalid(str(e))
+            self.unusable(reply, str(e))
             return None
-        return {**self.values, **change}
+
+    def read_change(self, text: str, *, cut: bool = False) -> Values:
+        """The values that an answer changes, by name; none where it decides to change nothing.
+
+        Args:
+            text: The answer.
+            cut: Whether it ended by length.
+
+        Raises:
+            Unusable: If it has no usable values.
+        """
+        if self.parser == "compat":
+            return read_as_trace_opt(text, self.problem, self.values)
+        try:
+            return (read_tags if self.form == "tags" else read_suggestion)(text, self.problem, cut=cut)
+        except Unusable:
+            if not cut and says_no_change(without_reasoning(text)):
+                return {}
+            raise

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..problems import Feedback, Parameter, Part, Problem, TraceFeedback
 from ..reading.proposals import Unusable, read_suggestion, schema
+from ..reading.reasoning import without_reasoning
 from ..spaces import Choice
 from ..utils.checks import at_least
 from ..wrappers.observations import score_alone
@@ -100,8 +101,9 @@ class CoT(OptoPrime):
         guide = messages[0]["content"].removesuffix(ANSWER_FORMS[self.form]).rstrip()
         thoughts = self.ask([{"role": "system", "content": guide}, {"role": "user", "content": report + THINK}])
         if not thoughts:
-            return self.values
-        text = shorten(thoughts[0], int(self.token_budget * self.reserved_share) - count_tokens(SO))
+            return self.fallback
+        said = thoughts[0].text
+        text = shorten(without_reasoning(said) or said, int(self.token_budget * self.reserved_share) - count_tokens(SO))
         return super().choose([*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SO}])
 
 
@@ -181,16 +183,16 @@ class Candidates(OptoPrime):
         self.n = n
 
     def choose(self, messages: Messages) -> Values:
-        """The parameters that the model selects of its n proposals, or the last ones where none is usable."""
+        """The parameters that the model selects of its n proposals, or `fallback` where none is usable."""
         form = schema(self.problem) if self.form == "json" else None
         highest = 1.0 if self.temperature is None else self.temperature
         proposals: list[Values] = []
         for k in range(self.n):
-            for answer in self.ask(messages, form, temperature=highest * k / max(1, self.n - 1)):
-                values = self.read(answer)
+            for reply in self.ask(messages, form, temperature=highest * k / max(1, self.n - 1)):
+                values = self.read(reply)
                 if values is not None and values not in proposals:
                     proposals.append(values)
-        return self.select(messages, proposals) if len(proposals) > 1 else [*proposals, self.values][0]
+        return self.select(messages, proposals) if len(proposals) > 1 else [*proposals, self.fallback][0]
 
     def select(self, messages: Messages, proposals: list[Values]) -> Values:
         """One call of the model: the proposal that it selects."""
@@ -199,14 +201,14 @@ class Candidates(OptoPrime):
         numbers = Parameter("choice", Choice(list(range(1, len(lines) + 1))), 1)
         choice = Problem("choice", {}, SELECT, (numbers,), (0.0, 1.0))
         asked = [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SELECT}]
-        for answer in self.ask(asked, schema(choice), temperature=0.0):
+        for reply in self.ask(asked, schema(choice), temperature=0.0):
             try:
-                number: int = read_suggestion(answer, choice)["choice"]
+                number: int | None = read_suggestion(reply.text, choice, cut=bool(reply.cut)).get("choice")
             except Unusable as e:
-                self.invalid(str(e))
+                self.unusable(reply, str(e))
                 continue
             reason = numbers.space.invalid_reason(number)
-            if reason is None:
+            if number is not None and reason is None:
                 return proposals[number - 1]
             self.invalid(f"choice: {reason}")
         return proposals[0]

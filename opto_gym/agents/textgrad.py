@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..problems import Feedback, Parameter, Problem, TraceFeedback
+from ..reading.no_change import is_no_change_sentence, is_terminate, says_no_change
 from ..reading.proposals import Unusable, schema
+from ..reading.reasoning import without_reasoning
 from ..reading.values import read_value
 from ..trace import TraceGraph
 from ..trace.display import short
@@ -71,7 +74,8 @@ class TextGrad(ModelAgent):
     * the wording of the prompts is our own;
     * the step shows the whole value, as far as the prompt's budget allows, not its first and last ten words;
     * criticisms come in a fixed order, momentum works, and nothing is cached;
-    * an answer that can't be used keeps its parameter's value and is counted as invalid; of several pairs of tags, the
+    * an answer that can't be used proposes the parameter's last value that ran without an error and is counted as
+      invalid, and one that says that no change is needed keeps the value; of several pairs of tags, the
       last pair that holds something counts.
 
     Args:
@@ -133,11 +137,15 @@ class TextGrad(ModelAgent):
 
     def propose(self, observation: TraceFeedback) -> Values:
         """One step: backward, then an update of each parameter that was criticised."""
+        self.observed(observation)
+        invalid = len(self.invalid_answers)
         gradients = self.backward(observation)
         new = dict(self.values)
         for p in self.problem.parameters:
             if gradients.get(p.name):
                 new[p.name] = self.step(p, gradients[p.name])
+        if new == self.values and len(self.invalid_answers) > invalid:
+            new = dict(self.working)
         self.priority.sort(key=lambda name: name in gradients)  # those without a turn are first in the next step
         self.set_values(new)
         return dict(self.values)
@@ -213,10 +221,15 @@ class TextGrad(ModelAgent):
         if not statements:
             return []
         sections = {"purpose": self.problem.instruction, "value": value, "computation": computation}
-        answers = self.ask(self.prompt(CRITICISE, {**sections, tag: "\n".join(statements)}))
-        usable = [answer.strip() for answer in answers if answer.strip()]
-        if answers and not usable:
-            self.invalid("the criticism is blank")
+        usable = []
+        for reply in self.ask(self.prompt(CRITICISE, {**sections, tag: "\n".join(statements)})):
+            text = without_reasoning(reply.text, cut=bool(reply.cut)).strip()
+            if reply.cut:
+                text = text[: max((end.end() for end in re.finditer(r"[.!?](?=\s)|\n", text)), default=0)].strip()
+            if text:
+                usable.append(text)
+            else:
+                self.unusable(reply, "the criticism has no sentence" if reply.cut else "the criticism is blank")
         return usable
 
     def describe_node(self, graph: TraceGraph, k: int) -> str:
@@ -238,7 +251,7 @@ class TextGrad(ModelAgent):
 
     # ---- step
     def step(self, p: Parameter, criticisms: Sequence[str]) -> Any:
-        """One call: the parameter's new value, or its old one if the answer can't be used."""
+        """One call: the parameter's new value, or its last one that worked if the answer can't be used."""
         value, earlier = self.values[p.name], [str(v) for v in self.earlier_values[p.name]]
         sections: dict[str, Text] = {
             "purpose": self.problem.instruction,
@@ -250,12 +263,33 @@ class TextGrad(ModelAgent):
             "criticism": lambda token_budget: fit_list(criticisms, token_budget),
         }
         alone = dataclasses.replace(self.problem, parameters=(p,))
-        for answer in self.ask(self.prompt(IMPROVE, sections), schema(alone, reasoning=False)):
+        for reply in self.ask(self.prompt(IMPROVE, sections), schema(alone, reasoning=False)):
             try:
-                return read_value(answer, alone)
+                return self.read_change(reply.text, alone, cut=bool(reply.cut))[p.name]
             except Unusable as e:
-                self.invalid(str(e))
-        return value
+                self.unusable(reply, str(e))
+        return self.working[p.name]
+
+    def read_change(self, text: str, alone: Problem, *, cut: bool = False) -> Values:
+        """The new value of a problem's only parameter, by its name; the old one where the answer keeps it.
+
+        Args:
+            text: The answer.
+            alone: The problem.
+            cut: Whether the answer ended by length.
+
+        Raises:
+            Unusable: If there is no usable value.
+        """
+        (p,) = alone.parameters
+        try:
+            value = read_value(text, alone, cut=cut)
+        except Unusable:
+            if cut or not says_no_change(without_reasoning(text)):
+                raise
+            return {p.name: self.values[p.name]}
+        keeps = is_terminate(value) or (is_no_change_sentence(value) and len(value) < 100)
+        return {p.name: self.values[p.name] if keeps else value}
 
     def prompt(self, system: str, sections: Mapping[str, Text]) -> Messages:
         """A prompt within the budget: sections in tags; where not all fit, the longest are shortened."""

@@ -12,6 +12,7 @@ COMMANDS = {
     "play": "play:play_game",
     "prompt": "prompt:show_prompt",
     "tokens": "prompt:show_tokens",
+    "read": "read:show_reading",
     "run": "trials:run_trials",
     "report": "trials:write_report",
     "replay": "trials:replay_trials",

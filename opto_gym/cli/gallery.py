@@ -96,12 +96,22 @@ class Card:
 
 
 def families() -> dict[str, list[str]]:
-    """Groups the environments by their class, in the order of registration: first of the family -> the others."""
+    """Groups the environments by their class, in the order of registration: first of the family -> the others.
+
+    Older versions of an environment are among the others of the newest one's family.
+    """
     registration.load_plugins()
     found: dict[Any, list[str]] = {}
+    newest: dict[str, Any] = {}
     for full, spec in registration.registry.items():
         if full.startswith(f"{registration.NAMESPACE}/"):
-            found.setdefault(spec.entry_point, []).append(full.removeprefix(f"{registration.NAMESPACE}/"))
+            name = full.rpartition("-v")[0]
+            if name not in newest or spec.version > newest[name].version:
+                newest[name] = spec
+    for full in registration.registry:
+        if full.startswith(f"{registration.NAMESPACE}/"):
+            family = newest[full.rpartition("-v")[0]].entry_point
+            found.setdefault(family, []).append(full.removeprefix(f"{registration.NAMESPACE}/"))
     return {names[0]: names[1:] for names in found.values()}
 
 

@@ -87,6 +87,11 @@ def make_parser() -> _Parser:
         help="the prompt after this oracle call of a recorded trial, RUN/trials/NAME:3, instead of the first one",
     )
     add("tokens", "count the tokens of agents' first prompts on one task of each domain of the Trace paper")
+    read = add("read", "show how an agent reads an answer of its model, value by value, and why it refuses it")
+    read.add_argument("agent", metavar="AGENT", help=AGENT)
+    read.add_argument("env", metavar="ENV", help=ENV)
+    read.add_argument("file", metavar="FILE", help="the file with the answer; - is the standard input")
+    read.add_argument("--cut", action="store_true", help="read it as an answer that a limit of tokens has cut")
     _add_run(add("run", "run trials of agents on environments and record them, or resume a run"))
     report = add("report", "summarize a run: a table in the terminal and report.html in the run's folder")
     report.add_argument("run", metavar="RUN", help="the folder of the run")

@@ -14,16 +14,19 @@ register("LongTrace-v0", "opto_gym.envs.long_trace:LongTrace")
 register("Traffic-v0", "opto_gym.envs.traffic:Traffic")
 register("TrafficPaper-v0", "opto_gym.envs.traffic:TrafficPaper")
 register("TrafficGrid-v0", "opto_gym.envs.traffic:TrafficGrid")
-register("GSM8K-v0", "opto_gym.envs.questions.gsm8k:GSM8K", nondeterministic=True)
+_FIRST = "opto_gym.envs.questions.first_versions"
+register("GSM8K-v1", "opto_gym.envs.questions.gsm8k:GSM8K", nondeterministic=True)
+register("GSM8K-v0", f"{_FIRST}:FirstGSM8K", nondeterministic=True)
 
 for _subject in ("college_physics", "machine_learning"):
     _settings = {"subject": _subject}
     register(
-        f"MMLU-{_subject}-v0",
+        f"MMLU-{_subject}-v1",
         "opto_gym.envs.questions.mmlu:MMLU",
         kwargs=_settings,
         nondeterministic=True,
     )
+    register(f"MMLU-{_subject}-v0", f"{_FIRST}:FirstMMLU", kwargs={"subject": _subject}, nondeterministic=True)
 
 for _task in (
     *("boolean_expressions", "causal_judgement", "date_understanding", "disambiguation_qa", "dyck_languages"),
@@ -35,7 +38,8 @@ for _task in (
     *("tracking_shuffled_objects_seven_objects", "tracking_shuffled_objects_three_objects", "web_of_lies"),
     "word_sorting",
 ):
-    register(f"BBH-{_task}-v0", "opto_gym.envs.questions.bbh:BBH", kwargs={"task": _task}, nondeterministic=True)
+    register(f"BBH-{_task}-v1", "opto_gym.envs.questions.bbh:BBH", kwargs={"task": _task}, nondeterministic=True)
+    register(f"BBH-{_task}-v0", f"{_FIRST}:FirstBBH", kwargs={"task": _task}, nondeterministic=True)
 register("LinearRegression-v0", "opto_gym.envs.opro.linear_regression:LinearRegression")
 register("TSP-v0", "opto_gym.envs.opro.tsp:TSP")
 register("Greeting-v0", "opto_gym.envs.tutorials.greeting:Greeting")

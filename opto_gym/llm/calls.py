@@ -55,6 +55,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         reasoning_tokens: Tokens of the answer that are reasoning.
         reasoning: The reasoning's text.
         dropped: Fields of the request that were not sent, since the endpoint refuses them.
+        finish_reasons: Of each completion, where there are several.
     """
 
     key: str
@@ -81,6 +82,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     reasoning: str | None = None
     dropped: tuple[str, ...] | None = None
+    finish_reasons: tuple[str | None, ...] | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The line as JSON data; what is not recorded is left out."""
@@ -88,7 +90,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in data.items() if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped")
+_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons")
 
 
 def read_call(data: Mapping[str, Any], place: Path | str) -> CallLine:

@@ -2,130 +2,194 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from ..problems import Problem
 from ..spaces import Choice, Code, Number, Permutation, Prompt, ValueSpace
+from .code import read_bare_code, read_code
+from .cuts import is_draft, stands
+from .lenient_json import FoundObject, find_objects
+from .no_change import is_terminate
+from .reasoning import without_reasoning
 
-_DECODER = json.JSONDecoder(strict=False)  # line breaks inside strings are common
+_PARTS = ("reasoning", "answer", "thoughts", "explanation")  # of an answer, beside its values
 
 
 class Unusable(ValueError):
     """An answer without usable values; the message says why."""
 
 
-def read_suggestion(text: str, problem: Problem, key: str = "suggestion") -> dict[str, Any]:
+def read_suggestion(text: str, problem: Problem, key: str = "suggestion", *, cut: bool = False) -> dict[str, Any]:
     """The values that an answer suggests, by the parameters' names; parameters that it does not name are missing.
 
-    The answer should be a JSON object with the values under `key`, or the values themselves. Prose and code fences
-    around it, trailing commas, single quotes and a missing end are accepted; unknown names are ignored.
+    The answer should be a JSON object with the values under `key`, or the values themselves. What `lenient_json`
+    accepts is accepted, and for code also a fenced block that defines the parameter's function. The model's reasoning
+    and unknown names are ignored. Of several objects the last counts: where it can't be read, or lacks its end in an
+    answer that was cut, an earlier one is a draft. The value TERMINATE leaves its parameter as it is.
 
     Args:
         text: The answer.
         problem: The problem.
         key: The name under which the values are.
+        cut: Whether the answer ended by length. Then only an object that had closed before counts.
 
     Raises:
-        Unusable: If there is no value for any parameter, or one has another type than its parameter.
+        Unusable: If there is no value for any parameter, or one that can't be read or has another type than its
+            parameter.
     """
     names = [p.name for p in problem.parameters]
-    found = None
-    for data in _objects(text):
-        inner = data.get(key, data)
-        if isinstance(inner, dict) and any(name in inner for name in names):
-            found = inner
-            break
-    if found is None:
-        found = _values_in_broken_json(text, names)
-    if not found:
+    answer = answer_text(text, cut=cut, keep=names)
+    values = _suggested(answer, names, key, cut)
+    if values is None:
+        values = read_bare_code(answer, problem, cut=cut)
+    if not values:
         raise Unusable(f"no value for {', '.join(names)} in the answer {_brief(text)}")
-    return {p.name: cast_value(found[p.name], p.space, p.name) for p in problem.parameters if p.name in found}
+    return {
+        p.name: cast_value(values[p.name], p.space, p.name)
+        for p in problem.parameters
+        if p.name in values and not is_terminate(values[p.name])
+    }
+
+
+def answer_text(text: str, *, cut: bool, keep: list[str]) -> str:
+    """An answer without the model's reasoning; `keep` names tags that are the answer's own.
+
+    Raises:
+        Unusable: If there is nothing else.
+    """
+    rest = without_reasoning(text, cut=cut, keep=keep)
+    if text.strip() and not rest.strip():
+        raise Unusable(f"there is only reasoning, and no answer after it, in {_brief(text)}")
+    return rest
+
+
+def _suggested(text: str, names: list[str], key: str, cut: bool) -> dict[str, Any] | None:
+    """The values in the last of a text's objects that has some; None where there is no such object.
+
+    Raises:
+        Unusable: If the last one can't be read, or had not closed before a cut.
+    """
+    found = find_objects(text, [key, *names, *_PARTS], cut=cut)
+    answers = [(place, values) for place in found if (values := _values_in(place, names, key)) is not None]
+    if not answers:
+        encoded = _decoded(text)
+        return None if encoded is None else _suggested(encoded, names, key, cut)
+    keyed = [answer for answer in answers if answer[0].data is None or _under(answer[0].data, key) is not None]
+    place, values = (keyed or answers)[-1]
+    if place.problem is not None:
+        ends = " before it ended" if cut and place.end == len(text) else ""
+        raise Unusable(f"the last JSON object can't be read{ends}: {place.problem}")
+    if cut and not stands(text, place.start, place.end):
+        raise Unusable(f"the answer goes on after {_brief(text[place.start : place.end])}, which may be a draft")
+    return values
+
+
+def _values_in(place: FoundObject, names: list[str], key: str) -> dict[str, Any] | None:
+    """The values that an object suggests; None where it is not an answer, {} where it can't be read or has none."""
+    if place.data is None:
+        return {}
+    inner = _under(place.data, key)
+    data = place.data if inner is None else inner
+    if isinstance(data, str):
+        decoded = [o.data for o in find_objects(data, names) if o.data is not None]
+        data = decoded[-1] if decoded else {}
+    if isinstance(data, list) and data and all(isinstance(pair, dict) for pair in data):
+        pairs = [pair for pair in data if isinstance(pair.get("name"), str) and "value" in pair]
+        data = {pair["name"]: pair["value"] for pair in pairs} if len(pairs) == len(data) else data[-1]
+    if isinstance(data, dict) and any(name in data for name in names):
+        return data
+    return None if inner is None else {}
+
+
+def _under(data: dict[str, Any], key: str, depth: int = 2) -> Any:
+    """What an object, or one inside of it, holds under a name in any case; None if nothing."""
+    for name, value in data.items():
+        if name.strip().lower() == key.lower():
+            return {} if value is None else value
+    for value in data.values():
+        if depth and isinstance(value, dict) and (inner := _under(value, key, depth - 1)) is not None:
+            return inner
+    return None
+
+
+def _decoded(text: str) -> str | None:
+    """The text in an answer that was encoded as a JSON string once too often, or None."""
+    stripped = text.strip()
+    if not re.match(r"\"?\s*\{\s*\\", stripped):
+        return None
+    try:
+        decoded = json.loads(stripped if stripped.startswith('"') else f'"{stripped}"', strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return decoded if isinstance(decoded, str) else None
 
 
 _OPENED = re.compile(r"<variable>\s*<name>([^<>]*)</name>\s*<value>")
 _CLOSED = re.compile(r"</value>\s*(?:</variable>|(?=<variable>)|\Z)")
 
 
-def read_tags(text: str, problem: Problem) -> dict[str, Any]:
+def read_tags(text: str, problem: Problem, *, cut: bool = False) -> dict[str, Any]:
     """The values of an answer in tags, with ``<variable><name>x</name><value>5</value></variable>`` for each.
 
-    The text in ``<reasoning>``, white space around a value, prose between the blocks and unknown names are ignored, and
-    ``</variable>`` may be missing. Of two values for a name the later one counts.
+    The model's reasoning and the text in ``<reasoning>``, white space around a value, prose between the blocks and
+    unknown names are ignored, and ``</variable>`` may be missing. Of two values for a name the later one counts. Where
+    there is no block, a fenced block that defines a code parameter's function counts.
 
     Args:
         text: The answer.
         problem: The problem.
+        cut: Whether the answer ended by length. Then only blocks that had closed before count, unless a later one may
+            have replaced them.
 
     Raises:
         Unusable: If there is no value for any parameter, or one has another type than its parameter.
     """
-    blocks = dict(_blocks(_without_reasoning(text)))
-    if not any(p.name in blocks for p in problem.parameters):
-        raise Unusable(f"no <variable> block for {', '.join(p.name for p in problem.parameters)} in {_brief(text)}")
-    return {p.name: cast_value(blocks[p.name].strip(), p.space, p.name) for p in problem.parameters if p.name in blocks}
+    names = [p.name for p in problem.parameters]
+    answer = answer_text(text, cut=cut, keep=names)
+    found = list(_blocks(answer))
+    if cut:
+        found = _certain(found, answer, names)
+    blocks = {name: value for name, value, _, _ in found if name in names}
+    if not blocks and not _OPENED.search(answer):
+        blocks = read_bare_code(answer, problem, cut=cut)
+    if not blocks:
+        raise Unusable(f"no <variable> block for {', '.join(names)} in {_brief(text)}")
+    return {
+        p.name: cast_value(blocks[p.name], p.space, p.name)
+        for p in problem.parameters
+        if p.name in blocks and not is_terminate(blocks[p.name])
+    }
 
 
-def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """The name and the value of each block.
+def _blocks(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """The name and the value of each block, its place, and the place after it.
 
     There are two patterns, since a single one for the whole block takes cubic time where it does not match.
     """
     at = 0
     while (opened := _OPENED.search(text, at)) and (closed := _CLOSED.search(text, opened.end())):
-        yield opened[1].strip(), text[opened.end() : closed.start()]
+        yield opened[1].strip(), text[opened.end() : closed.start()].strip(), opened.start(), closed.end()
         at = closed.end()
 
 
-def _without_reasoning(text: str) -> str:
-    before, closed, after = text.rpartition("</reasoning>")  # an opening tag after the last closing one is unclosed
-    return re.sub(r"<reasoning>.*?</reasoning>", "", before + closed, flags=re.DOTALL) + after
-
-
-def _objects(text: str) -> list[dict[str, Any]]:
-    """The dictionaries in the whole answer, in its code fences, and between its outermost braces."""
-    candidates = [text.strip()]
-    candidates += re.findall(r"```(?:\w*)\n(.*?)```", text, re.DOTALL)
-    if "{" in text and "}" in text:
-        candidates.append(text[text.index("{") : text.rindex("}") + 1])
-    found = []
-    for c in (c for c in candidates if "{" in c):
-        for read in (_DECODER.decode, _without_trailing_commas, _python_literal):
-            try:
-                data = read(c)
-            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-                continue
-            if isinstance(data, dict):
-                found.append(data)
-                break
-    return found
-
-
-def _without_trailing_commas(text: str) -> Any:
-    return _DECODER.decode(re.sub(r",(\s*[}\]])", r"\1", text))
-
-
-def _python_literal(text: str) -> Any:
-    """A Python literal as JSON data; JSON has no sets, no bytes and no numbers of more than 4,300 digits."""
-    return json.loads(json.dumps(ast.literal_eval(text)))
-
-
-def _values_in_broken_json(text: str, names: list[str]) -> dict[str, Any]:
-    """The values after ``"name":``, for an object that can't be parsed as a whole."""
-    found = {}
-    for name in names:
-        places = re.finditer(rf"[\"']?\b{re.escape(name)}\b[\"']?\s*:\s*", text)
-        # The last value counts. Trying all places takes quadratic time, since errors of the json module count lines.
-        for match in deque(places, maxlen=100):
-            try:
-                found[name] = _DECODER.raw_decode(text, match.end())[0]
-            except (ValueError, RecursionError):
-                continue
-    return found
+def _certain(blocks: list[tuple[str, str, int, int]], text: str, names: list[str]) -> list[tuple[str, str, int, int]]:
+    """The blocks of an answer that was cut which count: with ``</variable>``, and not drafts of what was to come."""
+    closed = [block for block in blocks if text[: block[3]].endswith("</variable>")]
+    repeated = len({block[0] for block in closed}) < len(closed)
+    if not closed or len(closed) < len(blocks) or repeated or is_draft(text, closed[0][2]):
+        return []
+    end = closed[-1][3]
+    rest = text[end:]
+    opened = re.match(r"\s*<", rest)  # the next block, of which only the name may be known
+    name = re.match(r"\s*<variable>\s*<name>([^<>]*)</name>", rest)
+    left = set(names) - {block[0] for block in closed}
+    if opened is not None:
+        another = name[1].strip() in left if name else bool(left)
+        return closed if another else []
+    return closed if stands(text, closed[0][2], end) else []
 
 
 def cast_value(value: Any, space: ValueSpace, name: str) -> Any:
@@ -160,7 +224,7 @@ def _cast(value: Any, space: ValueSpace, name: str) -> Any:
             return str(value)
         if not isinstance(value, str):
             raise Unusable(f"{name}: expected text, got {_brief(value)}")
-        return without_fences(value) if isinstance(space, Code) else value
+        return read_code(value, space.function) if isinstance(space, Code) else value
     return value
 
 
@@ -207,8 +271,7 @@ def _permutation(value: Any, name: str) -> list[Any]:
 
 def without_fences(code: str) -> str:
     """Code without the fence that models often put around it."""
-    match = re.fullmatch(r"\s*```(?:\w*)\n(.*?)\n?```\s*", code, re.DOTALL)
-    return match.group(1) + "\n" if match else code
+    return read_code(code)
 
 
 def schema(problem: Problem, key: str = "suggestion", reasoning: bool = True) -> dict[str, Any]:

@@ -1,153 +1,25 @@
 """Readers of answers to tasks, in a language model's own words, and the check whether an answer is right.
 
-There is one reader for each kind of answer. Each looks first at the part of the text that announces the answer ("The
-answer is ...", "Answer: ...", or else the last line), and normalizes the answer that it finds there. A text without an
-answer reads as None.
+There is one reader for each kind of answer. `read` leaves out the model's reasoning and takes the last announcement
+that says something ("The answer is ...", "Answer: ...", "#### ...", a box; "The answer is correct." says nothing), or
+else the last line. Of a text that ended by length it reads only what had been announced and had ended before.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..utils.moved import moved_names
+from . import announcements
+from .answer_kinds import MAX_DIGITS, READERS
+from .plain_text import plain
+from .reasoning import without_reasoning
 
 RULES = ("lenient", "strict")
 """The rules by which an answer is compared with the target, see `right`."""
 
-_LEAD = re.compile(r"(?:answer|result)\s*(?:is|:|=)+(?:\s*(?:is|:|=))*", re.I)
-_MARKUP = str.maketrans(
-    {"*": "", "`": "", "$": "", "\u2010": "-", "\u2011": "-", "\u2212": "-", "\u2019": "'", "\u00a0": " "}
-)
-_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_NUMBERS = {word: k for k, word in enumerate(("zero", *_ONES, *_TEENS))}
-_NUMBERS |= {word: 10 * k for k, word in enumerate(_TENS, 2)}
-_SMALL = rf"(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_ONES)})|{'|'.join(_NUMBERS)}"
-_LARGE = ("dozen", "hundred", "thousand", "million", "billion")  # a number with one of these words is not read
-_WORD = rf"(?:{_SMALL}|{'|'.join(_LARGE)})"
-_AND = "|".join(f"(?<={word}) and " for word in _LARGE)
-_IN_WORDS = re.compile(rf"(?<!\w-)\b{_WORD}(?:(?:[- ]|{_AND}){_WORD})*\b(?!-\w)")  # but not in "five-sided"
-_MAX_DIGITS = 4000  # of a number; a little less than Python's own limit
-
-
-def text_of(answer: Any) -> str | None:
-    """A program's answer as text, from a text, a number, a bool or a list of texts; None for any other value."""
-    if isinstance(answer, str):
-        return answer
-    if isinstance(answer, bool | int | float):
-        return None if isinstance(answer, int) and answer.bit_length() > 3 * _MAX_DIGITS else str(answer)
-    if isinstance(answer, list) and answer and all(isinstance(word, str) for word in answer):
-        return " ".join(answer)
-    return None
-
-
-def right(rule: str, kind: str, answer: Any, target: str) -> bool:
-    """Whether a program's answer is the target.
-
-    Args:
-        rule: ``"lenient"`` reads the answer. ``"strict"`` is the Trace paper's rule: where the target is an option, the
-            last "(X)" of the answer must be the target; otherwise the answer must equal the target.
-        kind: The kind of answer, one of `ANSWER_KINDS`.
-        answer: The program's answer, plain data.
-        target: The right answer in the data set.
-    """
-    if rule == "lenient":
-        text = text_of(answer)
-        return text is not None and read(kind, text) == read(kind, target)
-    if not isinstance(answer, str):
-        return False
-    if re.search(r"\([A-Z]\)", target):
-        options = re.findall(r"\([A-Z]\)", answer)
-        return bool(options) and options[-1] == target
-    return answer == target
-
-
-def read(kind: str, text: str) -> str | None:
-    """The answer in a text, normalized; None if there is none.
-
-    Args:
-        kind: The kind of answer, one of `ANSWER_KINDS`.
-        text: The text.
-    """
-    text = text.translate(_MARKUP)
-    parts = _LEAD.split(text)
-    announced = len(parts) > 1 and bool(parts[-1].strip())
-    lines = [line.strip() for line in (parts[-1] if announced else text).splitlines() if line.strip()]
-    if not lines:
-        return None
-    return _READERS[kind](lines[0] if announced else lines[-1], text, announced)
-
-
-# Each reader gets the part of the text with the answer, the whole text, and whether the answer was announced. After an
-# announcement the answer comes first in the part, and reasons may follow; in a last line the answer comes last.
-def _pick(found: list[str], first: bool) -> str | None:
-    return found[0 if first else -1] if found else None
-
-
-def _choice(part: str, text: str, announced: bool) -> str | None:
-    naked = re.match(r"(?:option |choice )?([A-Za-z])(?=[).:,]|$)", part, re.I)
-    bracketed = _pick(re.findall(r"(?<!\w)\(([A-Za-z])\)", part), announced)
-    last = _pick(re.findall(r"(?<!\w)\(([A-Z])\)", text), False)
-    letter = bracketed or (naked.group(1) if naked else last)
-    return f"({letter.upper()})" if letter else None
-
-
-def _one_of(yes: str, no: str) -> Callable[[str, str, bool], str | None]:
-    """A reader of one of two words; "not" before a word means the other one."""
-    word = re.compile(rf"\b(not\s+)?({no}|{yes})\b", re.I)
-
-    def reader(part: str, text: str, announced: bool) -> str | None:
-        found = word.findall(part)
-        first = announced or word.match(part) is not None  # "No, it does not: ..."
-        negated, answer = found[0 if first else -1] if found else (word.findall(text) or [("", "")])[-1]
-        if negated:
-            return no if answer.lower() == yes else yes
-        return answer.lower() or None
-
-    return reader
-
-
-def _integer(part: str, text: str, announced: bool) -> str | None:
-    """A number with its sign, after the last "=" if there is one; 8.0 reads as 8. Words are read up to ninety-nine."""
-    tail = part.rpartition("=")[2]
-    part = tail if re.search(r"\d", tail) else part
-    numbers = re.findall(r"(?<![\w.)])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", part)
-    number = _pick(numbers, announced)
-    if number is not None:
-        if len(number) > _MAX_DIGITS:
-            return None
-        whole, _, rest = number.replace(",", "").partition(".")
-        return f"{int(whole)}.{rest}" if rest.strip("0") else str(int(whole))
-    words = _pick(_IN_WORDS.findall(part.lower()), announced)
-    small = words is not None and re.fullmatch(_SMALL, words)
-    return str(sum(_NUMBERS[word] for word in re.split("[- ]", small[0]))) if small else None
-
-
-def _words(part: str, text: str, announced: bool) -> str | None:
-    """Words in their order, without commas and without what comes before a colon."""
-    tokens = re.split(r"[\s,;]+", part.rpartition(":")[2].lower())
-    return " ".join(word for token in tokens if (word := token.strip("\"'.[]"))) or None
-
-
-def _brackets(part: str, text: str, announced: bool) -> str | None:
-    runs = re.findall(r"[()\[\]{}<>][()\[\]{}<>\s\"',]*", part)
-    run = _pick(runs, announced)
-    return " ".join(re.sub(r"[\s\"',]", "", run)) if run else None
-
-
-_READERS: dict[str, Callable[[str, str, bool], str | None]] = {
-    "choice": _choice,
-    "yes or no": _one_of("yes", "no"),
-    "true or false": _one_of("true", "false"),
-    "valid or invalid": _one_of("valid", "invalid"),
-    "integer": _integer,
-    "words": _words,
-    "brackets": _brackets,
-}
-ANSWER_KINDS = tuple(_READERS)
+ANSWER_KINDS = tuple(READERS)
 """The kinds of answers."""
 EXPECTED = {
     "choice": "an option such as (B)",
@@ -159,6 +31,62 @@ EXPECTED = {
     "brackets": "brackets, parted by spaces",
 }
 """Each kind of answer in words, for feedback and prompts."""
+
+
+def text_of(answer: Any) -> str | None:
+    """A program's answer as text, from a text, a number, a bool or a list of texts; None for any other value."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, bool | int | float):
+        return None if isinstance(answer, int) and answer.bit_length() > 3 * MAX_DIGITS else str(answer)
+    if isinstance(answer, list) and answer and all(isinstance(word, str) for word in answer):
+        return " ".join(answer)
+    return None
+
+
+def right(rule: str, kind: str, answer: Any, target: str, *, cut: bool = False) -> bool:
+    """Whether a program's answer is the target.
+
+    Args:
+        rule: ``"lenient"`` reads the answer. ``"strict"`` is the Trace paper's rule: where the target is an option, the
+            last "(X)" of the answer must be the target; otherwise the answer must equal the target.
+        kind: The kind of answer, one of `ANSWER_KINDS`.
+        answer: The program's answer, plain data.
+        target: The right answer in the data set.
+        cut: Whether the answer ended by length, see `read`. The strict rule does not ask.
+    """
+    if rule == "lenient":
+        text = text_of(answer)
+        if text is not None and cut:
+            text = f"Answer: {text}"  # what a program returns is announced by that
+        return text is not None and read(kind, text, cut=cut) == read(kind, target)
+    return strictly_right(answer, target)
+
+
+def strictly_right(answer: Any, target: str) -> bool:
+    """Whether an answer is the target by the Trace paper's rule."""
+    if not isinstance(answer, str):
+        return False
+    if re.search(r"\([A-Z]\)", target):
+        options = re.findall(r"\([A-Z]\)", answer)
+        return bool(options) and options[-1] == target
+    return answer == target
+
+
+def read(kind: str, text: str, *, cut: bool = False) -> str | None:
+    """The answer in a text, normalized; None if there is none.
+
+    Args:
+        kind: The kind of answer, one of `ANSWER_KINDS`.
+        text: The text.
+        cut: Whether the text ended by length. Then only an announced answer counts whose line had ended, or whose box
+            had closed, before the end; never the "12" of "125".
+    """
+    whole = plain(without_reasoning(text, cut=cut), brackets=kind == "brackets")
+    first = announcements.without_next_turn(kind, whole)
+    if cut and first == whole:
+        return announcements.value_of_cut(kind, first)
+    return announcements.value(kind, first)
 
 
 if not TYPE_CHECKING:  # for one release

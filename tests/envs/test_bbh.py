@@ -6,7 +6,7 @@ import pytest
 
 import opto_gym
 from opto_gym import data
-from opto_gym.envs.questions.bbh import ANSWER_KINDS, LEFT_OUT, SOLVERS
+from opto_gym.envs.questions.bbh import ANSWER_KINDS, SOLVERS
 from opto_gym.leaderboard import replay, report, run
 from tests.support.openai_server import OpenAIServer
 
@@ -14,7 +14,7 @@ full = pytest.mark.skipif(data.root() == data.SAMPLE, reason="needs the publishe
 
 
 def bbh(task="object_counting", **arguments):
-    return opto_gym.make(f"BBH-{task}-v0", **arguments).unwrapped
+    return opto_gym.make(f"BBH-{task}-v1", **arguments).unwrapped
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_partitions(task):
     assert [e for s in ("train", "val", "test") for e in paper.splits[s]] == examples
     assert [len(paper.splits[s]) for s in ("train", "val")] == [15, 5]
     kept = [e["input"] for s in env.splits.values() for e in s]
-    assert len(set(kept)) == len(kept) == len(examples) - len(LEFT_OUT.get(task, ()))
+    assert len(set(kept)) == len(kept) == len(examples) - len(env.left_out(task))
     if env.answer_kind == "choice":  # what is left has its target among its options
         assert all(e["target"] in e["input"] and "(B)" in e["input"] for s in env.splits.values() for e in s)
 
@@ -165,7 +165,7 @@ def test_arguments_are_checked():
 
 def test_a_trial_records_the_data_s_hash(tmp_path):
     result = run(
-        [("BBH-navigate-v0", {"data": "sample"})], ["FewShot"], out=tmp_path / "r", seeds=1, oracle_calls=2,
+        [("BBH-navigate-v1", {"data": "sample"})], ["FewShot"], out=tmp_path / "r", seeds=1, oracle_calls=2,
         progress=False,
     )  # fmt: skip
     (trial,) = result.trials
@@ -178,7 +178,7 @@ def test_a_trial_records_the_data_s_hash(tmp_path):
 def test_a_trial_measures_the_model_s_part_and_the_report_shows_it(tmp_path, answering, capsys):
     answering(lambda messages: f"Answer: {sum(map(ord, messages[0]['content']))}")
     result = run(
-        [("BBH-multistep_arithmetic_two-v0", {"data": "sample"})], ["ModelAlone"], out=tmp_path / "r", seeds=1,
+        [("BBH-multistep_arithmetic_two-v1", {"data": "sample"})], ["ModelAlone"], out=tmp_path / "r", seeds=1,
         oracle_calls=2, progress=False,
     )  # fmt: skip
     (trial,) = result.trials

@@ -35,6 +35,8 @@ CASES = [
     ("LongTrace-v0", {"problem": 3, "length": 20000}),
     ("GSM8K-v0", {"data": "sample"}),
     ("GSM8K-v0", {"data": "sample", "partition": "textgrad"}),
+    ("GSM8K-v1", {"data": "sample"}),
+    ("GSM8K-v1", {"data": "sample", "partition": "textgrad"}),
     *((name, {"data": "sample"}) for name in opto_gym.registered_envs() if name.startswith(("BBH-", "MMLU-"))),
     ("BBH-object_counting-v0", {"data": "sample", "partition": "trace-paper", "rule": "strict"}),
     *((name, {}) for name in opto_gym.registered_envs() if name.startswith("MetaWorld-")),

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ...problems import Problem
+from ...problems import Problem, TraceFeedback
 from ...utils.checks import at_least, number_in
 from ...utils.moved import moved_names
 from ..base import Agent, Values
 from .prompt_budget import FRAME
 
+if TYPE_CHECKING:
+    from ...llm import Answer
+
 Messages = list[dict[str, str]]
+
+
+class Reply(NamedTuple):
+    """A model's answer, for a reader.
+
+    Attributes:
+        text: The text.
+        cut: How it was cut, in words: by a limit of tokens, which is named. "" where it ended by itself.
+    """
+
+    text: str
+    cut: str = ""
 
 
 class ModelAgent(Agent):
@@ -29,7 +44,9 @@ class ModelAgent(Agent):
             model, which rarely answers in the right form otherwise.
 
     Attributes:
-        values: The parameters proposed last, which an unusable answer leaves as they are.
+        values: The parameters proposed last.
+        working: The parameters proposed last whose evaluation ended without an error, at first the start values: they
+            are proposed again where an answer is unusable. See `observed`.
         token_budget: The tokens of the messages' texts: `prompt_budget` without what a chat template adds.
     """
 
@@ -64,10 +81,20 @@ class ModelAgent(Agent):
         """Begins a new problem, at its start values."""
         super().reset(problem, seed=seed)
         self.values: Values = problem.start
+        self.working: Values = problem.start
+
+    def observed(self, observation: TraceFeedback) -> None:
+        """Keeps the current parameters as `working`, if their evaluation ended without an error."""
+        if observation.graph.error is None:
+            self.working = dict(self.values)
+
+    def unusable(self, reply: Reply, reason: str) -> None:
+        """Records that a reply could not be used, and why: first that it was cut, if it was."""
+        self.invalid(f"{reply.cut}, raise max_tokens: {reason}" if reply.cut else reason)
 
     def ask(
         self, messages: Messages, schema: dict[str, Any] | None = None, *, temperature: float | None = None, n: int = 1
-    ) -> list[str]:
+    ) -> list[Reply]:
         """One call of the model.
 
         Args:
@@ -81,7 +108,7 @@ class ModelAgent(Agent):
         """
         local = self.llm.endpoint == "local"
         constrained = self.constrained if self.constrained is not None else local
-        texts: list[str] = []
+        replies: list[Reply] = []
         for _ in range(n if local else 1):  # the embedded model gives one answer per call
             answer = self.llm.chat(
                 messages,
@@ -94,12 +121,18 @@ class ModelAgent(Agent):
             )
             if answer.problem is not None:
                 self.invalid(answer.problem)
-            for text in answer.texts:  # of several, some may be usable
+            for k, text in enumerate(answer.texts):  # of several, some may be usable
                 if text:
-                    texts.append(text)
-                else:
+                    replies.append(Reply(text, self.described_cut(answer, k)))
+                elif answer.problem is None:
                     self.invalid("the answer is empty")
-        return texts
+        return replies
+
+    def described_cut(self, answer: Answer, k: int = 0) -> str:
+        """How the k-th completion of an answer was cut, in words; "" if it was not."""
+        if not answer.cut(k):
+            return ""
+        return f"the answer was cut after max_tokens={self.max_tokens} tokens (finish_reason {answer.reason(k)!r})"
 
 
 def history_line(values: Values, feedback: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ...core import OptoEnv
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_PROMPT_CHARACTERS = 50_000  # about 12,000 tokens, a bound on the cost of a call
 Split = Sequence[Mapping[str, str]]
+
+_CUT: ContextVar[list[str]] = ContextVar("cut replies")
 
 
 class QuestionEnv(OptoEnv):
@@ -86,22 +89,59 @@ class QuestionEnv(OptoEnv):
                 raise ValueError(f"expected a prompt of at most {MAX_PROMPT_CHARACTERS} characters, got {len(text)}")
         messages = [] if system is None else [{"role": "system", "content": system}]
         messages.append({"role": "user", "content": prompt})
-        return reply_text(self.llm.chat(messages, max_tokens=self.max_tokens, temperature=0.0))
+        answer = self.llm.chat(messages, max_tokens=self.max_tokens, temperature=0.0)
+        text = reply_text(answer)
+        if answer.cut():
+            cut_replies().append(text)
+        return text
 
-    def judge(self, output: Any, example: Any) -> Feedback:
-        """Compares the output with the target; the feedback gives the right answer where they differ."""
+    def begin_example(self) -> None:
+        """Forgets the replies to the example before; `forward` calls it first."""
+        _CUT.set([])
+
+    def read(self, text: str, *, cut: bool = False) -> str | None:
+        """The answer in a text, of `answer_kind`; `cut` says whether the text ended by length."""
+        return answers.read(self.answer_kind, text, cut=cut)
+
+    def is_right(self, output: Any, target: str, *, rule: str | None = None, cut: bool = False) -> bool:
+        """Whether an output is the target.
+
+        Args:
+            output: The answer.
+            target: The right answer.
+            rule: How they are compared; None for the environment's own `rule`.
+            cut: Whether the output reaches to where a reply ended by length.
+        """
+        return answers.right(rule or self.rule, self.answer_kind, output, target, cut=cut)
+
+    def judge(self, output: Any, example: Any, *, cut: bool = False) -> Feedback:
+        """Compares the output with the target; the feedback gives the right answer where they differ.
+
+        Args:
+            output: The answer.
+            example: The question with its target.
+            cut: Whether the output reaches to where a reply ended by length.
+        """
         target = example["target"]
-        if answers.right(self.rule, self.answer_kind, output, target):
+        if self.is_right(output, target, cut=cut):
             return Feedback(1.0, (Part("reward", f"The answer is right: {target}"),), True)
         shown = repr(output)
         parts = [Part("reward", f"The answer is wrong: {shown if len(shown) <= 200 else shown[:197] + '...'}")]
         text = answers.text_of(output)
-        if text is None or answers.read(self.answer_kind, text) is None:
+        if text is None or self.read(text, cut=cut) is None:
             parts.append(Part("hindsight_negative", f"No answer was found in it, which must be {self.expected}."))
-        elif self.rule == "strict" and answers.right("lenient", self.answer_kind, output, target):
+        elif self.rule == "strict" and self.is_right(output, target, rule="lenient", cut=cut):
             parts.append(Part("hindsight_negative", "Only its form is wrong: it must be the answer alone, as text."))
+        if replies := cut_replies():
+            parts.append(Part("hindsight_negative", self._about_cut(empty=not all(map(str.strip, replies)))))
         parts.append(Part("future_positive", f"The right answer is {target}"))
         return Feedback(0.0, tuple(parts))
+
+    def _about_cut(self, empty: bool) -> str:
+        limit = f"at the limit of {self.max_tokens} tokens (max_tokens)"
+        if empty:
+            return f"The model's reply ended {limit} before it said anything; a model that reasons needs more."
+        return f"The model's reply was cut {limit}. What the cut touches does not count."
 
     @property
     def expected(self) -> str:
@@ -134,6 +174,11 @@ def reply_text(answer: Answer) -> str:
     if answer.problem:
         raise RuntimeError(f"the model gave no reply: {answer.problem}")
     return answer.text
+
+
+def cut_replies() -> list[str]:
+    """The replies of the example at hand that ended by length."""
+    return _CUT.get([])
 
 
 def split_in_order(examples: Split, train: int, val: int) -> dict[str, Split]:

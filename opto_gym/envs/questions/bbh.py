@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 
 from ...core import Parameters
 from ...problems import Anchors, Feedback, Parameter, Part
-from ...reading.task_answers import EXPECTED, RULES
+from ...reading.task_answers import EXPECTED, RULES, text_of
 from ...spaces import Code, Prompt
 from ...trace import node, operator
-from .asking import QuestionEnv, Split, split_in_order
+from .asking import QuestionEnv, Split, cut_replies, split_in_order
 
 ANSWER_KINDS = {
     "boolean_expressions": "true or false",
@@ -53,7 +54,48 @@ LEFT_OUT = {
     "causal_judgement": (32, 36, 104, 119),  # two questions, each twice, with opposite targets
     "sports_understanding": (155, 227),  # the second of two equal examples
 }
-"""Indices of the examples of the published files that the partition ``"opto"`` leaves out, by task."""
+"""Indices of the examples of the published files that are broken, contradictory or repeated, by task."""
+WRONG_TARGETS = {
+    "date_understanding": (
+        *(2, 122, 145, 180, 184, 244),  # five years after 1958 are 1963, and not 1961
+        *(72, 80, 102, 117, 157, 202),  # Thanksgiving of 2001 is not in 2002
+        *(23, 138, 146, 163, 164, 185, 211),  # 36 hours before 2015 it is December 30, and not 29
+        73,  # a week after January 31 it is February 7, and not 6
+    ),
+    "geometric_shapes": (
+        # rectangles by their coordinates, which are called trapezoids
+        *(2, 4, 8, 14, 18, 29, 66, 72, 80, 87, 93, 98, 111, 120, 134, 163, 182, 194, 199, 211, 223, 224, 226, 238, 247),
+        # circles by their radii, which are called ellipses
+        *(
+            12,
+            13,
+            33,
+            45,
+            46,
+            59,
+            65,
+            71,
+            95,
+            104,
+            109,
+            110,
+            118,
+            124,
+            128,
+            142,
+            145,
+            161,
+            164,
+            181,
+            200,
+            203,
+            220,
+            221,
+        ),
+        242,
+    ),
+}
+"""Indices of the examples whose target is wrong, which ``scripts/check_bbh.py`` finds, by task."""
 
 PARTITIONS = ("opto", "trace-paper")
 MAX_CALLS = 10
@@ -131,7 +173,8 @@ class BBH(QuestionEnv):
     * `partition`: `"opto"` draws 50 questions for train and 50 for val, and takes the rest for test; `"trace-paper"`
       takes 15, 5 and the rest in the order of the file; `"opto"`. The first leaves out examples of the published files
       (counted from 0) that are broken (ruin_names 99 and 144, movie_recommendation 163, snarks 88), contradictory
-      (causal_judgement 32 and 119, 36 and 104) or duplicates (sports_understanding 155 and 227).
+      (causal_judgement 32 and 119, 36 and 104) or duplicates (sports_understanding 155 and 227), or whose target is
+      wrong (20 of date_understanding, 50 of geometric_shapes; `WRONG_TARGETS` lists them).
     * `rule`: `"lenient"` reads the answer in what `extract_answer` returns (a letter without brackets, "The answer is
       8.", any case); `"strict"` is the paper's rule: the last "(X)" for options, else exactly the same text;
       `"lenient"`.
@@ -141,14 +184,16 @@ class BBH(QuestionEnv):
     * `oracle_calls`, `feedback`, `render_mode` (`"rgb_array"`, `"ansi"`).
 
     ## Kind, cost and source
-    A distribution of questions. An example is `{"input", "target"}`; if it has a `"reply"`, that takes the place of the
-    model's. The test split has 150 questions (fewer where examples are left out or the file is shorter:
+    A distribution of questions. An example is `{"input", "target"}`; if it has a `"reply"`, that takes the place of
+    the model's. The test split has 150 questions (fewer where examples are left out or the file is shorter:
     causal_judgement 83, penguins_in_a_table 46, ruin_names 148, snarks 77, movie_recommendation 149,
-    sports_understanding 148). An oracle call takes one model call per question, at most 11 with those that the code
-    makes, and 11 to 25 ms beside it. Data: BIG-Bench Hard (Suzgun et al., arXiv:2210.09261), MIT licence, `opto-gym
-    data fetch bbh`.
+    sports_understanding 148, date_understanding 130, geometric_shapes 100). An oracle call takes one model call per
+    question, at most 11 with those that the code makes, and 11 to 25 ms beside it. Data: BIG-Bench Hard (Suzgun et
+    al., arXiv:2210.09261), MIT licence, `opto-gym data fetch bbh`.
 
     ## Version history
+    * v1: leaves out the 70 examples of date_understanding and geometric_shapes whose target is wrong; answers in a box,
+      in quotes, before further talk, or in another script are read; what a reply's cut touches does not count.
     * v0: first version.
     """
 
@@ -196,9 +241,15 @@ class BBH(QuestionEnv):
         examples = self.load(f"bbh/{self.task}.json")
         if self.partition == "trace-paper":
             return split_in_order(examples, 15, 5)
-        kept = [e for k, e in enumerate(examples) if k not in LEFT_OUT.get(self.task, ())]
+        left_out = self.left_out(self.task)
+        kept = [e for k, e in enumerate(examples) if k not in left_out]
         order = np.random.default_rng(0).permutation(len(kept))
         return split_in_order([kept[i] for i in order], 50, 50)
+
+    @staticmethod
+    def left_out(task: str) -> tuple[int, ...]:
+        """The indices of the examples of a task's published file that the partition ``"opto"`` leaves out."""
+        return (*LEFT_OUT.get(task, ()), *WRONG_TARGETS.get(task, ()))
 
     def host(self) -> Mapping[str, Callable[..., Any]]:
         """``ask_model`` for the code of a proposal, at most `MAX_CALLS` times per example."""
@@ -214,6 +265,7 @@ class BBH(QuestionEnv):
 
     def forward(self, p: Parameters, example: Any) -> Any:
         """Runs the workflow on one question."""
+        self.begin_example()
 
         @operator
         def ask_model(prompt: str) -> str:
@@ -224,7 +276,7 @@ class BBH(QuestionEnv):
         prompt = p.create_prompt(p.prompt_template, question)
         reply = ask_model(prompt)
         answer = p.extract_answer(p.prompt_template, question, reply)
-        judged = self.judge(answer.data, example)
+        judged = self.judge(answer.data, example, cut=_reaches_a_cut(answer.data))
         parts = judged.parts
         if not isinstance(prompt.data, str) or example["input"] not in prompt.data:
             parts = (*parts, Part("hindsight_negative", "The prompt does not hold the question."))
@@ -267,6 +319,18 @@ class BBH(QuestionEnv):
         """Code that answers without the model, for the four tasks in `SOLVERS`."""
         source = SOLVERS.get(self.task)
         return None if source is None else {**self.problem.start, "extract_answer": source}
+
+
+def _reaches_a_cut(output: Any) -> bool:
+    """Whether an answer is, in other spaces and signs perhaps, the end of a reply that ended by length."""
+    text = text_of(output)
+    if not text or not text.strip():
+        return False
+    for signs in (r"\s+", r"\W+"):  # the spaces, or all but letters and digits, are left out
+        end = re.sub(signs, "", text).lower()
+        if end and any(re.sub(signs, "", reply).lower().endswith(end) for reply in cut_replies()):
+            return True
+    return False
 
 
 SOLVERS = {

@@ -66,6 +66,8 @@ class GSM8K(SystemPromptQuestions):
     gsm8k`; its calculator annotations (`<<...>>`) are removed.
 
     ## Version history
+    * v1: answers in a box, in quotes, before further talk, or in another script are read; what the cut of a reply that
+      ended by length touches does not count.
     * v0: first version.
     """
 

@@ -68,6 +68,8 @@ class MMLU(SystemPromptQuestions):
     et al., arXiv:2009.03300), MIT licence, `opto-gym data fetch mmlu`.
 
     ## Version history
+    * v1: answers in a box, in quotes, before further talk, or in another script are read; what the cut of a reply that
+      ended by length touches does not count.
     * v0: first version.
     """
 

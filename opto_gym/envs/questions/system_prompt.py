@@ -6,9 +6,8 @@ from typing import Any
 
 from ...core import Parameters
 from ...problems import Feedback
-from ...reading import task_answers as answers
 from ...trace import node, operator
-from .asking import QuestionEnv
+from .asking import QuestionEnv, cut_replies
 
 
 class SystemPromptQuestions(QuestionEnv):
@@ -18,6 +17,7 @@ class SystemPromptQuestions(QuestionEnv):
 
     def forward(self, p: Parameters, example: Any) -> Any:
         """Asks one question."""
+        self.begin_example()
 
         @operator
         def ask_model(system_prompt: str, question: str) -> str:
@@ -26,7 +26,7 @@ class SystemPromptQuestions(QuestionEnv):
 
         @operator(description=f"Reads the answer, {self.expected}, where the reply announces it, or in its last line.")
         def read_answer(reply: str) -> str | None:
-            return answers.read(self.answer_kind, reply)
+            return self.read(reply, cut=reply in cut_replies())
 
         reply = ask_model(p.system_prompt, node(example["input"], "question"))
         answer = read_answer(reply)

@@ -306,7 +306,8 @@ class Negotiation(OptoEnv):
                 {"role": "system", "content": RULES},
                 {"role": "user", "content": f"{situation}The offer to you: {offer or 'none'}. Your action:"},
             ]
-            return read_action(reply_text(self.llm.chat(messages, max_tokens=100, temperature=0.0)))
+            answer = self.llm.chat(messages, max_tokens=100, temperature=0.0)
+            return read_action(reply_text(answer), cut=answer.cut())
 
         return decide
 
