@@ -18,6 +18,7 @@ A tag that the answer itself mentions is content: inside a JSON object, a code f
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -162,9 +163,14 @@ class _Scan:
             closing = re.compile(re.escape(_CLOSED_BY.get(opened, "<channel|>")), re.I)
             found = closing.search(self.text, token.end())
         else:
-            found = re.compile(rf"</{re.escape(name)}\s*>", re.I).search(self.text, token.end())
-            found = found or re.compile(rf"</{_NAMES}\s*>", re.I).search(self.text, token.end())
+            found = self.closing(rf"</{re.escape(name)}\s*>", token.end())
+            found = found or self.closing(rf"</{_NAMES}\s*>", token.end())
         return found.end() if found else None
+
+    def closing(self, pattern: str, at: int) -> re.Match[str] | None:
+        """The first closing tag after a place, of those that are not only mentioned if there is one."""
+        tags = list(itertools.islice(re.compile(pattern, re.I).finditer(self.text, at), _MAX_SCANS))
+        return next((tag for tag in tags if not self.mentioned(tag)), tags[0] if tags and not self.cut else None)
 
     def drop(self, start: int, end: int, all_before: bool = False) -> None:
         """Drops the text from start to end, or all up to the end."""

@@ -74,7 +74,7 @@ def test_no_answer_breaks_a_promise_of_an_agent_over_http(agent):
 @pytest.mark.parametrize("agent", ["OptoPrime", "OPRO-Trace"])
 def test_bad_values_are_the_environment_s_to_judge(agent):
     env, wrong = Everything(), 0
-    for _, text in malformed(600, seed=30_000):
+    for _, text in malformed(800, seed=30_000):
         values = READERS[agent](text).values
         if any(p.space.invalid_reason(values[p.name]) for p in env.problem.parameters) and wrong < 25:
             wrong += 1
