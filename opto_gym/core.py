@@ -113,7 +113,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def host(self) -> Mapping[str, Callable[..., Any]]:
         """Functions of this process that code parameters may call by name, with plain data; none by default.
 
-        It is called once for each example.
+        It is called once for each example, and for `problem`, which tells optimizers the functions' names, arguments
+        and docstrings.
         """
         return {}
 

@@ -28,11 +28,18 @@ GUIDE = {
     "Others": "intermediate values of this run, which follow from the variables, inputs and code.",
     "Outputs": "the result of this run.",
     "Feedback": "what is said of the result.",
-    "Last run that worked": "an earlier run with its feedback, since this one was refused before it began.",
-    "Memory": "the variables of earlier runs and the feedback on them, the oldest first.",
-    "Examples": "changes of the variables that raised the reward, the best one last.",
 }
 """The sections of a report and what they hold, by title."""
+
+WORKED = "Below are the sections of the last run that worked:"
+PAST = "Earlier variables and the feedback on them:"
+EXAMPLES = "Changes that helped before, the best one last:"
+ADDED = {
+    WORKED: "Then comes an earlier run, in the same sections, since this one was refused before it began.",
+    PAST: "At the end stand the variables of earlier runs and the feedback on them, the oldest first.",
+    EXAMPLES: "At the end stand changes of the variables that raised the reward.",
+}
+"""What may be added to a report, by its heading, and how it is introduced."""
 
 READ = """You improve a program by changing its variables. You are shown one run of it, in these sections:
 {sections}
@@ -65,13 +72,14 @@ each may take; `TraceGraph.to_pseudocode` divides the run's."""
 
 def reading_guide(titles: Iterable[str]) -> str:
     """How to read a report with these sections."""
-    return READ.format(sections="\n".join(f"#{title}: {GUIDE[title]}" for title in titles))
+    return READ.format(sections="\n".join(f"#{t}: {GUIDE[t]}" if t in GUIDE else ADDED[t] for t in titles))
 
 
-def has_run(graph: TraceGraph) -> bool:
-    """Whether anything was computed: a proposal that is refused before it runs leaves an error node alone."""
-    kinds = ((op.kind, op.name) for op in (graph.operators[n.operator] for n in graph.nodes))
-    return any(kind == "call" or (kind == "operator" and name != "batch") for kind, name in kinds)
+def refused(graph: TraceGraph) -> bool:
+    """Whether a proposal was refused before it ran: then the graph has an error and nothing that was computed."""
+    operators = [graph.operators[n.operator] for n in graph.nodes]
+    computed = any(op.kind == "call" or (op.kind == "operator" and op.name != "batch") for op in operators)
+    return not computed and any(op.kind == "error" for op in operators)
 
 
 class OptoPrime(ModelAgent):
@@ -139,7 +147,7 @@ class OptoPrime(ModelAgent):
         self.observed(observation)
         messages = self.messages(observation)  # 1, 2
         self.memory.append((dict(self.values), str(observation.feedback)))  # 3
-        if has_run(observation.graph):
+        if not refused(observation.graph):
             self.worked = observation
         self.values = self.choose(messages)  # 4 to 7
         return dict(self.values)  # 8
@@ -147,10 +155,11 @@ class OptoPrime(ModelAgent):
     def messages(self, observation: TraceFeedback) -> Messages:
         """The prompt: how to read a report and the form of the answer as the system's message, then the report."""
         form = ANSWER_FORMS[self.form]
-        longest = f"{reading_guide(GUIDE)}\n\n{form}"
+        longest = f"{reading_guide([*GUIDE, *ADDED])}\n\n{form}"
         report = self.report(observation, int(self.token_budget * (1 - self.reserved_share)) - count_tokens(longest))
-        titles = [title for title in GUIDE if f"#{title}\n" in report]
-        system = f"{reading_guide(titles)}\n\n{form}"
+        headings = {**{title: f"#{title}\n" for title in GUIDE}, **{title: f"{title}\n" for title in ADDED}}
+        shown = [title for title, heading in headings.items() if heading in report]
+        system = f"{reading_guide(shown)}\n\n{form}"
         return [{"role": "system", "content": system}, {"role": "user", "content": report}]
 
     def report(self, observation: TraceFeedback, token_budget: int) -> str:
@@ -159,7 +168,7 @@ class OptoPrime(ModelAgent):
             "feedback": str(observation.feedback),
             "instruction": self.problem.instruction,
             "run": lambda token_budget: render_within(observation.graph.to_pseudocode, token_budget),
-            "worked": "" if has_run(observation.graph) else self.last_that_worked,
+            "worked": self.last_that_worked if refused(observation.graph) else "",
             "past": self.past,
         }
         frame = count_tokens(f"#Instruction\n\n\n\n\n#Feedback\n\n\n\n\n\n\n\n\n{END}")
@@ -172,7 +181,7 @@ class OptoPrime(ModelAgent):
         """The report's section on the last run that began, for one that was refused before anything was computed."""
         if self.worked is None:
             return ""
-        graph, heading = self.worked.graph, "#Last run that worked\n"
+        graph, heading = self.worked.graph, f"{WORKED}\n"
         feedback = f"\n\n##Feedback\n{shorten(str(self.worked.feedback), token_budget // 3)}"
 
         def render(characters: int) -> str:
@@ -185,7 +194,7 @@ class OptoPrime(ModelAgent):
         """The report's section on the past: the memory, oldest first, of at most `token_budget` tokens."""
         if not self.memory:
             return ""
-        heading = "#Memory\n"
+        heading = f"{PAST}\n"
         lines = newest_lines(self.memory, lambda pair: history_line(*pair), token_budget - count_tokens(heading))
         return heading + lines
 

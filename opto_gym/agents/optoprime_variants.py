@@ -13,7 +13,7 @@ from ..spaces import Choice
 from ..utils.checks import at_least
 from ..wrappers.observations import score_alone
 from .base import Values
-from .optoprime import ANSWER_FORMS, END, OptoPrime
+from .optoprime import ANSWER_FORMS, END, EXAMPLES, OptoPrime
 from .toolkit.model_agent import Messages
 from .toolkit.prompt_budget import count_tokens, fit_list, shorten
 
@@ -154,7 +154,7 @@ class FewShot(OptoPrime):
         if not best:
             return super().past(token_budget)
         memory = super().past(token_budget // 2)
-        heading = "#Examples\n"
+        heading = f"{EXAMPLES}\n"
         left = token_budget - count_tokens(f"{memory}\n\n{heading}")
         examples = fit_list((text for _, text in best), left, between="\n")
         return "\n\n".join(filter(None, [memory, heading + examples]))

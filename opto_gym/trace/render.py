@@ -152,6 +152,10 @@ class _Renderer:
         graph = self.graph
         yield from self._documentation()
         for k in graph.parameters:
+            op = graph.operators[graph.nodes[k].operator]
+            if op.description:
+                yield _line(Rank.GUIDE, "variables", cut, f"# {op.name}: {' '.join(op.description.split())}")
+        for k in graph.parameters:
             yield _line(Rank.PARAMETER, "variables", self._variable, k)
             if graph.operators[graph.nodes[k].operator].constraint:
                 yield _line(Rank.GUIDE, "constraints", self._constraint, k)
@@ -191,13 +195,9 @@ class _Renderer:
 
     def _variable(self, k: int, limit: int) -> str:
         value, op = self.value(k), self.graph.operators[self.graph.nodes[k].operator]
-        description = f"# {op.name}: {' '.join(op.description.split())}\n" if op.description else ""
-        if len(description) > limit // 3:  # the value is worth more
-            description = ""
-        left = limit - len(description)
         if op.kind == "code":
-            return description + cut(f"(code) {self.names[k]}:\n{str(value).rstrip()}", left)
-        return description + self._pair(f"({self._type(k)}) {self.names[k]}=", self._plain(value), left)
+            return cut(f"(code) {self.names[k]}:\n{str(value).rstrip()}", limit)
+        return self._pair(f"({self._type(k)}) {self.names[k]}=", self._plain(value), limit)
 
     def _constraint(self, k: int, limit: int) -> str:
         op = self.graph.operators[self.graph.nodes[k].operator]

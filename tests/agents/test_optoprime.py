@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
+from opto_gym.agents.optoprime import ADDED, WORKED
 from opto_gym.cli.prompt import count
 from opto_gym.reading.proposals import Unusable, read_tags
 from tests.support.openai_server import OpenAIServer
@@ -83,15 +84,15 @@ def test_a_refused_proposal_is_shown_with_the_last_run_that_worked(trial):
     t = trial("OptoPrime", Mixed(), [suggest(times=2), suggest(times=10**6), suggest(times=3)])
     t.step()
     t.step()
-    assert "#Last run that worked" not in t.user()
+    assert WORKED not in t.user()
     t.step()  # sees that 10**6 was refused
-    report = t.user().partition("#Last run that worked\n")[2]
+    report = t.user().partition(f"{WORKED}\n")[2]
     assert "(int) times=1000000" in t.user()
     assert "##Variables" in report
     assert "(int) times=2" in report
     assert "##Code" in report
     assert "##Feedback\n" in report
-    assert "#Last run that worked:" in t.asked[-1]["messages"][0]["content"]
+    assert ADDED[WORKED] in t.asked[-1]["messages"][0]["content"]
 
 
 def test_how_code_runs_is_told_in_every_prompt(trial):

@@ -142,7 +142,7 @@ def test_nothing_is_left_behind(rounds):
         "while True: pass",
     )
     draw = random.Random(0)
-    with Sandbox(Limits(seconds=0.3)) as box:
+    with Sandbox(Limits(seconds=1.5)) as box:
         run(box, "return 1")
         own = 1 if box.level == "L3" else 0  # in namespaces the zygote waits for a child of its own
         wait_until(lambda: len(below(zygote_of(box))) == own)
