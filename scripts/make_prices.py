@@ -11,6 +11,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 PROVIDERS = {"openai", "anthropic", "gemini", "mistral", "xai", "deepseek", "dashscope", "groq", "cohere_chat"}
 SOURCE = "litellm/model_prices_and_context_window_backup.json"
@@ -19,18 +20,19 @@ SOURCE = "litellm/model_prices_and_context_window_backup.json"
 def main(wheel: str) -> None:
     """Writes the prices of the main providers' chat models.
 
-    A model has [USD per input token, USD per output token, size of its context in tokens].
+    A model has [USD per input token, USD per output token, tokens of its context, tokens of an answer at most].
 
     Args:
         wheel: The path of LiteLLM's wheel.
     """
     text = zipfile.ZipFile(wheel).read(SOURCE)
-    models: dict[str, list[float]] = {}
+    models: dict[str, list[Any]] = {}
     for name, row in json.loads(text).items():
         prices = row.get("input_cost_per_token"), row.get("output_cost_per_token")
         if row.get("mode") == "chat" and row.get("litellm_provider") in PROVIDERS and all(prices):
-            short, new = name.split("/", 1)[-1], [*prices, row.get("max_input_tokens")]
-            models[short] = max(new, models.get(short, new))  # the higher price of several providers
+            short, old = name.split("/", 1)[-1], models.get(name.split("/", 1)[-1])
+            if old is None or old[:2] < list(prices):  # the higher price of several providers
+                models[short] = [*prices, row.get("max_input_tokens"), row.get("max_output_tokens")]
     header = {
         "source": f"{Path(wheel).name}: {SOURCE} (MIT)",
         "sha256": hashlib.sha256(text).hexdigest(),

@@ -131,6 +131,21 @@ class Agent:
         return {}
 
     @classmethod
+    def model_settings(cls, model: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The settings that follow from the model where they are not given; by default none.
+
+        They are determined when a run is planned, and are part of a trial's identity.
+
+        Args:
+            model: The name of the agent's model.
+            settings: The settings that are given.
+        """
+        return {}
+
+    def use_model_settings(self, settings: Mapping[str, Any]) -> None:
+        """Takes what `model_settings` returned when the trial was planned; by default there is nothing to take."""
+
+    @classmethod
     def resumable(cls, **settings: Any) -> bool:
         """Whether an interrupted trial with these settings resumes from its record; by default, `deterministic`."""
         return cls.deterministic

@@ -159,14 +159,17 @@ class OPRO(ModelAgent):
 
     def candidates(self) -> list[Values]:
         """The new solutions among the answers to one prompt; where there is none, the best solution again."""
+        self.calibration.end_step()
         self.values = self.ranked()[-1][0]
         new: dict[str, Values] = {}
         for reply in self.ask(self.messages(), schema(self.problem, reasoning=False), n=self.n):
             try:
-                values = {**self.values, **self.read_change(reply.text, cut=bool(reply.cut))}
+                change = self.read_change(reply.text, cut=bool(reply.cut))
             except Unusable as e:
                 self.unusable(reply, str(e))
                 continue
+            self.usable(reply, change)
+            values = {**self.values, **change}
             key = _key(values)
             if values == self.values and says_no_change(without_reasoning(reply.text)):
                 continue

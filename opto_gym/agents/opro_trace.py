@@ -63,9 +63,12 @@ class OPROTrace(ModelAgent):
         proposed = None
         for reply in self.ask(self.messages(), schema(self.problem, reasoning=False)):
             try:
-                proposed = {**self.values, **self.read_change(reply.text, cut=bool(reply.cut))}
+                change = self.read_change(reply.text, cut=bool(reply.cut))
             except Unusable as e:
                 self.unusable(reply, str(e))
+                continue
+            self.usable(reply, change)
+            proposed = {**self.values, **change}
         if proposed is not None:
             self.values = proposed
         elif self.parser != "compat":  # trace-opt keeps the current ones

@@ -211,10 +211,12 @@ class OptoPrime(ModelAgent):
     def read(self, reply: Reply) -> Values | None:
         """The parameters that a reply proposes; those it does not name keep their value. None if it is unusable."""
         try:
-            return {**self.values, **self.read_change(reply.text, cut=bool(reply.cut))}
+            change = self.read_change(reply.text, cut=bool(reply.cut))
         except Unusable as e:
             self.unusable(reply, str(e))
             return None
+        self.usable(reply, change)
+        return {**self.values, **change}
 
     def read_change(self, text: str, *, cut: bool = False) -> Values:
         """The values that an answer changes, by name; none where it decides to change nothing.

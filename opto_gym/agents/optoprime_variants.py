@@ -102,6 +102,7 @@ class CoT(OptoPrime):
         thoughts = self.ask([{"role": "system", "content": guide}, {"role": "user", "content": report + THINK}])
         if not thoughts:
             return self.fallback
+        self.usable(thoughts[0])
         said = thoughts[0].text
         text = shorten(without_reasoning(said) or said, int(self.token_budget * self.reserved_share) - count_tokens(SO))
         return super().choose([*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SO}])
@@ -209,6 +210,7 @@ class Candidates(OptoPrime):
                 continue
             reason = numbers.space.invalid_reason(number)
             if number is not None and reason is None:
+                self.usable(reply)
                 return proposals[number - 1]
-            self.invalid(f"choice: {reason}")
+            self.unusable(reply, f"choice: {reason}")
         return proposals[0]

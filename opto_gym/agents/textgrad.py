@@ -227,6 +227,7 @@ class TextGrad(ModelAgent):
             if reply.cut:
                 text = text[: max((end.end() for end in re.finditer(r"[.!?](?=\s)|\n", text)), default=0)].strip()
             if text:
+                self.usable(reply)
                 usable.append(text)
             else:
                 self.unusable(reply, "the criticism has no sentence" if reply.cut else "the criticism is blank")
@@ -265,9 +266,12 @@ class TextGrad(ModelAgent):
         alone = dataclasses.replace(self.problem, parameters=(p,))
         for reply in self.ask(self.prompt(IMPROVE, sections), schema(alone, reasoning=False)):
             try:
-                return self.read_change(reply.text, alone, cut=bool(reply.cut))[p.name]
+                change = self.read_change(reply.text, alone, cut=bool(reply.cut))
             except Unusable as e:
                 self.unusable(reply, str(e))
+            else:
+                self.usable(reply, change)
+                return change[p.name]
         return self.working[p.name]
 
     def read_change(self, text: str, alone: Problem, *, cut: bool = False) -> Values:

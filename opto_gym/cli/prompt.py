@@ -81,7 +81,7 @@ class _Shown(Client):
 
     request: dict[str, Any] | None = None
 
-    def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
+    def _call(self, request: dict[str, Any], *, record_body: bool, fewest_tokens: int | None = None) -> Answer:
         self.request = self.request or request
         raise BudgetSpent("llm_calls")
 
@@ -143,7 +143,7 @@ class _RecordedAnswers(_Shown):
         super().__init__(model, base_url=base_url)
         self._lines, self._is_after = iter(lines), is_after
 
-    def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
+    def _call(self, request: dict[str, Any], *, record_body: bool, fewest_tokens: int | None = None) -> Answer:
         if self._is_after():
             return super()._call(request, record_body=record_body)
         line = next(self._lines, None)

@@ -22,11 +22,20 @@ from ..trace import TraceGraph
 from ..utils.moved import moved_names
 from ..wrappers.channels import Channel
 from .records import TrialFolder
-from .schema import Amounts, StepRecord, plain
+from .schema import Amounts, AnswerReading, StepRecord, plain
 from .spec import digest
 
 CallKey = tuple[str, int]
 """Identifies a recorded call: (hash of parameters, examples and split; number of earlier calls with the same hash)."""
+
+
+class AgentNotes(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent did to make a proposal. The fields are those of `StepRecord`."""
+
+    invalid_answers: list[str] = []
+    optimizer_calls: list[str] | None = None
+    answers: list[AnswerReading] | None = None
+    token_factor: float | None = None
 
 
 class RecordedOracle:
@@ -42,8 +51,7 @@ class RecordedOracle:
         folder: The trial's folder.
         seed: The seed of the episode.
         on_step: Called with the record of each call when it is finished, in the thread that made the call.
-        invalid_answers: Returns the reasons why answers of the optimizer's model could not be used since the last
-            oracle call, and resets them.
+        take_notes: Returns what the agent did since the last oracle call, and resets it.
 
     Attributes:
         recorded: The parameters of the calls that were in the record at the start, in order.
@@ -60,10 +68,10 @@ class RecordedOracle:
         *,
         seed: int,
         on_step: Callable[[StepRecord], None] = lambda step: None,
-        invalid_answers: Callable[[], list[str]] = list,
+        take_notes: Callable[[], AgentNotes] = AgentNotes,
     ) -> None:
         self.env, self.budget, self.folder, self.seed = env, budget, folder, seed
-        self._on_step, self._invalid_answers = on_step, invalid_answers
+        self._on_step, self._take_notes = on_step, take_notes
         self._lock = threading.Lock()
         self._step_by_key = {(step.key, step.n): step for step in folder.steps()}
         self._recorded_numbers = {step.call for step in self._step_by_key.values()}
@@ -198,7 +206,7 @@ class RecordedOracle:
     def _answer_from_record(self, step: StepRecord) -> TraceFeedback:
         graph = TraceGraph.from_json(self.folder.blob(step.graph))
         if step.call:
-            self._invalid_answers()  # discards them: the step already holds them
+            self._take_notes()  # discards them: the step already holds them
         if self._base_env.uses_model:
             self._base_env.llm.book_recorded(step.task_calls)
         self._finish(step)
@@ -210,6 +218,7 @@ class RecordedOracle:
         """Evaluates parameters; returns the evaluation, and its record without times and amounts spent."""
         with collect_call_keys() as task_calls:
             result = self._base_env.evaluate(parameters, split=split, examples=examples)
+        notes = self._take_notes() if number else AgentNotes()
         return result, StepRecord(
             call=number,
             key=key[0],
@@ -226,12 +235,15 @@ class RecordedOracle:
             graph=result.graph.content_hash,
             metrics=plain(dict(result.metrics)),
             task_calls=task_calls,
-            invalid_answers=self._invalid_answers() if number else [],
+            invalid_answers=notes.invalid_answers,
             spent=Amounts(),
             seconds=0.0,
             time=0.0,
             scores=[float(r.feedback.score) for r in result.per_example],
             errors=[r.error for r in result.per_example],
+            optimizer_calls=notes.optimizer_calls,
+            answers=notes.answers,
+            token_factor=notes.token_factor,
         )
 
     def _finish(self, step: StepRecord) -> None:

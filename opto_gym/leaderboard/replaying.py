@@ -15,7 +15,7 @@ from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..problems import TraceFeedback
 from ..utils.moved import moved_names
 from .identity import RULES
-from .oracle import CallKey, RecordedOracle
+from .oracle import AgentNotes, CallKey, RecordedOracle
 from .records import TrialFolder, read_trial
 from .schema import Record, StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
@@ -24,9 +24,9 @@ from .trial import Outcome, TrialRunner
 
 COMPARED_FIELDS = (
     *("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid_answers"),
-    *("scores", "errors"),
+    *("scores", "errors", "optimizer_calls", "answers", "token_factor"),
 )
-"""The fields of a `StepRecord` that a replay compares. Times, amounts spent and keys of model calls are left out."""
+"""The fields of a `StepRecord` that a replay compares. Times, amounts spent and keys of the task's calls are not."""
 
 
 def replay(path: str | Path) -> Outcome:
@@ -91,6 +91,7 @@ class Replayer(TrialRunner):
         test_scores = record.test_scores if record.status != "running" else "never"
         super().__init__(record.spec, path, limits=record.limits, test_scores=test_scores)
         self.record, self._agent_was_skipped = record, False
+        self._repeated: StepRecord | None = None
         self.differences: list[str] = []
 
     def _open(self) -> None:
@@ -109,7 +110,7 @@ class Replayer(TrialRunner):
             self.differences,
             seed=seed,
             on_step=self._on_step,
-            invalid_answers=self._take_invalid_answers,
+            take_notes=self._take_notes,
         )
 
     def _make_scorer(self, env: OptoEnv) -> Scorer:
@@ -128,9 +129,15 @@ class Replayer(TrialRunner):
             return
         assert isinstance(self.oracle, ReplayedOracle)
         for step in self.oracle.recorded_steps:
-            self.agent.invalid_answers = list(step.invalid_answers)
+            self._repeated = step
             self.oracle.repeat(step)
         self._agent_was_skipped = True
+
+    def _take_notes(self) -> AgentNotes:
+        if self._repeated is None:
+            return super()._take_notes()
+        # the agent does nothing, so what it did is not compared
+        return AgentNotes(**{name: getattr(self._repeated, name) for name in AgentNotes.__struct_fields__})
 
     def _agent_recommendation(self) -> Values | None:
         if self._agent_was_skipped and self.record.summary is not None:  # the agent has seen nothing to recommend from
@@ -146,7 +153,7 @@ class Replayer(TrialRunner):
         if [step.call for step in self.oracle.steps] != [step.call for step in self.folder.steps()]:
             not_compared |= {"recommendations", "current_score"}  # they depend on the order in which threads finished
         if self._agent_was_skipped:
-            not_compared |= {"recommendations", "invalid_answers"}
+            not_compared |= {"recommendations", "invalid_answers", "cut_prompts"}
         found = self._summary(self.oracle)
         if recorded.problem.runtime is None:  # not recorded
             found = replace(found, problem=replace(found.problem, runtime=None))

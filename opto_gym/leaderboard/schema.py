@@ -229,6 +229,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
         ledger: The model calls of each role, with those of lost attempts.
         lost: The amounts that lost attempts spent; None if there were none.
         spent: The amounts that were spent of the trial's budget.
+        cut_prompts: Number of the agent's prompts that the server has probably cut; None if not recorded.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"invalid": "invalid_answers"}
@@ -251,6 +252,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
     ledger: LedgerTotals
     lost: LostAttempts | None
     spent: Amounts
+    cut_prompts: int | None = None
 
 
 class TrialRecord(Record, frozen=True, kw_only=True):
@@ -295,7 +297,8 @@ class AnswerReading(Record, frozen=True, kw_only=True):
 
     Attributes:
         call: The key of the model call.
-        read: The values that were read from the answer, by parameter; None if it could not be used.
+        read: The values that were read from the answer, by parameter; None if it could not be used, or was read as
+            text.
         refused: Why the answer could not be used; None if it could.
     """
 
@@ -334,6 +337,8 @@ class StepRecord(Record, frozen=True, kw_only=True):
         optimizer_calls: Keys of the optimizer's model calls since the previous oracle call.
         answers: How the answers to these calls were interpreted.
         parents: Numbers of the oracle calls whose parameters the proposal was derived from.
+        token_factor: The factor from estimated to reported tokens by which the agent's prompts were fitted into their
+            budget.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"calls": "task_calls", "invalid": "invalid_answers"}
@@ -362,6 +367,7 @@ class StepRecord(Record, frozen=True, kw_only=True):
     optimizer_calls: list[str] | None = None
     answers: list[AnswerReading] | None = None
     parents: list[int] | None = None
+    token_factor: float | None = None
 
 
 class ScoreRecord(Record, frozen=True, kw_only=True):

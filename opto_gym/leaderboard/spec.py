@@ -39,6 +39,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
         task_model: The model inside the environment; None if there is none.
         base_url: The endpoint of all models except the embedded one, without credentials; None if there is none.
         wrappers: Further wrappers, the innermost first: (name in `opto_gym.wrappers`, keyword arguments).
+        model_settings: The agent's settings that are not given and follow from its model, see `Agent.model_settings`.
     """
 
     env: str
@@ -52,10 +53,12 @@ class TrialSpec(msgspec.Struct, frozen=True):
     task_model: str | None
     base_url: str | None
     wrappers: tuple[tuple[str, dict[str, Any]], ...] = ()
+    model_settings: dict[str, Any] = {}
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain data."""
-        return msgspec.to_builtins(self, enc_hook=str)  # type: ignore[no-any-return]
+        """The spec as plain data; without `model_settings` where there are none, as in records of older releases."""
+        data: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
+        return {name: value for name, value in data.items() if value or name != "model_settings"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrialSpec:
@@ -85,9 +88,10 @@ class TrialSpec(msgspec.Struct, frozen=True):
         return registration.agent_class(self.agent).resumable(**self.settings)
 
     def resolved(self, env: OptoEnv) -> TrialSpec:
-        """Returns a copy in which the models and the endpoint are given by name.
+        """Returns a copy in which the models, the endpoint and the settings that follow from the model are given.
 
-        The copy no longer depends on environment variables, so that a resumed trial uses the same models.
+        The copy depends neither on environment variables nor on the table of models, so that a resumed trial uses the
+        same models, and gives them the same prompts.
 
         Args:
             env: The environment, without wrappers.
@@ -103,7 +107,8 @@ class TrialSpec(msgspec.Struct, frozen=True):
                 "environment variable OPENAI_BASE_URL to this URL, and leave base_url out"
             )
         optimizer = task = None
-        if registration.agent_class(self.agent).uses_model:
+        agent_class = registration.agent_class(self.agent)
+        if agent_class.uses_model:
             optimizer = Client(self.settings.get("model") or self.optimizer_model, base_url=url)
         if env.uses_model:
             task = Client(self.task_model, base_url=url)
@@ -113,6 +118,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
             optimizer_model=optimizer.model if optimizer else None,
             task_model=task.model if task else None,
             base_url=remote[0] if remote else None,
+            model_settings=dict(agent_class.model_settings(optimizer.model, self.settings)) if optimizer else {},
         )
 
     def client(self, model: str | None, **settings: Any) -> Client:
@@ -171,7 +177,10 @@ class TrialSpec(msgspec.Struct, frozen=True):
             rules=RULES,
             env=self._env_identity(env),
             agent=AgentIdentity(
-                name=self.agent, settings=dict(self.settings), source=source_hash(cls), files=files or None
+                name=self.agent,
+                settings={**self.settings, **self.model_settings},
+                source=source_hash(cls),
+                files=files or None,
             ),
             models=ModelNames(optimizer=self.optimizer_model, task=self.task_model),
             seed=self.seed,

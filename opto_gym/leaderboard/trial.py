@@ -14,17 +14,19 @@ import msgspec
 
 from .. import registration
 from ..agents.base import Values
+from ..agents.toolkit.model_agent import ModelAgent
 from ..core import OptoEnv
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
 from .identity import Identity
 from .machine import machine
-from .oracle import RecordedOracle
+from .oracle import AgentNotes, RecordedOracle
 from .records import TrialFolder
 from .schema import (
     VERSION,
     Amounts,
+    AnswerReading,
     LedgerTotals,
     Limits,
     LostAttempts,
@@ -156,7 +158,7 @@ class TrialRunner:
         self.identity = self._identity or self.spec.identity()
         self._measures: Mapping[str, float | None] = {}
         self._open()
-        record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
+        self._calls = record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
         try:
             try:
@@ -195,7 +197,7 @@ class TrialRunner:
 
     def _make_oracle(self, env: Any, seed: int) -> RecordedOracle:
         return RecordedOracle(
-            env, self.budget, self.folder, seed=seed, on_step=self._on_step, invalid_answers=self._take_invalid_answers
+            env, self.budget, self.folder, seed=seed, on_step=self._on_step, take_notes=self._take_notes
         )
 
     def _make_scorer(self, env: OptoEnv) -> Scorer:
@@ -239,6 +241,7 @@ class TrialRunner:
             test_env.llm = self._client(self.spec.task_model, "test", self.parent, record)
         self.scorer = self._make_scorer(test_env)
         self.agent = registration.make_agent(self.spec.agent, **self.spec.settings)
+        self.agent.use_model_settings(self.spec.model_settings)
         problem = self.env.problem
         reason = self.agent.unsupported_reason(problem)
         if reason:
@@ -264,10 +267,20 @@ class TrialRunner:
         client.book_lost(line for line in self.folder.lost_calls() if line.role == role)
         return client
 
-    def _take_invalid_answers(self) -> list[str]:
-        """The reasons why answers could not be used since the last oracle call; resets them."""
-        reasons, self.agent.invalid_answers = self.agent.invalid_answers, []
-        return reasons
+    def _take_notes(self) -> AgentNotes:
+        """What the agent did since the last oracle call; resets it."""
+        agent = self.agent
+        reasons, agent.invalid_answers = agent.invalid_answers, []
+        calls = self._calls.take_call_keys("optimizer") if agent.uses_model else None
+        if not isinstance(agent, ModelAgent):
+            return AgentNotes(invalid_answers=reasons, optimizer_calls=calls)
+        readings, agent.readings = agent.readings, []
+        return AgentNotes(
+            invalid_answers=reasons,
+            optimizer_calls=calls,
+            answers=[AnswerReading(call=r.call or "", read=plain(r.read), refused=r.refused) for r in readings],
+            token_factor=agent.calibration.factor,
+        )
 
     def _on_step(self, step: StepRecord) -> None:
         """Updates the choices, scores the parameters, and reports progress after an oracle call.
@@ -349,6 +362,7 @@ class TrialRunner:
             ledger=self._totals(),
             lost=self._lost_attempts(),
             spent=msgspec.convert(self.budget.spent, Amounts),
+            cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
         )
 
     def _totals(self, *, lost: bool = False) -> LedgerTotals:

@@ -34,6 +34,13 @@ class Account:
         self._role, self._model, self._endpoint = role, model, endpoint
         self._price, self._budget, self._ledger = price, budget, ledger
 
+    def tokens_out_held(self, tokens_in: int) -> float:
+        """The tokens of an answer that the budget holds beside a prompt of so many tokens; infinite without a limit."""
+        held = self._budget.left("tokens") - tokens_in
+        if self._price is not None and self._price.tokens_out:
+            held = min(held, (self._budget.left("usd") - self._usd((tokens_in, 0))) / self._price.tokens_out)
+        return max(0.0, held)
+
     def reserve(self, bound: Sequence[int]) -> Reservation:
         """Reserves a call with its tokens and its price.
 

@@ -36,6 +36,8 @@ class Answer:
         replayed: Whether it came from the record.
         body: The endpoint's body, JSON. Only from `Client.complete`, and only where it holds completions.
         finish_reasons: Of each of `texts`; None where there are not several.
+        call: The key of the call in the record; None where calls are not recorded.
+        max_tokens: The limit of the answer that was sent, where the budget held fewer tokens than were asked for.
     """
 
     text: str
@@ -50,6 +52,8 @@ class Answer:
     replayed: bool = False
     body: str | None = None
     finish_reasons: tuple[str | None, ...] | None = None
+    call: str | None = None
+    max_tokens: int | None = None
 
     def reason(self, k: int = 0) -> str | None:
         """The finish reason of the k-th of `texts`."""
@@ -123,13 +127,15 @@ def recorded_answer(line: CallLine, price: Price | None) -> Answer:
         replayed=True,
         body=line.body,
         finish_reasons=line.finish_reasons,
+        call=line.key,
+        max_tokens=line.max_tokens,
     )
 
 
 def record_fields(answer: Answer, *, with_body: bool) -> dict[str, Any]:
     """The fields of an answer in a line of ``llm.jsonl``, from which `recorded_answer` reads it."""
     fields = dataclasses.asdict(answer)
-    for name in ("text", "replayed") if with_body else ("text", "replayed", "body"):
+    for name in ("text", "replayed", "call", "max_tokens", *(() if with_body else ("body",))):  # the line has its own
         del fields[name]
     return fields
 

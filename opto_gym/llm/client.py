@@ -12,7 +12,7 @@ import random
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BudgetSpent, EndpointError, OptoGymError
 from . import local
@@ -27,6 +27,20 @@ from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
+
+
+class _Limited(NamedTuple):
+    """A request within its budget.
+
+    Attributes:
+        request: The body.
+        max_tokens: Its limit of the answer, if it is lower than what was asked for; else None.
+        bound: The most tokens (in, out) that it can cost.
+    """
+
+    request: dict[str, Any]
+    max_tokens: int | None
+    bound: tuple[int, int]
 
 
 class Client:
@@ -112,6 +126,7 @@ class Client:
         messages: Sequence[ChatMessage],
         *,
         max_tokens: int = MAX_TOKENS,
+        fewest_tokens: int | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
         seed: int | None = None,
@@ -125,6 +140,8 @@ class Client:
         Args:
             messages: ``{"role": ..., "content": ...}``.
             max_tokens: The most tokens of the answer; always sent, so that a token budget can refuse the call.
+            fewest_tokens: Where the budget does not hold `max_tokens`, as many as it holds are sent instead, if they
+                are not fewer than this; None refuses the call.
             temperature: As the endpoint takes it.
             top_p: As the endpoint takes it.
             seed: As the endpoint takes it.
@@ -148,7 +165,8 @@ class Client:
             json_object=json_object,
             n=n,
         )
-        return dataclasses.replace(self._call(request, record_body=False), body=None)
+        answer = self._call(request, record_body=False, fewest_tokens=fewest_tokens)
+        return dataclasses.replace(answer, body=None)
 
     def complete(self, body: Mapping[str, Any]) -> Answer:
         """Makes one logical call with a complete body of OpenAI's chat completions, such as one with tools.
@@ -200,11 +218,13 @@ class Client:
         warnings.warn("Client.repeat is now called book_recorded", DeprecationWarning, stacklevel=2)
         self.book_recorded(keys)
 
-    def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
+    def _call(self, request: dict[str, Any], *, record_body: bool, fewest_tokens: int | None = None) -> Answer:
         """The answer from the record, else from the endpoint, which is then recorded."""
         number = self.ledger.next_call()
         if self.record is None:
-            return self._ask(request, number, self._bound(request), [])
+            limited = self._limited(request, fewest_tokens)
+            answer = self._ask(limited.request, number, limited.bound, [])
+            return dataclasses.replace(answer, max_tokens=limited.max_tokens)
         key, n = self.record.key(request, self.endpoint, self.role)
         recorded = self.record.find(key, n)
         if recorded is not None:
@@ -213,8 +233,8 @@ class Client:
                 return self._account.book_recorded_answer(number, recorded)
             if self.record.mode == "replay":
                 raise EndpointError(recorded.error, recorded.failed_attempts[-1].status)
-        self._check_new_call(self.record, request, n)
-        bound = self._bound(request)
+        limited = self._limited(request, fewest_tokens)
+        self._check_new_call(self.record, limited.request, n)
         failures: list[FailedAttempt] = []
 
         def line(**outcome: Any) -> CallLine:
@@ -226,19 +246,20 @@ class Client:
                 model=self.model,
                 endpoint=self.endpoint,
                 request=request,
-                bound=bound,
+                max_tokens=limited.max_tokens,
+                bound=limited.bound,
                 failed_attempts=tuple(failures),
                 time=round(time.time(), 3),
                 **outcome,
             )
 
         try:
-            answer = self._ask(request, number, bound, failures)
+            answer = self._ask(limited.request, number, limited.bound, failures)
         except EndpointError as e:
             self.record.write(line(error=str(e)))
             raise
         self.record.write(line(**record_fields(answer, with_body=record_body)))
-        return answer
+        return dataclasses.replace(answer, call=key, max_tokens=limited.max_tokens)
 
     def _check_new_call(self, record: CallRecord, request: dict[str, Any], n: int) -> None:
         """Refuses a call that the record does not have, in replay or where the recorded calls use up the budget.
@@ -309,6 +330,15 @@ class Client:
         if answer.problem is None:
             return answer
         return dataclasses.replace(answer, problem=self._endpoint.scrub(answer.problem))
+
+    def _limited(self, request: dict[str, Any], fewest_tokens: int | None) -> _Limited:
+        """The request with as many tokens of the answer as the budget holds, see `chat`."""
+        bound, n = self._bound(request), request.get("n", 1)
+        held = self._account.tokens_out_held(bound[0]) / n
+        if fewest_tokens is None or held >= request["max_tokens"]:
+            return _Limited(request, None, bound)
+        fewer = max(int(held), fewest_tokens)
+        return _Limited({**request, "max_tokens": fewer}, fewer, (bound[0], fewer * n))
 
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
         """The most tokens (in, out) of a call; those of the prompt are counted for the embedded model."""

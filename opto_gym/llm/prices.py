@@ -1,4 +1,7 @@
-"""Prices of tokens. An unknown price is not zero: a budget with a limit on USD refuses such a model."""
+"""Prices of tokens, and the sizes of models' contexts and answers.
+
+An unknown price is not zero: a budget with a limit on USD refuses such a model.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,18 @@ class Price(NamedTuple):
         return tokens_in * self.tokens_in + tokens_out * self.tokens_out
 
 
+class ModelLimits(NamedTuple):
+    """How much a model can read and write; None where the table does not say.
+
+    Attributes:
+        context: The tokens of its context: the prompt and the answer together.
+        answer: The tokens of an answer.
+    """
+
+    context: int | None
+    answer: int | None
+
+
 @functools.cache
 def _table() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(resources.files(__package__).joinpath("prices.json").read_text(encoding="utf-8"))
@@ -38,3 +53,9 @@ def price_of(model: str) -> Price | None:
         return Price(0.0, 0.0, "runs on this machine")
     row = _table()["models"].get(model)
     return Price(row[0], row[1], f"LiteLLM's price list of {_table()['date']}") if row else None
+
+
+def limits_of(model: str) -> ModelLimits:
+    """The limits of a model by the same table."""
+    row = _table()["models"].get(model)
+    return ModelLimits(row[2], row[3]) if row else ModelLimits(None, None)

@@ -57,6 +57,7 @@ class CallRecord:
         self._journal = Journal(path, sync=True)
         self._lock = threading.Lock()
         self._occurrences: dict[str, int] = {}
+        self._asked: dict[str, list[str]] = {}  # the keys of the calls by role, see `take_call_keys`
         self._lines: dict[tuple[str, int], CallLine] = {}
         for line in read_calls(path):
             earlier = self._lines.get((line.key, line.n))
@@ -77,10 +78,17 @@ class CallRecord:
         """
         text = json.dumps([request, endpoint, role, self.trial], sort_keys=True, separators=(",", ":"))
         key = hashlib.sha256(text.encode()).hexdigest()
+        with self._lock:
+            self._asked.setdefault(role, []).append(key)
         collected = _collected_keys.get()
         if collected is not None:
             collected.append(key)
         return key, self.next_occurrence(key)
+
+    def take_call_keys(self, role: str) -> list[str]:
+        """The keys of the calls of a role since the last time, in the order in which they were made."""
+        with self._lock:
+            return self._asked.pop(role, [])
 
     def next_occurrence(self, key: str) -> int:
         """Counts a call with this key; returns the number of earlier calls with it."""

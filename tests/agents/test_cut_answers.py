@@ -53,7 +53,7 @@ def test_an_empty_answer_says_where_its_tokens_went(choice, usage, words):
 class Scripted:
     """A client whose answers are given."""
 
-    endpoint = "scripted"
+    model, endpoint = "fake", "scripted"
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -84,7 +84,7 @@ def test_a_cut_answer_is_invalid_and_names_the_setting(name):
     made, (reason,) = proposals(name, ('{"suggestion": {"x": 5', "length"))
     assert made == [0]
     assert reason.startswith(
-        "the answer was cut after max_tokens=1024 tokens (finish_reason 'length'), raise max_tokens"
+        "the answer was cut after max_tokens=8192 tokens (finish_reason 'length'), raise max_tokens"
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opto_gym.agents.toolkit.prompt_budget import FRAME, count_tokens
+
 Reply = str | None | Callable[[dict[str, Any]], Any]
 
 
@@ -28,12 +30,14 @@ class OpenAIServer:
     Attributes:
         url: The base URL for clients.
         requests: ``{"body", "headers", "time"}`` of each request, in order.
-        usage: Whether answers say how many tokens they took (a word is a token).
+        usage: Whether answers say how many tokens they took. In answers a word is a token.
+        count: The tokens of a prompt by its text; by default as many as agents estimate, with those of a chat template.
     """
 
     def __init__(self, reply: Reply = "ok", script: list[Any] | None = None) -> None:
         self.reply, self.script, self.usage = reply, list(script or []), True
         self.requests: list[dict[str, Any]] = []
+        self.count: Callable[[str], int] = lambda text: count_tokens(text) + FRAME
         self._lock = threading.Lock()
         outer = self
 
@@ -113,11 +117,10 @@ class OpenAIServer:
         answer = {"id": f"chat-{number}", "object": "chat.completion", "created": 0, "model": body["model"]}
         answer["choices"] = choices
         if self.usage:
-            words = [
-                sum(len(str(m.get("content") or "").split()) for m in body["messages"]),
-                sum(len((t or "").split()) for t in texts),
-            ]
-            answer["usage"] = {"prompt_tokens": words[0], "completion_tokens": words[1], "total_tokens": sum(words)}
+            tokens_in = self.count("\n".join(str(m.get("content") or "") for m in body["messages"]))
+            tokens_out = sum(len((t or "").split()) for t in texts)
+            usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}
+            answer["usage"] = {**usage, "total_tokens": tokens_in + tokens_out}
         return answer
 
 

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from ...llm.prices import limits_of
 from ...problems import Problem, TraceFeedback
 from ...utils.checks import at_least, number_in
 from ...utils.moved import moved_names
 from ..base import Agent, Values
+from .calibration import Calibration
 from .prompt_budget import FRAME
 
 if TYPE_CHECKING:
     from ...llm import Answer
 
 Messages = list[dict[str, str]]
+
+EMBEDDED, UNKNOWN = (4_000, 1_024), (16_000, 8_192)
+"""(tokens of the prompt, tokens of the answer) for the embedded model, whose context is 8,192 tokens, and for a hosted
+model of which the table knows nothing."""
+
+LEAST_PROMPT = 1_000
+"""The least `ModelAgent.prompt_budget`: the instructions alone take some hundred tokens."""
+
+LONGEST_ANSWER = 16_384
+"""The tokens of an answer where the model would allow more."""
+
+SHORTEST_ANSWER = 256
+"""The tokens of an answer for which a call is still made where the budget holds no more; fewer hold no proposal."""
 
 
 class Reply(NamedTuple):
@@ -24,10 +40,26 @@ class Reply(NamedTuple):
     Attributes:
         text: The text.
         cut: How it was cut, in words: by a limit of tokens, which is named. "" where it ended by itself.
+        call: The key of the call that it answers; None where no call is recorded.
     """
 
     text: str
     cut: str = ""
+    call: str | None = None
+
+
+class Reading(NamedTuple):
+    """How an answer of the model was read.
+
+    Attributes:
+        call: The key of the call; None where no call is recorded.
+        read: The values that the answer proposes, by parameter; None where it was read as text, or could not be used.
+        refused: Why it could not be used; None where it could.
+    """
+
+    call: str | None
+    read: Values | None = None
+    refused: str | None = None
 
 
 class ModelAgent(Agent):
@@ -36,9 +68,8 @@ class ModelAgent(Agent):
     Args:
         model: The optimizer's model.
         base_url: Its endpoint.
-        prompt_budget: The tokens of the prompt, 1,000 or more, as `prompt_budget.count_tokens` counts them. The
-            defaults of prompt and answer together are less than the embedded model's context of 8,192 tokens.
-        max_tokens: The tokens of the answer.
+        prompt_budget: The most tokens of the prompt, 1,000 or more. None follows the model, see `model_settings`.
+        max_tokens: The most tokens of the answer; fewer where the budget holds fewer. None follows the model.
         temperature: As the endpoint takes it; None is the endpoint's default.
         constrained: Constrain the answer by a JSON schema, where the agent has one; None does so for the embedded
             model, which rarely answers in the right form otherwise.
@@ -47,7 +78,8 @@ class ModelAgent(Agent):
         values: The parameters proposed last.
         working: The parameters proposed last whose evaluation ended without an error, at first the start values: they
             are proposed again where an answer is unusable. See `observed`.
-        token_budget: The tokens of the messages' texts: `prompt_budget` without what a chat template adds.
+        calibration: What the endpoint's reports say of the estimated tokens.
+        readings: How the model's answers were read since the last oracle call.
     """
 
     uses_model: ClassVar[bool] = True
@@ -57,19 +89,70 @@ class ModelAgent(Agent):
         *,
         model: str | None = None,
         base_url: str | None = None,
-        prompt_budget: int = 4_000,
-        max_tokens: int = 1024,
+        prompt_budget: int | None = None,
+        max_tokens: int | None = None,
         temperature: float | None = None,
         constrained: bool | None = None,
     ) -> None:
         super().__init__(model=model, base_url=base_url)
-        at_least(1, max_tokens=max_tokens)
-        at_least(1_000, prompt_budget=prompt_budget)
+        if max_tokens is not None:
+            at_least(1, max_tokens=max_tokens)
+        if prompt_budget is not None:
+            at_least(LEAST_PROMPT, prompt_budget=prompt_budget)
         if temperature is not None:
             number_in("[0, inf)", temperature=temperature)
-        self.prompt_budget, self.max_tokens = prompt_budget, max_tokens
-        self.token_budget = prompt_budget - FRAME
+        self._given_settings = {"prompt_budget": prompt_budget, "max_tokens": max_tokens}
         self.temperature, self.constrained = temperature, constrained
+        self.calibration = Calibration()
+        self.readings: list[Reading] = []
+
+    @classmethod
+    def model_settings(cls, model: str, settings: Mapping[str, Any]) -> dict[str, int]:
+        """The tokens of prompt and answer where they are not given, by the model.
+
+        An answer has at most the tokens that the model writes, half of its context, and `LONGEST_ANSWER`; a prompt has
+        the rest of the context.
+
+        Args:
+            model: The model's name.
+            settings: The settings that are given.
+        """
+        context, most = limits_of(model)
+        if model == "local":
+            prompt, answer = EMBEDDED
+        elif context is None:
+            prompt, answer = UNKNOWN
+        else:
+            answer = min(most or UNKNOWN[1], context // 2, LONGEST_ANSWER)
+            prompt = max(LEAST_PROMPT, context - (settings.get("max_tokens") or answer))
+        defaults = {"prompt_budget": prompt, "max_tokens": answer}
+        return {name: value for name, value in defaults.items() if settings.get(name) is None}
+
+    def use_model_settings(self, settings: Mapping[str, Any]) -> None:
+        """Takes the tokens of prompt and answer as the trial was planned with them."""
+        self._given_settings.update(settings)
+
+    def _setting(self, name: str) -> int:
+        given = self._given_settings[name]
+        return given if given is not None else self.model_settings(self.llm.model, self._given_settings)[name]
+
+    @property
+    def prompt_budget(self) -> int:
+        """The most tokens of the prompt."""
+        return self._setting("prompt_budget")
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of the answer."""
+        return self._setting("max_tokens")
+
+    @property
+    def token_budget(self) -> int:
+        """The tokens of the messages' texts as `prompt_budget.count_tokens` counts them.
+
+        It is `prompt_budget` without what a chat template adds, by the factor of `calibration`.
+        """
+        return int(self.prompt_budget / self.calibration.factor) - FRAME
 
     @property
     def room(self) -> int:
@@ -82,15 +165,25 @@ class ModelAgent(Agent):
         super().reset(problem, seed=seed)
         self.values: Values = problem.start
         self.working: Values = problem.start
+        self.calibration, self.readings = Calibration(), []
 
     def observed(self, observation: TraceFeedback) -> None:
-        """Keeps the current parameters as `working`, if their evaluation ended without an error."""
+        """Begins a step: keeps the current parameters as `working`, if their evaluation ended without an error."""
+        self.calibration.end_step()
         if observation.graph.error is None:
             self.working = dict(self.values)
 
     def unusable(self, reply: Reply, reason: str) -> None:
         """Records that a reply could not be used, and why: first that it was cut, if it was."""
-        self.invalid(f"{reply.cut}, raise max_tokens: {reason}" if reply.cut else reason)
+        self._refuse(reply.call, f"{reply.cut}: {reason}" if reply.cut else reason)
+
+    def usable(self, reply: Reply, values: Values | None = None) -> None:
+        """Records that a reply was used, and the values that were read from it; None where it was read as text."""
+        self.readings.append(Reading(reply.call, read=values))
+
+    def _refuse(self, call: str | None, reason: str) -> None:
+        self.invalid(reason)
+        self.readings.append(Reading(call, refused=reason))
 
     def ask(
         self, messages: Messages, schema: dict[str, Any] | None = None, *, temperature: float | None = None, n: int = 1
@@ -113,26 +206,31 @@ class ModelAgent(Agent):
             answer = self.llm.chat(
                 messages,
                 max_tokens=self.max_tokens,
+                fewest_tokens=min(self.max_tokens, SHORTEST_ANSWER),
                 temperature=self.temperature if temperature is None else temperature,
                 # equal seeds give equal texts on the embedded model, which makes trials on it repeatable
                 seed=int(self.rng.integers(2**31)) if local else None,
                 json_schema=schema if constrained else None,
                 n=1 if local else n,
             )
+            self.calibration.add(messages, answer, f"{self.llm.model} at {self.llm.endpoint}")
             if answer.problem is not None:
-                self.invalid(answer.problem)
+                self._refuse(answer.call, answer.problem)
             for k, text in enumerate(answer.texts):  # of several, some may be usable
                 if text:
-                    replies.append(Reply(text, self.described_cut(answer, k)))
+                    replies.append(Reply(text, self.described_cut(answer, k), answer.call))
                 elif answer.problem is None:
-                    self.invalid("the answer is empty")
+                    self._refuse(answer.call, "the answer is empty")
         return replies
 
     def described_cut(self, answer: Answer, k: int = 0) -> str:
         """How the k-th completion of an answer was cut, in words; "" if it was not."""
         if not answer.cut(k):
             return ""
-        return f"the answer was cut after max_tokens={self.max_tokens} tokens (finish_reason {answer.reason(k)!r})"
+        limit, advice = f"max_tokens={self.max_tokens} tokens", "raise max_tokens"
+        if answer.max_tokens is not None:
+            limit, advice = f"{answer.max_tokens} tokens, which were left of the budget", "raise the budget"
+        return f"the answer was cut after {limit} (finish_reason {answer.reason(k)!r}), {advice}"
 
 
 def history_line(values: Values, feedback: str) -> str:
