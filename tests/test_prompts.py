@@ -40,7 +40,8 @@ def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
 
 @pytest.mark.parametrize("agent", OURS)
 def test_a_trace_of_100_000_nodes_gives_a_prompt_within_the_budget(agent):
-    request = prompts.first_request("LongTrace-v0", agent, env_arguments={"length": 100_000})
+    arguments, settings = {"length": 100_000}, {"prompt_budget": 4_000}
+    request = prompts.first_request("LongTrace-v0", agent, env_arguments=arguments, settings=settings)
     assert sum(prompts.count(m["content"]) for m in request["messages"]) <= 4_000
 
 
@@ -121,7 +122,7 @@ def test_the_command(capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "--- system" in said
     assert "#Feedback" in said
-    assert '"max_tokens": 1024' in said
+    assert '"max_tokens": 8192' in said
 
     def missing(text):
         raise MissingExtra("tiktoken is missing")

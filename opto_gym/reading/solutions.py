@@ -71,6 +71,8 @@ def _between_tags(text: str, names: list[str], cut: bool) -> dict[str, Any]:
             found[opened[2]] = text[opened.end() : after.start() if after else len(text)].strip()
     if cut and found and (set(names) - set(found) or not stands(text, begin, end)):
         raise Unusable("the answer goes on after its values, which may be a draft")
+    if not found:
+        raise Unusable("the answer has closing tags alone")
     return found
 
 
