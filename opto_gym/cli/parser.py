@@ -76,22 +76,9 @@ def make_parser() -> _Parser:
     human = add("play", "optimize an environment yourself, in the terminal")
     human.add_argument("env", metavar="ENV", help=ENV)
     human.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the episode (default: 0)")
-    shown = add("prompt", "print the prompt that an agent would send to its model, and count its tokens")
-    shown.add_argument("env", metavar="ENV", help=ENV)
-    shown.add_argument("agent", metavar="AGENT", help=AGENT)
-    shown.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the trial (default: 0)")
-    shown.add_argument(
-        "--after",
-        type=trial_call,
-        metavar="TRIAL:CALL",
-        help="the prompt after this oracle call of a recorded trial, RUN/trials/NAME:3, instead of the first one",
-    )
+    _add_prompt(add("prompt", "print the prompt that an agent would send to its model, and count its tokens"))
     add("tokens", "count the tokens of agents' first prompts on one task of each domain of the Trace paper")
-    read = add("read", "show how an agent reads an answer of its model, value by value, and why it refuses it")
-    read.add_argument("agent", metavar="AGENT", help=AGENT)
-    read.add_argument("env", metavar="ENV", help=ENV)
-    read.add_argument("file", metavar="FILE", help="the file with the answer; - is the standard input")
-    read.add_argument("--cut", action="store_true", help="read it as an answer that a limit of tokens has cut")
+    _add_read(add("read", "show how an agent reads an answer of its model, value by value, and why it refuses it"))
     _add_run(add("run", "run trials of agents on environments and record them, or resume a run"))
     report = add("report", "summarize a run: a table in the terminal and report.html in the run's folder")
     report.add_argument("run", metavar="RUN", help="the folder of the run")
@@ -105,6 +92,25 @@ def make_parser() -> _Parser:
 
 def _add_looking(p: argparse.ArgumentParser, what: str) -> None:
     p.add_argument("name", nargs="?", metavar="NAME", help=f"print the page of this one: an {what}, or module:Class")
+
+
+def _add_prompt(p: argparse.ArgumentParser) -> None:
+    p.add_argument("env", metavar="ENV", help=ENV)
+    p.add_argument("agent", metavar="AGENT", help=AGENT)
+    p.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the trial (default: 0)")
+    p.add_argument(
+        "--after",
+        type=trial_call,
+        metavar="TRIAL:CALL",
+        help="the prompt after this oracle call of a recorded trial, RUN/trials/NAME:3, instead of the first one",
+    )
+
+
+def _add_read(p: argparse.ArgumentParser) -> None:
+    p.add_argument("agent", metavar="AGENT", help=AGENT)
+    p.add_argument("env", metavar="ENV", help=ENV)
+    p.add_argument("file", metavar="FILE", help="the file with the answer; - is the standard input")
+    p.add_argument("--cut", action="store_true", help="read it as an answer that a limit of tokens has cut")
 
 
 def _add_downloads(add: Callable[[str, str], argparse.ArgumentParser]) -> None:

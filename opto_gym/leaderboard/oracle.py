@@ -21,21 +21,13 @@ from ..problems import Evaluation, Feedback, TraceFeedback
 from ..trace import TraceGraph
 from ..utils.moved import moved_names
 from ..wrappers.channels import Channel
+from .notes import AgentNotes
 from .records import TrialFolder
-from .schema import Amounts, AnswerReading, StepRecord, plain
+from .schema import Amounts, StepRecord, plain
 from .spec import digest
 
 CallKey = tuple[str, int]
 """Identifies a recorded call: (hash of parameters, examples and split; number of earlier calls with the same hash)."""
-
-
-class AgentNotes(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent did to make a proposal. The fields are those of `StepRecord`."""
-
-    invalid_answers: list[str] = []
-    optimizer_calls: list[str] | None = None
-    answers: list[AnswerReading] | None = None
-    token_factor: float | None = None
 
 
 class RecordedOracle:

@@ -15,7 +15,8 @@ from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..problems import TraceFeedback
 from ..utils.moved import moved_names
 from .identity import RULES
-from .oracle import AgentNotes, CallKey, RecordedOracle
+from .notes import AgentNotes
+from .oracle import CallKey, RecordedOracle
 from .records import TrialFolder, read_trial
 from .schema import Record, StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer

@@ -297,8 +297,7 @@ class AnswerReading(Record, frozen=True, kw_only=True):
 
     Attributes:
         call: The key of the model call.
-        read: The values that were read from the answer, by parameter; None if it could not be used, or was read as
-            text.
+        read: The values that were read from it, by parameter; None if it was read as text, or could not be used.
         refused: Why the answer could not be used; None if it could.
     """
 
@@ -337,8 +336,7 @@ class StepRecord(Record, frozen=True, kw_only=True):
         optimizer_calls: Keys of the optimizer's model calls since the previous oracle call.
         answers: How the answers to these calls were interpreted.
         parents: Numbers of the oracle calls whose parameters the proposal was derived from.
-        token_factor: The factor from estimated to reported tokens by which the agent's prompts were fitted into their
-            budget.
+        token_factor: The factor from estimated to reported tokens that the agent's prompts were fitted with.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"calls": "task_calls", "invalid": "invalid_answers"}

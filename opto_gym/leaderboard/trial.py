@@ -21,12 +21,12 @@ from ..llm import Budget, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
 from .identity import Identity
 from .machine import machine
-from .oracle import AgentNotes, RecordedOracle
+from .notes import AgentNotes, take_notes
+from .oracle import RecordedOracle
 from .records import TrialFolder
 from .schema import (
     VERSION,
     Amounts,
-    AnswerReading,
     LedgerTotals,
     Limits,
     LostAttempts,
@@ -268,19 +268,7 @@ class TrialRunner:
         return client
 
     def _take_notes(self) -> AgentNotes:
-        """What the agent did since the last oracle call; resets it."""
-        agent = self.agent
-        reasons, agent.invalid_answers = agent.invalid_answers, []
-        calls = self._calls.take_call_keys("optimizer") if agent.uses_model else None
-        if not isinstance(agent, ModelAgent):
-            return AgentNotes(invalid_answers=reasons, optimizer_calls=calls)
-        readings, agent.readings = agent.readings, []
-        return AgentNotes(
-            invalid_answers=reasons,
-            optimizer_calls=calls,
-            answers=[AnswerReading(call=r.call or "", read=plain(r.read), refused=r.refused) for r in readings],
-            token_factor=agent.calibration.factor,
-        )
+        return take_notes(self.agent, self._calls.take_call_keys("optimizer"))
 
     def _on_step(self, step: StepRecord) -> None:
         """Updates the choices, scores the parameters, and reports progress after an oracle call.

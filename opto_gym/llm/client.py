@@ -341,7 +341,7 @@ class Client:
         return _Limited({**request, "max_tokens": fewer}, fewer, (bound[0], fewer * n))
 
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
-        """The most tokens (in, out) of a call; for the embedded model those of the prompt are counted, if it can run."""
+        """The most tokens (in, out) of a call; the embedded model counts those of the prompt, except in replay."""
         tokens_in, tokens_out = token_bound(request)
         if self.model == "local" and (self.record is None or self.record.mode != "replay"):
             tokens_in = local.server().count(request["messages"], request.get("tools"))

@@ -125,7 +125,11 @@ def test_no_json_breaks_the_parser(values, before, after):
 
 
 # backspaces and form feeds of JSON are read as the commands of LaTeX that models write with one backslash
-@given(st.text(st.characters(exclude_characters="\b\f"), max_size=500), st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 9))
+@given(
+    st.text(st.characters(exclude_characters="\b\f"), max_size=500),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(0, 9),
+)
 def test_a_proper_answer_comes_through_whole(text, n, k):
     answer = {"reasoning": "because", "suggestion": {"p": text, "n": n, "k": k, "f": CODE}}
     assert read(json.dumps(answer)) == {"p": text, "n": n, "k": k, "f": CODE}

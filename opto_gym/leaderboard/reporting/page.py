@@ -112,7 +112,8 @@ def _table(env: str, made: list[ResultRow]) -> Any:
 def notes(trials: Sequence[TrialData]) -> list[str]:
     """Notes that a reader needs to interpret the results, one string each.
 
-    They say whether the embedded model was used, and name the trials that failed, were restarted or are not finished.
+    They say whether the embedded model was used, and name the trials that failed, were restarted, had prompts cut by
+    the server, or are not finished.
     """
     lines = []
     if any(t.record.spec.optimizer_model in (None, "local") and t.record.identity.models.optimizer for t in trials):
@@ -128,6 +129,12 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
             lines.append(
                 f"{t.name} was restarted {times}, because its agent cannot be resumed in the middle of a trial. Its "
                 f"lost attempts spent {t.lost.evaluations:,} evaluations, {calls:,} LLM calls and {tokens:,} tokens."
+            )
+    for t in trials:
+        if t.summary is not None and (cut := t.summary.cut_prompts or 0) > 1:
+            lines.append(
+                f"{t.name}: the server has probably cut {cut} prompts, since it reports far fewer tokens than were "
+                "sent. Raise its context, or lower prompt_budget."
             )
     running = [t.name for t in trials if t.record.status == "running"]
     if running:

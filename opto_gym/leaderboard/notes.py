@@ -1,0 +1,38 @@
+"""What an agent did to make a proposal, for the record of the step."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..agents.base import Agent
+from ..agents.toolkit.model_agent import ModelAgent
+from .schema import AnswerReading, plain
+
+
+class AgentNotes(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent did to make a proposal. The fields are those of `StepRecord`."""
+
+    invalid_answers: list[str] = []
+    optimizer_calls: list[str] | None = None
+    answers: list[AnswerReading] | None = None
+    token_factor: float | None = None
+
+
+def take_notes(agent: Agent, calls: list[str]) -> AgentNotes:
+    """What an agent did since the last oracle call; resets it.
+
+    Args:
+        agent: The agent.
+        calls: The keys of the calls of its model since then.
+    """
+    reasons, agent.invalid_answers = agent.invalid_answers, []
+    optimizer_calls = calls if agent.uses_model else None
+    if not isinstance(agent, ModelAgent):
+        return AgentNotes(invalid_answers=reasons, optimizer_calls=optimizer_calls)
+    readings, agent.readings = agent.readings, []
+    return AgentNotes(
+        invalid_answers=reasons,
+        optimizer_calls=optimizer_calls,
+        answers=[AnswerReading(call=r.call or "", read=plain(r.read), refused=r.refused) for r in readings],
+        token_factor=agent.calibration.factor,
+    )
