@@ -52,7 +52,7 @@ def test_lists(capsys):
 
 def test_a_page_needs_no_data(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("OPTO_GYM_DATA", str(tmp_path))
-    assert "Version history" in call(capsys, "envs", "BBH-navigate-v0")[1]
+    assert "Version history" in call(capsys, "envs", "BBH-navigate-v1")[1]
     assert "(not usable here: its data is missing)" in call(capsys, "envs")[1]
 
 
