@@ -1,4 +1,7 @@
-"""One evaluation of a set of parameters: runs its examples one by one and combines their results.
+"""One evaluation of a set of parameters: runs its examples and combines their results.
+
+Where a model is inside the task, the examples run side by side, each with a candidate process of its own; the results
+are those of running them one by one.
 
 The values of a proposal may be bad: a value outside its space, code that raises an exception, or an answer that the
 environment's code can't use. Such a value gives feedback on an error node, with the worst score. A bug in the
@@ -14,9 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import trace
 from .errors import OptoGymError, TraceError
+from .llm.record import calls_of_example, collect
 from .problems import KINDS, Evaluation, ExampleResult, Feedback, Parameter, Part
 from .sandbox.candidate import Candidate
 from .spaces import Code
+from .utils.ahead import results_ahead
 from .utils.moved import moved_names
 
 if TYPE_CHECKING:
@@ -81,15 +86,24 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
     outcomes: list[Outcome] = []
     with Candidate(code if env.runs_code else {}, env.host) as candidate:
         p = Parameters((q.name, _traced(q, values[q.name], candidate)) for q in env.parameters)
-        for example in examples:
-            if len(outcomes) >= TIMEOUTS_IN_A_ROW and all(o.timed_out for o in outcomes[-TIMEOUTS_IN_A_ROW:]):
-                outcomes.append(outcomes[-1]._replace(example=example))
-            elif invalid:
+
+        def run(place: int) -> tuple[Outcome, list[str]]:
+            if invalid:
                 error = trace.error_node(ValueError(invalid), (invalid, *p.values()), "check")
-                outcomes.append(_failed(env, example, error))
-            else:
-                candidate.restart()  # nothing is remembered from one example to the next
-                outcomes.append(_run(env, values, p, split, example))
+                return _failed(env, examples[place], error), []
+            candidate.restart()  # nothing is remembered from one example to the next
+            with calls_of_example(place) as keys:
+                return _run(env, values, p, split, examples[place]), keys
+
+        workers = 1 if invalid or not env.uses_model else min(len(examples), env.llm.concurrency)
+        with results_ahead(run, range(len(examples)), workers) as results:
+            for example in examples:
+                if len(outcomes) >= TIMEOUTS_IN_A_ROW and all(o.timed_out for o in outcomes[-TIMEOUTS_IN_A_ROW:]):
+                    outcomes.append(outcomes[-1]._replace(example=example))
+                else:
+                    outcome, keys = next(results)
+                    outcomes.append(outcome)
+                    collect(keys)
     return joined(outcomes, p.values(), env.reward)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 class Candidate:
-    """The code parameters of one proposal in the shared sandbox. A context manager.
+    """The code parameters of one proposal in the shared sandbox, for several examples at a time. A context manager.
 
     Args:
         sources: The proposal's values of code parameters, by the name of the function that each defines. Values that
@@ -43,7 +44,7 @@ class Candidate:
     def __init__(self, sources: Mapping[str, Any], host: Callable[[], Mapping[str, Callable[..., Any]]]) -> None:
         self._host = host
         self._sources = {name: source for name, source in sources.items() if isinstance(source, str)}
-        self._process: CandidateProcess | None = None
+        self._processes: dict[int, CandidateProcess] = {}  # by the thread that runs the example
 
     def __enter__(self) -> Candidate:
         return self
@@ -52,16 +53,22 @@ class Candidate:
         self.close()
 
     def restart(self) -> None:
-        """Ends the process of the last example and starts one for the next, which gets ready in the background."""
-        self.close()
+        """Ends this thread's process and starts one for its next example, which gets ready in the background."""
+        last = self._processes.pop(threading.get_ident(), None)
+        if last is not None:
+            last.close()
         if self._sources:
-            self._process = shared().load(self._sources, host=self._host())
+            self._processes[threading.get_ident()] = shared().load(self._sources, host=self._host())
 
     def close(self) -> None:
-        """Ends the process, if there is one."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        """Ends all processes."""
+        while self._processes:
+            self._processes.popitem()[1].close()
+
+    def _process(self) -> CandidateProcess:
+        """The process of this thread's example; the only one for a thread that an environment has started itself."""
+        processes = self._processes
+        return processes[threading.get_ident()] if len(processes) > 1 else next(iter(processes.values()))
 
     def executor(self, function: str) -> Callable[..., Any]:
         """How a `trace.CodeParameter` calls a function of the proposal.
@@ -75,8 +82,7 @@ class Candidate:
         """
 
         def run(source: str, args: tuple[Any, ...]) -> Any:
-            assert self._process is not None
-            result = self._process.call(function, list(args))
+            result = self._process().call(function, list(args))
             if result.error is not None:
                 raise as_exception(result.error)
             return result.value
