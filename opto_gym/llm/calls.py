@@ -11,7 +11,7 @@ import msgspec
 from ..errors import RecordError
 
 
-class FailedAttempt(msgspec.Struct, frozen=True):
+class FailedAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """An attempt of a call that gave no answer.
 
     Attributes:
@@ -19,12 +19,14 @@ class FailedAttempt(msgspec.Struct, frozen=True):
         error: What was wrong.
         seconds: Latency.
         lost: Whether it may be billed all the same: its answer was lost on the way.
+        usage: The tokens (in, out) that it is billed for, if the endpoint told them; else None.
     """
 
     status: int | None
     error: str
     seconds: float
     lost: bool
+    usage: tuple[int, int] | None = None
 
 
 class CallLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +56,11 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         cached_tokens: Tokens of the prompt that the endpoint had cached; None if not recorded, as all that follow.
         reasoning_tokens: Tokens of the answer that are reasoning.
         reasoning: The reasoning's text.
-        dropped: Fields of the request that were not sent, since the endpoint refuses them.
+        dropped: How what was sent differs from the request, since the endpoint refuses some of it: changes of
+            `opto_gym.llm.adapting`, such as ``temperature`` for a field that was not sent.
         finish_reasons: Of each completion, where there are several.
+        part: Of the answer to one of the requests into which a call for several completions was divided: the index of
+            its first completion. The whole call has a line of its own, once it is complete.
     """
 
     key: str
@@ -83,6 +88,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: str | None = None
     dropped: tuple[str, ...] | None = None
     finish_reasons: tuple[str | None, ...] | None = None
+    part: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The line as JSON data; what is not recorded is left out."""
@@ -90,7 +96,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in data.items() if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons")
+_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "part")
 
 
 def read_call(data: Mapping[str, Any], place: Path | str) -> CallLine:
