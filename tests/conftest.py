@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from opto_gym import data
+from opto_gym.llm import adapting
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault
 settings.load_profile("suite")
@@ -23,6 +24,13 @@ def _no_model_of_the_developer_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that asks a model says which."""
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPTO_GYM_MODEL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known_of_endpoints() -> Iterator[None]:
+    """A server of an earlier test may have had the same port."""
+    yield
+    adapting.forget()
 
 
 @pytest.fixture(scope="session")

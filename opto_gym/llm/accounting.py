@@ -41,13 +41,17 @@ class Account:
             held = min(held, (self._budget.left("usd") - self._usd((tokens_in, 0))) / self._price.tokens_out)
         return max(0.0, held)
 
-    def reserve(self, bound: Sequence[int]) -> Reservation:
+    def reserve(self, bound: Sequence[int], *, calls: int = 1) -> Reservation:
         """Reserves a call with its tokens and its price.
+
+        Args:
+            bound: The most tokens (in, out) that it can cost.
+            calls: 0 for a part of a call that is reserved already.
 
         Raises:
             BudgetSpent: If the budget can't hold them.
         """
-        return self._budget.reserve(llm_calls=1, tokens=sum(bound), usd=self._usd(bound))
+        return self._budget.reserve(llm_calls=calls, tokens=sum(bound), usd=self._usd(bound))
 
     def settle(self, reservation: Reservation, number: int, answer: Answer) -> None:
         """Books an answer: in the ledger, unless nothing was computed, and in the budget."""
@@ -64,10 +68,17 @@ class Account:
         replayed: bool = False,
         lost: bool = False,
     ) -> None:
-        """Enters a failed attempt in the ledger: at the bound where it may be billed, else without cost."""
-        tokens: tuple[int, int, str] = (bound[0], bound[1], "bound") if failed.lost else (0, 0, "none")
-        usd = self._price.of(*tokens[:2]) if self._price else None if failed.lost else 0.0
+        """Enters a failed attempt in the ledger: at its usage or bound where it may be billed, else without cost."""
+        cost = self._cost(failed, bound)
+        counted = "none" if not failed.lost else "bound" if failed.usage is None else "usage"
+        tokens = (*cost, counted)
+        usd = self._price.of(*cost) if self._price else None if failed.lost else 0.0
         self._enter(number, tokens, failed.seconds, usd, error=failed.error, replayed=replayed, lost=lost)
+
+    def settle_failure(self, reservation: Reservation, failed: FailedAttempt, bound: Sequence[int]) -> None:
+        """Books what a failed attempt costs that may be billed: its usage, or the bound if that is unknown."""
+        cost = self._cost(failed, bound)
+        reservation.settle(llm_calls=0, tokens=sum(cost), usd=self._usd(cost))
 
     def book_recorded_failures(self, number: int, line: CallLine) -> None:
         """Books the failed attempts of a recorded call, in the ledger and the budget, as they were booked originally.
@@ -78,33 +89,51 @@ class Account:
         for failed in line.failed_attempts:
             self.enter_failure(number, failed, line.bound, replayed=True)
             if failed.lost:
-                self.reserve(line.bound).settle(llm_calls=0)
+                self.settle_failure(self.reserve(line.bound), failed, line.bound)
 
-    def book_recorded_answer(self, number: int, line: CallLine) -> Answer:
+    def book_recorded_answer(self, number: int, line: CallLine, parts: Sequence[CallLine] = ()) -> Answer:
         """Books the answer of a recorded call as it was booked originally, and returns it.
+
+        Args:
+            number: The number of the call in the ledger.
+            line: The call.
+            parts: The parts into which it was divided.
 
         Raises:
             BudgetSpent: If the budget can't hold it.
         """
         answer = recorded_answer(line, self._price)
-        self.settle(self.reserve(line.bound), number, answer)
+        if parts:
+            self.book_recorded_parts(number, parts)
+        else:
+            self.settle(self.reserve(line.bound), number, answer)
         return answer
+
+    def book_recorded_parts(self, number: int, parts: Sequence[CallLine]) -> list[Answer]:
+        """Books the parts of a recorded call as they were booked originally; returns their answers.
+
+        Raises:
+            BudgetSpent: If the budget can't hold them.
+        """
+        answers: list[Answer] = []
+        for part in parts:
+            self.book_recorded_failures(number, part)
+            if part.error is None:
+                answer = recorded_answer(part, self._price)
+                self.settle(self.reserve(part.bound, calls=0 if answers else 1), number, answer)
+                answers.append(answer)
+        return answers
 
     def book_lost(self, line: CallLine) -> None:
         """Books a recorded call of an abandoned try, whatever the limits are now."""
         number = self._ledger.next_call()
-        bound, failures = line.bound, line.failed_attempts
-        for failed in failures:
-            self.enter_failure(number, failed, bound, replayed=True, lost=True)
-        may_be_billed = sum(failed.lost for failed in failures)
-        spent = {
-            "llm_calls": 0.0,
-            "tokens": sum(bound) * may_be_billed,
-            "usd": self._usd(bound) * may_be_billed,
-        }
+        for failed in line.failed_attempts:
+            self.enter_failure(number, failed, line.bound, replayed=True, lost=True)
+        costs = [self._cost(failed, line.bound) for failed in line.failed_attempts]
+        spent = {"llm_calls": 0.0, "tokens": float(sum(map(sum, costs))), "usd": sum(map(self._usd, costs))}
         if line.error is None:
             answer = recorded_answer(line, self._price)
-            spent["llm_calls"] = 1.0
+            spent["llm_calls"] = 0.0 if line.part else 1.0
             spent["tokens"] += answer.tokens_in + answer.tokens_out
             spent["usd"] += answer.usd or 0.0
             if answer.counted != "none":
@@ -128,6 +157,11 @@ class Account:
     ) -> None:
         source = (self._role, self._model, self._endpoint.name)
         self._ledger.add(Attempt(*source, number, *tokens, seconds, usd, time.time(), error, replayed, lost))
+
+    @staticmethod
+    def _cost(failed: FailedAttempt, bound: Sequence[int]) -> tuple[int, int]:
+        """The tokens (in, out) that a failed attempt is booked at."""
+        return (0, 0) if not failed.lost else failed.usage or (bound[0], bound[1])
 
     def _usd(self, tokens: Sequence[int]) -> float:
         return self._price.of(*tokens) if self._price else 0.0

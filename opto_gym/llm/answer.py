@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .calls import CallLine
+from .content import Content, read_message
 from .prices import Price
+from .refusals import TOO_LONG
 from .request import prompt_bytes
 
 CUT_REASONS = ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit")
 """The finish reasons, in lower case, of an answer that a limit of tokens ended: each provider has its own name."""
 
-_FILTERED = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "refusal")
-_REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks")
+_FILTERED = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "refusal", "sensitive")
 _BYTES_PER_TOKEN = 4  # the rule of thumb for English and code
 
 
@@ -38,6 +39,10 @@ class Answer:
         finish_reasons: Of each of `texts`; None where there are not several.
         call: The key of the call in the record; None where calls are not recorded.
         max_tokens: The limit of the answer that was sent, where the budget held fewer tokens than were asked for.
+        cached_tokens: Tokens of the prompt that the endpoint had cached; None if it does not tell.
+        reasoning_tokens: Tokens of the answer that are reasoning; None if it does not tell.
+        reasoning: The model's reasoning, where the endpoint sends it apart from the text; else None.
+        dropped: How what was sent differs from what was asked, see `CallLine.dropped`; None if it does not.
     """
 
     text: str
@@ -54,6 +59,20 @@ class Answer:
     finish_reasons: tuple[str | None, ...] | None = None
     call: str | None = None
     max_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    reasoning: str | None = None
+    dropped: tuple[str, ...] | None = None
+
+    @property
+    def too_long(self) -> bool:
+        """Whether there is no answer because the prompt is longer than the model's context: a shorter one may do."""
+        return self.problem is not None and self.problem.startswith(TOO_LONG)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the endpoint refused the prompt, so that nothing was computed."""
+        return self.counted == "none"
 
     def reason(self, k: int = 0) -> str | None:
         """The finish reason of the k-th of `texts`."""
@@ -66,41 +85,44 @@ class Answer:
         return str(self.reason(k)).lower() in CUT_REASONS
 
 
-def read_answer(body: bytes, request: Mapping[str, Any], price: Price | None, seconds: float) -> Answer:
+def read_answer(body: bytes, data: Any, request: Mapping[str, Any], price: Price | None, seconds: float) -> Answer:
     """The answer in the body of a 200. A body without a completion is an answer with a `problem`, not an error.
 
     Args:
         body: The endpoint's body.
+        data: Its JSON data, see `json_data`.
         request: The request, by which tokens are estimated if the endpoint does not count them.
         price: The price of the model's tokens, or None.
         seconds: Latency.
     """
-    data, choices = _completions(body)
-    texts = [choice.text for choice in choices or () if choice.text is not None]
-    reasons = tuple(choice.finish_reason for choice in choices or () if choice.text is not None)
+    choices = _completions(data)
+    texts = [choice.content.text for choice in choices or () if choice.content.text is not None]
+    reasons = tuple(choice.finish_reason for choice in choices or () if choice.content.text is not None)
+    reasoning = "\n".join(filter(None, (choice.content.reasoning for choice in choices or ())))
     problem = None
     if choices is None:
         problem = f"the answer holds no completion: {body[:200].decode('utf-8', 'replace')}"
     else:
-        empty = next((choice for choice in choices if not choice.text), None)
+        empty = next((choice for choice in choices if not choice.content.text), None)
         if empty is not None:
             problem = _where_the_text_went(empty, request, data)
-    tokens_in, tokens_out, counted = _usage(data, request, texts)
-    usd = price.of(tokens_in, tokens_out) if price else None
-    kept_body = None if choices is None else body.decode(json.detect_encoding(body), "surrogatepass")
-    text = texts[0] if texts else ""
+    usage = read_usage(data)
+    tokens_in, tokens_out, counted = (*usage, "usage") if usage else (*_estimate(request, texts), "estimate")
     return Answer(
-        text=text,
+        text=texts[0] if texts else "",
         texts=tuple(texts),
         finish_reason=choices[0].finish_reason if choices else None,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         seconds=seconds,
-        usd=usd,
+        usd=price.of(tokens_in, tokens_out) if price else None,
         counted=counted,
         problem=problem,
-        body=kept_body,
+        body=None if choices is None else body.decode(json.detect_encoding(body), "surrogatepass"),
         finish_reasons=reasons if len(reasons) > 1 else None,
+        cached_tokens=_detail(data, ("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",)),
+        reasoning_tokens=_detail(data, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",)),
+        reasoning=reasoning or None,
     )
 
 
@@ -129,6 +151,10 @@ def recorded_answer(line: CallLine, price: Price | None) -> Answer:
         finish_reasons=line.finish_reasons,
         call=line.key,
         max_tokens=line.max_tokens,
+        cached_tokens=line.cached_tokens,
+        reasoning_tokens=line.reasoning_tokens,
+        reasoning=line.reasoning,
+        dropped=line.dropped,
     )
 
 
@@ -140,56 +166,78 @@ def record_fields(answer: Answer, *, with_body: bool) -> dict[str, Any]:
     return fields
 
 
-class _Choice(NamedTuple):
-    """A completion: its text, or None, how it ended, and its whole message."""
-
-    text: str | None
-    finish_reason: str | None
-    message: Mapping[str, Any]
-
-
-def _completions(body: bytes) -> tuple[Any, list[_Choice] | None]:
-    """(JSON data, completions) of any body; None where it holds no completion."""
-    data: Any = None
+def json_data(body: bytes) -> Any:
+    """The JSON data of a body; None if it is not JSON, or nested too deeply."""
     try:
-        data = json.loads(body)
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_usage(data: Any) -> tuple[int, int] | None:
+    """The tokens (in, out) that an endpoint reports in a body's JSON data; None if it does not report both."""
+    usage = data.get("usage") if isinstance(data, dict) else None
+    usage = usage if isinstance(usage, dict) else {}
+    for names in (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")):
+        tokens_in, tokens_out = (usage.get(name) for name in names)
+        if isinstance(tokens_in, int) and isinstance(tokens_out, int) and min(tokens_in, tokens_out) >= 0:
+            return tokens_in, tokens_out
+    return None
+
+
+class _Choice(NamedTuple):
+    """A completion: what it holds, and how it ended."""
+
+    content: Content
+    finish_reason: str | None
+
+
+def _completions(data: Any) -> list[_Choice] | None:
+    """The completions in a body's JSON data; None where it holds none."""
+    try:
         choices = []
         for choice in data["choices"]:
-            text, finish = choice["message"].get("content"), choice.get("finish_reason")
-            finish = None if finish is None else str(finish)
-            choices.append(_Choice(text if isinstance(text, str) else None, finish, choice["message"]))
-        return data, choices if choices else None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return data, None
+            finish = choice.get("finish_reason")
+            message = choice["message"] if "message" in choice or "text" not in choice else {"content": choice["text"]}
+            choices.append(_Choice(read_message(message), None if finish is None else str(finish)))
+        return choices or None
+    except (KeyError, TypeError, IndexError, AttributeError):
+        return None
 
 
 def _where_the_text_went(choice: _Choice, request: Mapping[str, Any], data: Any) -> str | None:
     """Why a completion has no text; None where it is empty and nothing tells why."""
     limit = f"max_tokens={request.get('max_tokens')} tokens"
-    reasoning = next((text for name in _REASONING_FIELDS if (text := choice.message.get(name))), None)
-    details = data.get("usage") or {} if isinstance(data, dict) else {}
-    details = details.get("completion_tokens_details") if isinstance(details, dict) else None
-    tokens = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    refusal, finish = choice.message.get("refusal"), choice.finish_reason
-    if refusal:
-        return f"the model refused to answer: {str(refusal)[:200]!r}"
+    tokens = _detail(data, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
+    content, finish = choice.content, choice.finish_reason
+    if content.refusal:
+        return f"the model refused to answer: {content.refusal[:200]!r}"
     if finish is not None and finish.lower() in _FILTERED:
         return f"the endpoint's content filter kept the answer back (finish_reason {finish!r})"
-    spent = f"{tokens} tokens went into reasoning" if tokens else "the model wrote reasoning alone" if reasoning else ""
+    alone = "the model wrote reasoning alone" if content.reasoning else ""
+    spent = f"{tokens} tokens went into reasoning" if tokens else alone
     if finish is not None and finish.lower() in CUT_REASONS:
         cut = f"it was cut after {limit} (finish_reason {finish!r})"
         return f"the answer is empty: {'; '.join(filter(None, [cut, spent, 'raise max_tokens']))}"
     if spent:
         return f"the answer is empty: {spent} (finish_reason {finish!r})"
-    return f"the answer has no text (it ended by {finish!r})" if choice.text is None else None
+    if content.others:
+        return f"the answer has no text, but parts of type {', '.join(dict.fromkeys(content.others))}"
+    return f"the answer has no text (it ended by {finish!r})" if content.text is None else None
 
 
-def _usage(data: Any, request: Mapping[str, Any], texts: list[str]) -> tuple[int, int, str]:
-    """(tokens in, tokens out, who counted them), estimated by bytes where the endpoint does not tell."""
-    usage = data.get("usage") if isinstance(data, dict) else None
-    usage = usage if isinstance(usage, dict) else {}
-    tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(tokens_in, int) and isinstance(tokens_out, int) and min(tokens_in, tokens_out) >= 0:
-        return tokens_in, tokens_out, "usage"
+def _detail(data: Any, *paths: tuple[str, ...]) -> int | None:
+    """A number of tokens in the usage of a body's JSON data, at the first of the paths that leads to one."""
+    for path in paths:
+        value: Any = data.get("usage") if isinstance(data, dict) else None
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, int) and value >= 0:
+            return value
+    return None
+
+
+def _estimate(request: Mapping[str, Any], texts: list[str]) -> tuple[int, int]:
+    """The tokens (in, out) of a call, estimated by bytes."""
     bytes_out = sum(len(text.encode("utf-8", "replace")) for text in texts)
-    return prompt_bytes(request) // _BYTES_PER_TOKEN, bytes_out // _BYTES_PER_TOKEN, "estimate"
+    return prompt_bytes(request) // _BYTES_PER_TOKEN, bytes_out // _BYTES_PER_TOKEN

@@ -11,7 +11,7 @@ import msgspec
 from ..errors import RecordError
 
 
-class FailedAttempt(msgspec.Struct, frozen=True):
+class FailedAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """An attempt of a call that gave no answer.
 
     Attributes:
@@ -19,12 +19,14 @@ class FailedAttempt(msgspec.Struct, frozen=True):
         error: What was wrong.
         seconds: Latency.
         lost: Whether it may be billed all the same: its answer was lost on the way.
+        usage: The tokens (in, out) that it is billed for, if the endpoint told them; else None.
     """
 
     status: int | None
     error: str
     seconds: float
     lost: bool
+    usage: tuple[int, int] | None = None
 
 
 class CallLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +56,12 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         cached_tokens: Tokens of the prompt that the endpoint had cached; None if not recorded, as all that follow.
         reasoning_tokens: Tokens of the answer that are reasoning.
         reasoning: The reasoning's text.
-        dropped: Fields of the request that were not sent, since the endpoint refuses them.
+        dropped: How what was sent differs from the request, since the endpoint refuses some of it: changes of
+            `opto_gym.llm.adapting`, such as ``temperature`` for a field that was not sent.
         finish_reasons: Of each completion, where there are several.
         max_tokens: The limit of the answer that was sent, where the budget held fewer tokens than the request has.
+        part: Of the answer to one of the requests into which a call for several completions was divided: the index of
+            its first completion. The whole call has a line of its own, once it is complete.
     """
 
     key: str
@@ -85,6 +90,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] | None = None
     finish_reasons: tuple[str | None, ...] | None = None
     max_tokens: int | None = None
+    part: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The line as JSON data; what is not recorded is left out."""
@@ -92,7 +98,9 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in data.items() if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "max_tokens")
+_OPTIONAL = (
+    *("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "max_tokens", "part"),
+)
 
 
 def read_call(data: Mapping[str, Any], place: Path | str) -> CallLine:

@@ -9,22 +9,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import re
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import BudgetSpent, EndpointError, OptoGymError
 from . import local
 from .accounting import Account
-from .answer import Answer, read_answer, record_fields
-from .budget import Budget
+from .adapting import N
+from .answer import Answer, record_fields
+from .budget import Budget, Reservation
 from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
 from .prices import Price, price_of
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
+from .sending import Sender
+from .several import Division, SeveralRefused, is_complete
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
 
@@ -104,6 +108,9 @@ class Client:
         timeout = timeout or (600.0 if model == "local" else 120.0)
         self._endpoint = Endpoint(model, base_url, api_key, timeout)
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
+        self._sender = Sender(self._endpoint, model, self.price)
+        if record is not None:  # the trial goes on as it began
+            self._sender.adaptations.add(record.changes(self.endpoint, model))
 
     @property
     def endpoint(self) -> str:
@@ -201,12 +208,15 @@ class Client:
             keys: The keys of the calls, as `record.collect_call_keys` gives them.
         """
         for key in keys:
-            line = self.record.find(key, self.record.next_occurrence(key)) if self.record else None
+            if self.record is None:
+                return
+            n = self.record.next_occurrence(key)
+            line = self.record.find(key, n)
             if line is not None:
                 number = self.ledger.next_call()
                 self._account.book_recorded_failures(number, line)
                 if line.error is None:
-                    self._account.book_recorded_answer(number, line)
+                    self._account.book_recorded_answer(number, line, self.record.parts(key, n))
 
     def lose(self, lines: Iterable[CallLine]) -> None:
         """Deprecated name of `book_lost`."""
@@ -223,42 +233,35 @@ class Client:
         number = self.ledger.next_call()
         if self.record is None:
             limited = self._limited(request, fewest_tokens)
-            answer = self._ask(limited.request, number, limited.bound, [])
+            answer = self._ask_for_all(limited.request, number, limited.bound, [], lambda **_: None)
             return dataclasses.replace(answer, max_tokens=limited.max_tokens)
         key, n = self.record.key(request, self.endpoint, self.role)
-        recorded = self.record.find(key, n)
+        recorded, parts = self.record.find(key, n), self.record.parts(key, n)
         if recorded is not None:
             self._account.book_recorded_failures(number, recorded)
             if recorded.error is None:
-                return self._account.book_recorded_answer(number, recorded)
+                return self._account.book_recorded_answer(number, recorded, parts)
             if self.record.mode == "replay":
-                raise EndpointError(recorded.error, recorded.failed_attempts[-1].status)
+                self._account.book_recorded_parts(number, parts)
+                attempts = (recorded, *parts)[-1].failed_attempts or recorded.failed_attempts
+                raise EndpointError(recorded.error, attempts[-1].status if attempts else None)
         limited = self._limited(request, fewest_tokens)
         self._check_new_call(self.record, limited.request, n)
         failures: list[FailedAttempt] = []
 
-        def line(**outcome: Any) -> CallLine:
-            return CallLine(
-                key=key,
-                n=n,
-                call=number,
-                role=self.role,
-                model=self.model,
-                endpoint=self.endpoint,
-                request=request,
-                max_tokens=limited.max_tokens,
-                bound=limited.bound,
-                failed_attempts=tuple(failures),
-                time=round(time.time(), 3),
-                **outcome,
-            )
+        def write(**outcome: Any) -> None:
+            fields: dict[str, Any] = {"request": request, "max_tokens": limited.max_tokens, "bound": limited.bound}
+            fields |= {"failed_attempts": tuple(failures), **outcome}
+            fields |= {"role": self.role, "model": self.model, "endpoint": self.endpoint}
+            assert self.record is not None
+            self.record.write(CallLine(key=key, n=n, call=number, time=round(time.time(), 3), **fields))
 
         try:
-            answer = self._ask(limited.request, number, limited.bound, failures)
+            answer = self._ask_for_all(limited.request, number, limited.bound, failures, write, parts)
         except EndpointError as e:
-            self.record.write(line(error=str(e)))
+            write(error=str(e))
             raise
-        self.record.write(line(**record_fields(answer, with_body=record_body)))
+        write(**record_fields(answer, with_body=record_body))
         return dataclasses.replace(answer, call=key, max_tokens=limited.max_tokens)
 
     def _check_new_call(self, record: CallRecord, request: dict[str, Any], n: int) -> None:
@@ -276,7 +279,61 @@ class Client:
         if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + record.unused_answers(self.role):
             raise BudgetSpent("llm_calls", "the recorded calls, whose answers were not asked for again, take the rest")
 
-    def _ask(self, request: dict[str, Any], number: int, bound: Sequence[int], failures: list[FailedAttempt]) -> Answer:
+    def _ask_for_all(
+        self,
+        request: dict[str, Any],
+        number: int,
+        bound: tuple[int, int],
+        failures: list[FailedAttempt],
+        write: Callable[..., None],
+        recorded: Sequence[CallLine] = (),
+    ) -> Answer:
+        """The endpoint's answer with all completions that are asked for, by several requests where one gives too few.
+
+        Args:
+            request: What is asked.
+            number: The number of the call in the ledger.
+            bound: The most tokens (in, out) that the call can cost.
+            failures: Gets the failed attempts of the undivided request.
+            write: Records a line of the call.
+            recorded: The parts of the call that are recorded.
+        """
+        if request.get("n", 1) == 1 or self.model == "local":
+            return self._ask(request, number, bound, failures)
+
+        def write_part(k: int, part: Any, most: Any, failed: Any, answer: Answer | None, error: str | None) -> None:
+            fields = {"error": error} if answer is None else record_fields(answer, with_body=True)
+            write(part=k, request=part, bound=most, failed_attempts=tuple(failed), **fields)
+
+        division = Division(
+            request,
+            bound,
+            ask=lambda part, most, failed, held, calls: self._ask(part, number, most, failed, held, calls),
+            reserve=lambda most, calls: self._account.reserve(most, calls=calls),
+            write=write_part,
+        )
+        division.add_recorded(recorded, self._account.book_recorded_parts(number, recorded))
+        if not division.answers and N not in self._sender.adaptations:
+            try:
+                answer = self._ask(request, number, bound, failures)
+            except SeveralRefused:
+                pass
+            else:
+                if is_complete(answer, request["n"]):
+                    return answer
+                self._sender.adaptations.add([N])
+                division.add_first(answer)
+        return division.run()
+
+    def _ask(
+        self,
+        request: dict[str, Any],
+        number: int,
+        bound: tuple[int, int],
+        failures: list[FailedAttempt],
+        reservation: Reservation | None = None,
+        calls: int = 1,
+    ) -> Answer:
         """The endpoint's answer, after one or more attempts.
 
         Args:
@@ -284,33 +341,40 @@ class Client:
             number: The number of the call in the ledger.
             bound: The most tokens (in, out) that the call can cost.
             failures: Gets the failed attempts.
+            reservation: What is reserved for it; None reserves it.
+            calls: The logical calls in the reservation: 0 for a part of one.
         """
-        reservation = self._account.reserve(bound)
+
+        def enter(failed: FailedAttempt) -> None:
+            failures.append(failed)
+            self._account.enter_failure(number, failed, bound)
+
+        reservation = reservation or self._account.reserve(bound, calls=calls)
         try:
             for attempt in range(1, self.attempts + 1):
                 begin = time.monotonic()
                 try:
-                    answer = self._attempt(request, begin)
+                    answer = self._sender.send(request, enter)
                 except AttemptFailed as e:
                     failed = e
                 else:
                     self._account.settle(reservation, number, answer)
                     return answer
                 seconds = round(time.monotonic() - begin, 4)
-                failures.append(failed.as_record(seconds))
-                self._account.enter_failure(number, failures[-1], bound)
-                if failed.context_exceeded:
+                enter(failed.as_record(seconds))
+                if failed.may_be_billed:
+                    self._account.settle_failure(reservation, failures[-1], bound)
+                if failed.prompt_refused is not None:
                     reservation.settle(tokens=0, usd=0.0)
-                    problem = f"the prompt is longer than the model's context ({failed.error})"
+                    problem = f"{failed.prompt_refused} ({failed.error})"
                     return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
                 if failed.final:
-                    hint = _hint(self.model, failed.status)
+                    hint = _hint(self.model, failed)
                     raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{hint}", failed.status)
-                if failed.may_be_billed:
-                    reservation.settle(llm_calls=0)  # at the bound: what it really cost is unknown
                 if attempt < self.attempts:
                     time.sleep(_pause(attempt) if failed.retry_after is None else failed.retry_after)
-                    reservation = self._account.reserve(bound) if failed.may_be_billed else reservation
+                    if failed.may_be_billed:
+                        reservation = self._account.reserve(bound, calls=calls)
             raise EndpointError(
                 f"{self.endpoint} gave no answer in {self.attempts} attempts; the last: {failed.error}. What is "
                 "recorded is safe: resume when it is up again",
@@ -318,18 +382,6 @@ class Client:
             )
         finally:
             reservation.cancel()  # no effect if it is settled
-
-    def _attempt(self, request: dict[str, Any], begin: float) -> Answer:
-        """The answer to one HTTP request, begun at the monotonic time `begin`.
-
-        Raises:
-            AttemptFailed: If there is none.
-        """
-        body = self._endpoint.post(request)
-        answer = read_answer(body, request, self.price, round(time.monotonic() - begin, 4))
-        if answer.problem is None:
-            return answer
-        return dataclasses.replace(answer, problem=self._endpoint.scrub(answer.problem))
 
     def _limited(self, request: dict[str, Any], fewest_tokens: int | None) -> _Limited:
         """The request with as many tokens of the answer as the budget holds, see `chat`."""
@@ -348,11 +400,14 @@ class Client:
         return tokens_in, tokens_out
 
 
-def _hint(model: str, status: int | None) -> str:
-    """What to check where an endpoint refuses a request with this status."""
-    if status in (401, 403):
+def _hint(model: str, failed: AttemptFailed) -> str:
+    """What to check where an endpoint refuses a request."""
+    status = failed.status
+    if status in (401, 403) or re.search(r"api[ _-]?key", failed.error, re.IGNORECASE):
         return ". Set OPENAI_API_KEY to a key that is valid there"
-    if status == 404:
+    if status == 402 or "insufficient_quota" in failed.error:
+        return ". The account there has no credit left"
+    if status in (404, 405) or (failed.said is not None and failed.said.is_page):
         return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
     return ""
 

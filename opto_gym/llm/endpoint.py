@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ..errors import EndpointError
 from . import local
 from .calls import FailedAttempt
+from .error_body import ErrorBody, read_error_body
+from .refusals import ErrorIn200, refused_prompt
 
-_CONTEXT_EXCEEDED = ("exceed_context_size", "context_length_exceeded", "maximum context length")
 _NEVER_SENT = (  # connection errors before a request is sent
     "ConnectError",
     "ConnectTimeout",
@@ -35,8 +36,10 @@ class AttemptFailed(Exception):
         status: The HTTP status; None where no response arrived.
         final: Whether another attempt would fail too.
         may_be_billed: Whether the request was sent, so that an answer that did not arrive may be billed.
-        context_exceeded: Whether the prompt is longer than the model's context.
         retry_after: Seconds to wait before the next attempt, if the endpoint says so; or None.
+        said: What the endpoint said; None where no response arrived.
+        usage: The tokens (in, out) that the endpoint reported; None if it did not.
+        prompt_refused: How the problem begins where the prompt was refused, see `refusals.refused_prompt`; else None.
     """
 
     def __init__(
@@ -47,11 +50,14 @@ class AttemptFailed(Exception):
         final: bool = False,
         may_be_billed: bool = False,
         retry_after: float | None = None,
+        said: ErrorBody | None = None,
+        usage: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(error)
         self.error, self.status, self.final = error, status, final
-        self.may_be_billed, self.retry_after = may_be_billed, retry_after
-        self.context_exceeded = any(mark in error for mark in _CONTEXT_EXCEEDED)
+        self.may_be_billed, self.retry_after = may_be_billed or usage is not None, retry_after
+        self.said, self.usage = said, usage
+        self.prompt_refused = refused_prompt(said, status) if said else None
 
     def as_record(self, seconds: float) -> FailedAttempt:
         """The attempt as it is recorded.
@@ -59,7 +65,7 @@ class AttemptFailed(Exception):
         Args:
             seconds: How long it took.
         """
-        return FailedAttempt(self.status, self.error, seconds, self.may_be_billed)
+        return FailedAttempt(self.status, self.error, seconds, self.may_be_billed, self.usage)
 
 
 class Endpoint:
@@ -80,13 +86,12 @@ class Endpoint:
         self._api_key = api_key or os.environ.get("OPENAI_API_KEY")
         self.name = "local" if self._is_local else without_credentials(base_url or "https://api.openai.com/v1")
         self._openai: Any = None
-        self._limit_field = "max_tokens"
 
     def post(self, request: dict[str, Any]) -> bytes:
         """Sends a request and returns the body of the response with status 200.
 
         Args:
-            request: A body of OpenAI's chat completions, with ``model``, ``messages`` and ``max_tokens``.
+            request: A body of OpenAI's chat completions, with ``model`` and ``messages``.
 
         Raises:
             AttemptFailed: If there is no such response.
@@ -97,7 +102,6 @@ class Endpoint:
         if self._is_local and request.get("n", 1) > 1:
             return self._one_by_one(request)
         body = dict(request)
-        body[self._limit_field] = body.pop("max_tokens")
         model, messages = body.pop("model"), body.pop("messages")
         try:
             # by extra_body fields that the package does not know are sent, too
@@ -109,7 +113,7 @@ class Endpoint:
             failure = self._status_failure(e)
         except openai.APIConnectionError as e:
             kind = type(e.__cause__ or e).__name__
-            error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")
+            error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")[:500]
             failure = AttemptFailed(error, None, may_be_billed=kind not in _NEVER_SENT)
         raise failure
 
@@ -131,18 +135,32 @@ class Endpoint:
 
     def _status_failure(self, e: Any) -> AttemptFailed:
         """The failure for a response with an error status, an `openai.APIStatusError`."""
-        body = e.body if isinstance(e.body, dict) else {}
-        message = str(body.get("message") or e.message)
-        kind = f" ({body['type']})" if body.get("type") else ""
-        error, status = self.scrub(f"{e.status_code}: {message}{kind}"), int(e.status_code)
-        if status == 400 and "max_completion_tokens" in error and self._limit_field == "max_tokens":
-            self._limit_field = "max_completion_tokens"  # the name of the field for OpenAI's newer models
-            return AttemptFailed(error, status, retry_after=0.0)
-        out_of_credit = status == 429 and "insufficient_quota" in (body.get("type"), body.get("code"))
+        said, status = read_error_body(e.response.content), int(e.status_code)
+        retry_after = _retry_after(e.response.headers.get("retry-after"))
+        return self.failure(said, status, retry_after=retry_after)
+
+    def failure(self, said: ErrorBody, status: int, **settings: Any) -> AttemptFailed:
+        """The failure for an error that the endpoint tells.
+
+        Args:
+            said: What it says.
+            status: The HTTP status, or the one that the error stands for.
+            settings: Further arguments of `AttemptFailed`.
+        """
+        kind = f" ({said.kind[:60]})" if said.kind and said.kind != said.text else ""
+        error = self.scrub(f"{status}: {said.shown(self.scrub)}{kind}")
+        out_of_credit = status == 429 and "insufficient_quota" in said.codes
         final = (status < 500 and status not in (408, 409, 429)) or out_of_credit
-        return AttemptFailed(
-            error, status, final=final, retry_after=_retry_after(e.response.headers.get("retry-after"))
-        )
+        return AttemptFailed(error, status, final=final, said=said, **settings)
+
+    def failure_in_200(self, error: ErrorIn200, usage: tuple[int, int] | None) -> AttemptFailed:
+        """The failure for an error in a response with status 200.
+
+        Args:
+            error: The error.
+            usage: The tokens (in, out) that the response reports.
+        """
+        return self.failure(error.said, error.status, may_be_billed=error.may_be_billed, usage=usage)
 
     def _client(self) -> Any:
         if self._openai is None:
@@ -166,10 +184,10 @@ class Endpoint:
         return self._openai
 
     def scrub(self, text: str) -> str:
-        """A text without keys, cut after 500 characters."""
+        """A text without keys."""
         if self._api_key and len(self._api_key) > 3:  # shorter keys are placeholders
             text = text.replace(self._api_key, "***")
-        return _SECRETS.sub("***", text)[:500]
+        return _SECRETS.sub("***", text)
 
 
 def without_credentials(url: str) -> str:

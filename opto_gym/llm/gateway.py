@@ -181,8 +181,8 @@ class Access:
             # Clients do not retry on this status: the attempts were made here, and are in the ledger.
             return error(424, "endpoint_failed" if isinstance(e, EndpointError) else "trial_failed", str(e))
         self.refusal = None
-        if answer.counted == "none":
-            return error(400, "context_length_exceeded", str(answer.problem))
+        if answer.is_refusal:
+            return error(400, "context_length_exceeded" if answer.too_long else "content_filter", str(answer.problem))
         if answer.body is None:
             # Clients retry on this status: the answer is paid, but another one may hold a completion.
             return error(502, "endpoint_failed", str(answer.problem))

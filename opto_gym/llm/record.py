@@ -59,10 +59,15 @@ class CallRecord:
         self._occurrences: dict[str, int] = {}
         self._asked: dict[str, list[str]] = {}  # the keys of the calls by role, see `take_call_keys`
         self._lines: dict[tuple[str, int], CallLine] = {}
-        for line in read_calls(path):
-            earlier = self._lines.get((line.key, line.n))
+        self._parts: dict[tuple[str, int], dict[int, CallLine]] = {}
+        for line in _read_lines(path):
+            earlier = self._part_or_line(line)
             failed = (*(earlier.failed_attempts if earlier else ()), *line.failed_attempts)
-            self._lines[line.key, line.n] = msgspec.structs.replace(line, failed_attempts=failed)
+            line = msgspec.structs.replace(line, failed_attempts=failed)
+            if line.part is None:
+                self._lines[line.key, line.n] = line
+            else:
+                self._parts.setdefault((line.key, line.n), {})[line.part] = line
         self._unused = {place for place, line in self._lines.items() if line.error is None}
 
     def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
@@ -107,6 +112,30 @@ class CallRecord:
             self._unused.discard((key, n))
         return self._lines.get((key, n))
 
+    def parts(self, key: str, n: int) -> list[CallLine]:
+        """The lines of the parts of a recorded call that was divided, in their order, see `CallLine.part`.
+
+        Args:
+            key: The call's key.
+            n: The number of earlier calls with the key.
+        """
+        return [line for _, line in sorted(self._parts.get((key, n), {}).items())]
+
+    def changes(self, endpoint: str, model: str) -> list[str]:
+        """What was changed in the recorded requests to a model, since its endpoint refuses it.
+
+        Args:
+            endpoint: The endpoint's name.
+            model: The model's name.
+        """
+        lines = [line for line in self._lines.values() if (line.endpoint, line.model) == (endpoint, model)]
+        return list(dict.fromkeys(change for line in lines for change in line.dropped or ()))
+
+    def _part_or_line(self, like: CallLine) -> CallLine | None:
+        """The line of the same call, or of the same part of it."""
+        place = like.key, like.n
+        return self._lines.get(place) if like.part is None else self._parts.get(place, {}).get(like.part)
+
     def unused_answers(self, role: str) -> int:
         """The number of recorded answers that calls of a role have not asked for again."""
         with self._lock:
@@ -145,11 +174,20 @@ class CallRecord:
 
 
 def read_calls(path: Path) -> list[CallLine]:
-    """The lines of an ``llm.jsonl``; none if there is no file.
+    """The calls in an ``llm.jsonl``; none if there is no file.
+
+    Of a call that was divided and whose line is not there yet, as after a kill, its parts are given in place of it.
 
     Raises:
         RecordError: If a line is damaged; the message says which.
     """
+    lines = _read_lines(path)
+    whole = {(line.key, line.n) for line in lines if line.part is None and line.error is None}
+    return [line for line in lines if line.part is None or (line.key, line.n) not in whole]
+
+
+def _read_lines(path: Path) -> list[CallLine]:
+    """All lines of an ``llm.jsonl``."""
     return [read_call(line, f"{path}, line {k}") for k, line in enumerate(read_lines(path), 1)]
 
 

@@ -169,7 +169,7 @@ def test_a_failed_call_is_recorded_and_made_again_on_resume(server: OpenAIServer
 
 
 def test_problems_are_replayed(server: OpenAIServer, path: Path):
-    server.script = [b"<html>", (400, {"message": "maximum context length"})]
+    server.script = [b'{"choices": []}', (400, {"message": "maximum context length"})]
     first, again = client(server.url, path), client(server.url, path, "replay")
     for p in "ab":
         messages = [{"role": "user", "content": p}]

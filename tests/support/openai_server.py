@@ -9,11 +9,19 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 from opto_gym.agents.toolkit.prompt_budget import FRAME, count_tokens
 
 Reply = str | None | Callable[[dict[str, Any]], Any]
+
+
+class Page(NamedTuple):
+    """A whole response: its status, its body (JSON data, or a text as it is), and further headers."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = {}
 
 
 class OpenAIServer:
@@ -25,7 +33,9 @@ class OpenAIServer:
     - an int: that HTTP status, with an OpenAI-like error object. ``(429, {"retry-after": "0.2"})`` adds headers.
     - ``"drop"``: the connection is closed without an answer; ``"torn"``: in the middle of one.
     - ``("delay", seconds)``: the reply, late.
-    - bytes: the body of a 200, as it is.
+    - bytes: the body of a 200, as it is. A `Page`: a whole response.
+
+    A *profile* is a function of a request's body; it returns the outcome of each request that the script has none for.
 
     Attributes:
         url: The base URL for clients.
@@ -34,8 +44,13 @@ class OpenAIServer:
         count: The tokens of a prompt by its text; by default as many as agents estimate, with those of a chat template.
     """
 
-    def __init__(self, reply: Reply = "ok", script: list[Any] | None = None) -> None:
-        self.reply, self.script, self.usage = reply, list(script or []), True
+    def __init__(
+        self,
+        reply: Reply = "ok",
+        script: list[Any] | None = None,
+        profile: Callable[[dict[str, Any]], Any] = lambda body: "ok",
+    ) -> None:
+        self.reply, self.script, self.usage, self.profile = reply, list(script or []), True, profile
         self.requests: list[dict[str, Any]] = []
         self.count: Callable[[str], int] = lambda text: count_tokens(text) + FRAME
         self._lock = threading.Lock()
@@ -75,19 +90,23 @@ class OpenAIServer:
         headers = {name.lower(): value for name, value in http.headers.items()}
         with self._lock:
             self.requests.append({"body": body, "headers": headers, "time": time.monotonic()})
-            number, outcome = len(self.requests), self.script.pop(0) if self.script else "ok"
+            number, outcome = len(self.requests), self.script.pop(0) if self.script else self.profile(body)
         if outcome == "drop":
             http.close_connection = True
             http.connection.shutdown(socket.SHUT_RDWR)
             return
         status, extra = 200, {}
-        if isinstance(outcome, tuple) and outcome[0] == "delay":
+        if isinstance(outcome, Page):
+            status, extra = outcome.status, outcome.headers
+        elif isinstance(outcome, tuple) and outcome[0] == "delay":
             time.sleep(outcome[1])
         elif isinstance(outcome, tuple):
             status, extra = outcome
         elif isinstance(outcome, int):
             status = outcome
-        if status != 200:
+        if isinstance(outcome, Page):
+            page = (outcome.body if isinstance(outcome.body, str) else json.dumps(outcome.body)).encode()
+        elif status != 200:
             said = extra.pop("message", f"scripted {status}") if isinstance(extra, dict) else ""
             page = json.dumps({"error": {"message": said, "type": extra.pop("type", "scripted")}}).encode()
         elif isinstance(outcome, bytes):
