@@ -7,7 +7,6 @@ in the budget, tried until an attempt succeeds or another would fail too, settle
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 import time
 import warnings
@@ -25,7 +24,9 @@ from .ledger import ROLES, Ledger
 from .prices import Price, price_of
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
+from .settings import from_environment, read_model, trimmed
 
+_WHERE = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
 
 
@@ -50,6 +51,7 @@ class Client:
     Raises:
         ValueError: For an unknown role, or fewer than 1 attempt.
         OptoGymError: If there is an endpoint but no model, or money is limited and the price is unknown.
+        SettingsError: If the model's name, the URL, the key or a proxy can't be used as it is given.
     """
 
     def __init__(
@@ -70,10 +72,9 @@ class Client:
             raise ValueError(f"Client: expected a role of {ROLES}, got {role!r}")
         if attempts < 1:
             raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
-        base_url = base_url or os.environ.get("OPENAI_BASE_URL")
-        model = model or os.environ.get("OPTO_GYM_MODEL")
-        if not model:
-            if base_url or api_key or os.environ.get("OPENAI_API_KEY"):
+        model = read_model(model, "model") or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
+        if model is None:
+            if any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE)):
                 raise OptoGymError(
                     "an endpoint is configured but no model: name it by model=..., --model or OPTO_GYM_MODEL "
                     "('local' is the embedded one)"

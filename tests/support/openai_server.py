@@ -27,7 +27,7 @@ class OpenAIServer:
 
     Attributes:
         url: The base URL for clients.
-        requests: ``{"body", "headers", "time"}`` of each request, in order.
+        requests: ``{"body", "path", "headers", "time"}`` of each request, in order.
         usage: Whether answers say how many tokens they took (a word is a token).
     """
 
@@ -70,7 +70,7 @@ class OpenAIServer:
     def _answer(self, http: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in http.headers.items()}
         with self._lock:
-            self.requests.append({"body": body, "headers": headers, "time": time.monotonic()})
+            self.requests.append({"body": body, "path": http.path, "headers": headers, "time": time.monotonic()})
             number, outcome = len(self.requests), self.script.pop(0) if self.script else "ok"
         if outcome == "drop":
             http.close_connection = True
