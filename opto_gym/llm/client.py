@@ -38,6 +38,8 @@ class Client:
         base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
         role: What the calls are for, of ``ledger.ROLES``.
+        label: A name that tells the endpoint from others whose models have equal names but other weights; part of the
+            keys of recorded calls. The address is not.
         budget: Where calls are reserved before they are made.
         ledger: Where every attempt is entered.
         record: Where calls are recorded, and looked up.
@@ -61,6 +63,7 @@ class Client:
         base_url: str | None = None,
         api_key: str | None = None,
         role: str = "optimizer",
+        label: str | None = None,
         budget: Budget | None = None,
         ledger: Ledger | None = None,
         record: CallRecord | None = None,
@@ -80,7 +83,7 @@ class Client:
                     "('local' is the embedded one)"
                 )
             model = "local"
-        self.model, self.role, self.attempts = model, role, attempts
+        self.model, self.role, self.attempts, self.label = model, role, attempts, label
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
         self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
         if self.price is None and self.budget.limited("usd"):
@@ -206,7 +209,7 @@ class Client:
         number = self.ledger.next_call()
         if self.record is None:
             return self._ask(request, number, self._bound(request), [])
-        key, n = self.record.key(request, self.endpoint, self.role)
+        key, n = self.record.key(request, self.role, self.label)
         recorded = self.record.find(key, n)
         if recorded is not None:
             self._account.book_recorded_failures(number, recorded)

@@ -58,25 +58,42 @@ class CallRecord:
         self._lock = threading.Lock()
         self._occurrences: dict[str, int] = {}
         self._lines: dict[tuple[str, int], CallLine] = {}
+        self._new_keys: dict[str, tuple[str, int]] = {}
         for line in read_calls(path):
-            earlier = self._lines.get((line.key, line.n))
+            place = self._place(line)
+            earlier = self._lines.get(place)
             failed = (*(earlier.failed_attempts if earlier else ()), *line.failed_attempts)
-            self._lines[line.key, line.n] = msgspec.structs.replace(line, failed_attempts=failed)
+            self._lines[place] = msgspec.structs.replace(line, failed_attempts=failed)
         self._unused = {place for place, line in self._lines.items() if line.error is None}
 
-    def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
+    def _place(self, line: CallLine) -> tuple[str, int]:
+        """(key, number of earlier calls with it) of a recorded call.
+
+        The key is computed again for a line of a version whose keys had the endpoint's address in them. Where a server
+        moved in the middle of such a trial, calls to its new address count on.
+        """
+        if line.key != _digest([line.request, line.endpoint, line.role, self.trial]):
+            return line.key, line.n
+        if line.key not in self._new_keys:
+            key = _digest([line.request, line.role, self.trial])
+            self._new_keys[line.key] = key, 1 + max((n for k, n in self._lines if k == key), default=-1)
+        key, before = self._new_keys[line.key]
+        return key, before + line.n
+
+    def key(self, request: dict[str, Any], role: str, label: str | None = None) -> tuple[str, int]:
         """The key of a call, and the number of earlier calls with it.
 
+        The endpoint's address is no part of it: a server that moves answers as before.
+
         Args:
-            request: The body as it is sent.
-            endpoint: The endpoint's name.
+            request: The body as it is asked for.
             role: The client's role.
+            label: What tells the endpoint from others whose models have the same names, or None.
 
         Returns:
-            (SHA-256 of the request, the endpoint, the role and the trial's id; number of earlier calls)
+            (SHA-256 of the request, the role, the trial's id and the label, if any; number of earlier calls)
         """
-        text = json.dumps([request, endpoint, role, self.trial], sort_keys=True, separators=(",", ":"))
-        key = hashlib.sha256(text.encode()).hexdigest()
+        key = _digest([request, role, self.trial, *([label] if label else [])])
         collected = _collected_keys.get()
         if collected is not None:
             collected.append(key)
@@ -84,6 +101,7 @@ class CallRecord:
 
     def next_occurrence(self, key: str) -> int:
         """Counts a call with this key; returns the number of earlier calls with it."""
+        key, _ = self._new_keys.get(key, (key, 0))
         with self._lock:
             self._occurrences[key] = self._occurrences.get(key, -1) + 1
             return self._occurrences[key]
@@ -95,6 +113,7 @@ class CallRecord:
             key: The call's key.
             n: The number of earlier calls with the key.
         """
+        key, _ = self._new_keys.get(key, (key, 0))
         with self._lock:
             self._unused.discard((key, n))
         return self._lines.get((key, n))
@@ -134,6 +153,10 @@ class CallRecord:
         diff = difflib.unified_diff(nearest, wanted, "recorded", "asked for", lineterm="", n=1)
         shown = "\n".join(part[:200] for part in list(diff)[:40])
         return ReplayMismatch(f"{self.path}: no such request is recorded. The nearest one differs:\n{shown}")
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_calls(path: Path) -> list[CallLine]:
