@@ -5,6 +5,7 @@
     OptoGymError                caused by a programmer, the machine or an endpoint; never becomes feedback
     ├── TraceError              the tracer was misused
     ├── ProposalError           a call with unknown or missing parameter names
+    ├── SettingsError           a key, an address, a proxy or a model's name can't be used as it is
     ├── EndpointError           a language model can't be reached or refuses
     ├── ModelNotFound           the embedded model is not installed
     ├── MissingExtra            a package that an extra or `opto-gym external install` brings is not installed
@@ -34,6 +35,10 @@ class ProposalError(OptoGymError, KeyError):
     """A call names parameters that the problem does not have, or leaves some out."""
 
     __str__ = Exception.__str__  # KeyError would show the message's repr
+
+
+class SettingsError(OptoGymError, ValueError):
+    """A key, an address, a proxy or a model's name can't be used as it is given. The message says how to mend it."""
 
 
 class EndpointError(OptoGymError):

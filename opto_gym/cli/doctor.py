@@ -10,9 +10,10 @@ from typing import Any
 
 from .. import __version__
 from ..agents.external import install
+from ..errors import SettingsError
 from ..leaderboard.machine import machine
 from ..llm import local
-from ..llm.endpoint import without_credentials
+from ..llm.settings import from_environment, public_address
 from ..sandbox import advice, shared
 
 
@@ -24,8 +25,7 @@ def show_machine(options: argparse.Namespace) -> int:
     """
     model, external, force = local.available(), install.state(), shared().in_force()
     ready = model["server"] and model["intact"]
-    url = os.environ.get("OPENAI_BASE_URL")
-    key = "set" if os.environ.get("OPENAI_API_KEY") else "not set"
+    key = "set" if from_environment("OPENAI_API_KEY") else "not set"
     writable = "" if os.access(".", os.W_OK) else ", but this folder can't be written"
     rows = {
         "opto-gym": __version__,
@@ -33,9 +33,9 @@ def show_machine(options: argparse.Namespace) -> int:
         "packages": ", ".join(f"{name} {version}" for name, version in machine().versions.items()),
         "embedded model": "ready" if ready else _how_to_get(model),
         "  its file": model["file"],
-        "endpoint": without_credentials(url) if url else "OPENAI_BASE_URL is not set",
+        "endpoint": _endpoint(),
         "key": f"OPENAI_API_KEY is {key}",
-        "model": os.environ.get("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
+        "model": from_environment("OPTO_GYM_MODEL") or "OPTO_GYM_MODEL is not set: local",
         "external packages": external if external == "ready" else f"{external}: {install.COMMAND}",
         **advice.rows(force),
         "disk here": f"{shutil.disk_usage('.').free / 1e9:.1f} GB free{writable}",
@@ -43,6 +43,14 @@ def show_machine(options: argparse.Namespace) -> int:
     for name, text in rows.items():
         print(f"{name:17} {text}")
     return 0 if ready else 1
+
+
+def _endpoint() -> str:
+    url = from_environment("OPENAI_BASE_URL")
+    try:
+        return public_address(url) if url else "OPENAI_BASE_URL is not set"
+    except SettingsError as e:
+        return str(e)
 
 
 def _how_to_get(model: dict[str, Any]) -> str:

@@ -53,9 +53,9 @@ def _run(options: argparse.Namespace) -> int:
     except Exception as e:
         from gymnasium.error import Error
 
-        from ..errors import OptoGymError
+        from ..errors import OptoGymError, SettingsError
 
-        if isinstance(e, OptoGymError):
+        if isinstance(e, OptoGymError) and not isinstance(e, SettingsError):
             return _fail(e, 1)
         if isinstance(e, ValueError | KeyError | TypeError | ImportError | Error):
             return _fail(e, 2)

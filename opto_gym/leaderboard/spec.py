@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from .. import registration, wrappers
 from ..core import OptoEnv
 from ..llm import Client
-from ..llm.endpoint import without_credentials
+from ..llm.settings import from_environment, has_secrets, public_address
 from ..utils.arguments import naming_arguments
 from ..utils.checks import one_of
 from ..wrappers.observations import unwrapped
@@ -101,10 +100,11 @@ class TrialSpec(msgspec.Struct, frozen=True):
             OptoGymError: If there is an endpoint but no model name.
         """
         url = self.settings.get("base_url") or self.base_url
-        if url and "@" in url:
+        if url and has_secrets(url):
             raise ValueError(
-                "expected a base_url without user name and password, since it is recorded, got one with them: set the "
-                "environment variable OPENAI_BASE_URL to this URL, and leave base_url out"
+                "expected a base_url without user name and password, and without a query that may be secret, since it "
+                "is recorded; got one with them: set the environment variable OPENAI_BASE_URL to this URL, and leave "
+                "base_url out"
             )
         optimizer = task = None
         agent_class = registration.agent_class(self.agent)
@@ -130,8 +130,8 @@ class TrialSpec(msgspec.Struct, frozen=True):
             model: The name of the model.
             settings: Further arguments of `opto_gym.llm.Client`.
         """
-        url = os.environ.get("OPENAI_BASE_URL")
-        is_same_endpoint = bool(url) and without_credentials(str(url)) == self.base_url
+        url = from_environment("OPENAI_BASE_URL")
+        is_same_endpoint = url is not None and public_address(url) == self.base_url
         return Client(model, base_url=None if is_same_endpoint else self.base_url, **settings)
 
     def make_env(self, oracle_calls: int | None = None) -> gym.Env[Any, Any]:

@@ -7,7 +7,6 @@ in the budget, tried until an attempt succeeds or another would fail too, settle
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 import re
 import time
@@ -28,8 +27,10 @@ from .prices import Price, price_of
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
 from .sending import Sender
+from .settings import from_environment, read_model, trimmed
 from .several import Division, SeveralRefused, is_complete
 
+_WHERE = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
 
 
@@ -55,6 +56,8 @@ class Client:
         base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
         role: What the calls are for, of ``ledger.ROLES``.
+        label: A name that tells the endpoint from others whose models have equal names but other weights; part of the
+            keys of recorded calls. The address is not.
         budget: Where calls are reserved before they are made.
         ledger: Where every attempt is entered.
         record: Where calls are recorded, and looked up.
@@ -68,6 +71,7 @@ class Client:
     Raises:
         ValueError: For an unknown role, or fewer than 1 attempt.
         OptoGymError: If there is an endpoint but no model, or money is limited and the price is unknown.
+        SettingsError: If the model's name, the URL, the key or a proxy can't be used as it is given.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Client:
         base_url: str | None = None,
         api_key: str | None = None,
         role: str = "optimizer",
+        label: str | None = None,
         budget: Budget | None = None,
         ledger: Ledger | None = None,
         record: CallRecord | None = None,
@@ -88,16 +93,15 @@ class Client:
             raise ValueError(f"Client: expected a role of {ROLES}, got {role!r}")
         if attempts < 1:
             raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
-        base_url = base_url or os.environ.get("OPENAI_BASE_URL")
-        model = model or os.environ.get("OPTO_GYM_MODEL")
-        if not model:
-            if base_url or api_key or os.environ.get("OPENAI_API_KEY"):
+        model = read_model(model, "model") or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
+        if model is None:
+            if any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE)):
                 raise OptoGymError(
                     "an endpoint is configured but no model: name it by model=..., --model or OPTO_GYM_MODEL "
                     "('local' is the embedded one)"
                 )
             model = "local"
-        self.model, self.role, self.attempts = model, role, attempts
+        self.model, self.role, self.attempts, self.label = model, role, attempts, label
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
         self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
         if self.price is None and self.budget.limited("usd"):
@@ -235,7 +239,7 @@ class Client:
             limited = self._limited(request, fewest_tokens)
             answer = self._ask_for_all(limited.request, number, limited.bound, [], lambda **_: None)
             return dataclasses.replace(answer, max_tokens=limited.max_tokens)
-        key, n = self.record.key(request, self.endpoint, self.role)
+        key, n = self.record.key(request, self.role, self.label)
         recorded, parts = self.record.find(key, n), self.record.parts(key, n)
         if recorded is not None:
             self._account.book_recorded_failures(number, recorded)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import email.utils
 import json
-import os
 import re
 import time
 import weakref
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import EndpointError
 from . import local
 from .calls import FailedAttempt
 from .error_body import ErrorBody, read_error_body
+from .proxies import certificates, proxy_for
 from .refusals import ErrorIn200, refused_prompt
+from .settings import OPENAI_URL, Address, from_environment, read_address, read_key
 
 _NEVER_SENT = (  # connection errors before a request is sent
     "ConnectError",
@@ -82,9 +82,15 @@ class Endpoint:
     """
 
     def __init__(self, model: str, base_url: str | None, api_key: str | None, timeout: float) -> None:
-        self._is_local, self._base_url, self._timeout = model == "local", base_url, timeout
-        self._api_key = api_key or os.environ.get("OPENAI_API_KEY")
-        self.name = "local" if self._is_local else without_credentials(base_url or "https://api.openai.com/v1")
+        self._is_local, self._timeout = model == "local", timeout
+        self._api_key = read_key(api_key, "api_key") or read_key(from_environment("OPENAI_API_KEY"), "OPENAI_API_KEY")
+        self._address: Address | None = None
+        self._proxy: str | None = None
+        if not self._is_local:
+            given = read_address(base_url, "base_url")
+            self._address = given or read_address(from_environment("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
+            self._proxy = proxy_for(self._address.url if self._address else OPENAI_URL)
+        self.name = "local" if self._is_local else self._address.public if self._address else OPENAI_URL
         self._openai: Any = None
 
     def post(self, request: dict[str, Any]) -> bytes:
@@ -166,20 +172,27 @@ class Endpoint:
         if self._openai is None:
             import openai
 
-            base_url = local.server().base_url if self._is_local else self._base_url
-            key = "none" if self._is_local else self._api_key or ("none" if base_url else None)
+            address = Address(local.server().base_url, None, {}) if self._is_local else self._address
+            key = "none" if self._is_local else self._api_key or ("none" if address else None)
             if key is None:
                 raise EndpointError("no key for OpenAI's endpoint: set OPENAI_API_KEY, or name another by --base-url")
-            settings: dict[str, Any] = {"base_url": base_url, "api_key": key, "timeout": self._timeout}
-            if base_url:
-                parts = urlsplit(base_url)
-                loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-                # The HTTP library would log a user name and password with the URL.
-                login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-                settings["base_url"] = without_credentials(base_url)
-                # Requests to this machine must not go through a proxy from the environment.
-                settings["http_client"] = openai.DefaultHttpxClient(trust_env=not loopback, auth=login)
-            self._openai = openai.OpenAI(**settings, max_retries=0)  # our client retries, to book every attempt
+            address = address or Address(OPENAI_URL, None, {})
+            # The library reads no proxy from the environment: `proxy_for` has, and checked it. It gets a login apart,
+            # since it would log one in the URL.
+            http = openai.DefaultHttpxClient(
+                trust_env=False, proxy=self._proxy, verify=certificates(), auth=address.login
+            )
+            # Our client makes the attempts, to book every one. The package would take an empty variable as a value.
+            self._openai = openai.OpenAI(
+                base_url=address.url,
+                api_key=key,
+                default_query=address.query,
+                timeout=self._timeout,
+                http_client=http,
+                max_retries=0,
+            )
+            self._openai.organization = read_key(from_environment("OPENAI_ORG_ID"), "OPENAI_ORG_ID")
+            self._openai.project = read_key(from_environment("OPENAI_PROJECT_ID"), "OPENAI_PROJECT_ID")
             weakref.finalize(self, self._openai.close)  # closes its sockets without a ResourceWarning
         return self._openai
 
@@ -187,14 +200,9 @@ class Endpoint:
         """A text without keys."""
         if self._api_key and len(self._api_key) > 3:  # shorter keys are placeholders
             text = text.replace(self._api_key, "***")
+        for secret in self._address.secrets if self._address else ():
+            text = text.replace(secret, "***")
         return _SECRETS.sub("***", text)
-
-
-def without_credentials(url: str) -> str:
-    """A URL without its user name, password, query and fragment."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path.rstrip("/"), "", ""))
 
 
 def _retry_after(header: str | None) -> float | None:

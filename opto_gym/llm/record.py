@@ -60,29 +60,47 @@ class CallRecord:
         self._asked: dict[str, list[str]] = {}  # the keys of the calls by role, see `take_call_keys`
         self._lines: dict[tuple[str, int], CallLine] = {}
         self._parts: dict[tuple[str, int], dict[int, CallLine]] = {}
+        self._new_keys: dict[str, tuple[str, int]] = {}
         for line in _read_lines(path):
-            earlier = self._part_or_line(line)
+            place = self._place(line)
+            parts = self._parts.get(place, {})
+            earlier = self._lines.get(place) if line.part is None else parts.get(line.part)
             failed = (*(earlier.failed_attempts if earlier else ()), *line.failed_attempts)
             line = msgspec.structs.replace(line, failed_attempts=failed)
             if line.part is None:
-                self._lines[line.key, line.n] = line
+                self._lines[place] = line
             else:
-                self._parts.setdefault((line.key, line.n), {})[line.part] = line
+                self._parts.setdefault(place, {})[line.part] = line
         self._unused = {place for place, line in self._lines.items() if line.error is None}
 
-    def key(self, request: dict[str, Any], endpoint: str, role: str) -> tuple[str, int]:
+    def _place(self, line: CallLine) -> tuple[str, int]:
+        """(key, number of earlier calls with it) of a recorded call.
+
+        The key is computed again for a line of a version whose keys had the endpoint's address in them. Where a server
+        moved in the middle of such a trial, calls to its new address count on.
+        """
+        if line.key != _digest([line.request, line.endpoint, line.role, self.trial]):
+            return line.key, line.n
+        if line.key not in self._new_keys:
+            key = _digest([line.request, line.role, self.trial])
+            self._new_keys[line.key] = key, 1 + max((n for k, n in self._lines if k == key), default=-1)
+        key, before = self._new_keys[line.key]
+        return key, before + line.n
+
+    def key(self, request: dict[str, Any], role: str, label: str | None = None) -> tuple[str, int]:
         """The key of a call, and the number of earlier calls with it.
 
+        The endpoint's address is no part of it: a server that moves answers as before.
+
         Args:
-            request: The body as it is sent.
-            endpoint: The endpoint's name.
+            request: The body as it is asked for.
             role: The client's role.
+            label: What tells the endpoint from others whose models have the same names, or None.
 
         Returns:
-            (SHA-256 of the request, the endpoint, the role and the trial's id; number of earlier calls)
+            (SHA-256 of the request, the role, the trial's id and the label, if any; number of earlier calls)
         """
-        text = json.dumps([request, endpoint, role, self.trial], sort_keys=True, separators=(",", ":"))
-        key = hashlib.sha256(text.encode()).hexdigest()
+        key = _digest([request, role, self.trial, *([label] if label else [])])
         with self._lock:
             self._asked.setdefault(role, []).append(key)
         collected = _collected_keys.get()
@@ -97,6 +115,7 @@ class CallRecord:
 
     def next_occurrence(self, key: str) -> int:
         """Counts a call with this key; returns the number of earlier calls with it."""
+        key, _ = self._new_keys.get(key, (key, 0))
         with self._lock:
             self._occurrences[key] = self._occurrences.get(key, -1) + 1
             return self._occurrences[key]
@@ -108,6 +127,7 @@ class CallRecord:
             key: The call's key.
             n: The number of earlier calls with the key.
         """
+        key, _ = self._new_keys.get(key, (key, 0))
         with self._lock:
             self._unused.discard((key, n))
         return self._lines.get((key, n))
@@ -119,6 +139,7 @@ class CallRecord:
             key: The call's key.
             n: The number of earlier calls with the key.
         """
+        key, _ = self._new_keys.get(key, (key, 0))
         return [line for _, line in sorted(self._parts.get((key, n), {}).items())]
 
     def changes(self, endpoint: str, model: str) -> list[str]:
@@ -130,11 +151,6 @@ class CallRecord:
         """
         lines = [line for line in self._lines.values() if (line.endpoint, line.model) == (endpoint, model)]
         return list(dict.fromkeys(change for line in lines for change in line.dropped or ()))
-
-    def _part_or_line(self, like: CallLine) -> CallLine | None:
-        """The line of the same call, or of the same part of it."""
-        place = like.key, like.n
-        return self._lines.get(place) if like.part is None else self._parts.get(place, {}).get(like.part)
 
     def unused_answers(self, role: str) -> int:
         """The number of recorded answers that calls of a role have not asked for again."""
@@ -171,6 +187,10 @@ class CallRecord:
         diff = difflib.unified_diff(nearest, wanted, "recorded", "asked for", lineterm="", n=1)
         shown = "\n".join(part[:200] for part in list(diff)[:40])
         return ReplayMismatch(f"{self.path}: no such request is recorded. The nearest one differs:\n{shown}")
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_calls(path: Path) -> list[CallLine]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -263,3 +264,57 @@ def test_the_old_names_of_bookings_are_still_there(server: OpenAIServer, path: P
     with pytest.warns(DeprecationWarning, match="book_lost"):
         again.lose([read_call(line, path)])
     assert again.ledger.totals(lost=True)["calls"] == 1
+
+
+# ---- the address is no part of a key
+
+
+def test_a_server_that_moves_is_not_asked_again(server: OpenAIServer, path: Path):
+    server.reply = "sample {n}"
+    texts = [ask(client(server.url, path), p) for p in ("a", "b")]
+    record = CallRecord(path, trial="t")
+    moved = Client("m", base_url=NOBODY, record=record, price=(1.0, 2.0))
+    assert [ask(moved, p) for p in ("a", "b")] == texts
+    assert {line.endpoint for line in record._lines.values()} == {server.url}
+
+
+def test_a_label_tells_servers_apart(server: OpenAIServer, path: Path):
+    ask(client(server.url, path), "a")
+    ask(client(server.url, path, label="8-bit"), "a")
+    ask(client(server.url, path, label="8-bit"), "a")
+    assert len(server.requests) == 2
+    assert len({line["key"] for line in map(json.loads, path.read_text().splitlines())}) == 2
+
+
+def old_line(url: str, n: int, text: str, **more: Any) -> str:
+    """A line as the versions wrote it whose keys had the address in them."""
+    request = {"model": "m", "messages": [{"role": "user", "content": "a"}], "max_tokens": 1024}
+    parts = json.dumps([request, url, "optimizer", "t"], sort_keys=True, separators=(",", ":"))
+    key = hashlib.sha256(parts.encode()).hexdigest()
+    line = {"key": key, "n": n, "call": 1, "role": "optimizer", "model": "m", "endpoint": url, "request": request}
+    return json.dumps({**line, "bound": [9, 1024], "texts": [text], "counted": "usage", **more}) + "\n"
+
+
+def test_old_keys_are_computed_again(server: OpenAIServer, path: Path):
+    failed = {"status": None, "error": "torn", "seconds": 1.0, "lost": True}
+    old = [
+        old_line("http://one/v1", 1, "second"),
+        old_line("http://one/v1", 0, "", error="gone", failed_attempts=[failed]),
+        old_line("http://one/v1", 0, "first"),
+        old_line("http://two/v1", 0, "third"),
+    ]
+    path.write_text("".join(old))
+    llm = client(server.url, path)
+    server.reply = "new"
+    assert [ask(llm, "a") for _ in range(4)] == ["first", "second", "third", "new"]
+    assert len(server.requests) == 1
+    assert sum(a.error is not None for a in llm.ledger.attempts) == 1
+    again = client(NOBODY, path, "replay")
+    assert [ask(again, "a") for _ in range(4)] == ["first", "second", "third", "new"]
+
+
+def test_old_keys_in_steps_still_find_their_calls(path: Path):
+    path.write_text(old_line("http://one/v1", 0, "first"))
+    llm = client(NOBODY, path)
+    llm.book_recorded([json.loads(path.read_text())["key"]])
+    assert llm.ledger.totals()["calls"] == 1

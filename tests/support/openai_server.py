@@ -39,7 +39,7 @@ class OpenAIServer:
 
     Attributes:
         url: The base URL for clients.
-        requests: ``{"body", "headers", "time"}`` of each request, in order.
+        requests: ``{"body", "path", "headers", "time"}`` of each request, in order.
         usage: Whether answers say how many tokens they took. In answers a word is a token.
         count: The tokens of a prompt by its text; by default as many as agents estimate, with those of a chat template.
     """
@@ -89,7 +89,7 @@ class OpenAIServer:
     def _answer(self, http: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in http.headers.items()}
         with self._lock:
-            self.requests.append({"body": body, "headers": headers, "time": time.monotonic()})
+            self.requests.append({"body": body, "path": http.path, "headers": headers, "time": time.monotonic()})
             number, outcome = len(self.requests), self.script.pop(0) if self.script else self.profile(body)
         if outcome == "drop":
             http.close_connection = True
