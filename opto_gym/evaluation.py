@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import trace
 from .errors import OptoGymError, TraceError
-from .llm.record import calls_of_example, collect
+from .llm.record import add_call_keys, calls_of_example
 from .problems import KINDS, Evaluation, ExampleResult, Feedback, Parameter, Part
 from .sandbox.candidate import Candidate
 from .spaces import Code
@@ -103,7 +103,7 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
                 else:
                     outcome, keys = next(results)
                     outcomes.append(outcome)
-                    collect(keys)
+                    add_call_keys(keys)
     return joined(outcomes, p.values(), env.reward)
 
 

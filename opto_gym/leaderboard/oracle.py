@@ -16,7 +16,7 @@ from ..agents.base import Values
 from ..core import OptoEnv
 from ..errors import BudgetSpent
 from ..llm import Budget
-from ..llm.record import collect_call_keys
+from ..llm.record import calls_of_evaluation
 from ..problems import Evaluation, Feedback, TraceFeedback
 from ..trace import TraceGraph
 from ..utils.moved import moved_names
@@ -208,7 +208,7 @@ class RecordedOracle:
         self, parameters: Values, examples: Sequence[Any] | None, split: str, number: int, key: CallKey
     ) -> tuple[Evaluation, StepRecord]:
         """Evaluates parameters; returns the evaluation, and its record without times and amounts spent."""
-        with collect_call_keys() as task_calls:
+        with calls_of_evaluation(f"oracle call {key[0][:16]} {key[1]}") as task_calls:
             result = self._base_env.evaluate(parameters, split=split, examples=examples)
         notes = self._take_notes() if number else AgentNotes()
         return result, StepRecord(

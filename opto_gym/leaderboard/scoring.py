@@ -9,7 +9,7 @@ import msgspec
 
 from ..agents.base import Values
 from ..core import OptoEnv
-from ..llm.record import collect_call_keys
+from ..llm.record import calls_of_evaluation
 from .records import TrialFolder
 from .schema import ScoreRecord
 from .spec import TrialSpec, digest
@@ -71,7 +71,7 @@ class Scorer:
         shared = self.shared.get(shared_key)
         if shared is not None:
             return msgspec.structs.replace(shared, call=call, task_calls=[], seconds=round(time.monotonic() - begin, 4))
-        with collect_call_keys() as task_calls:
+        with calls_of_evaluation(f"scoring {key[:16]}") as task_calls:
             result = self.env.evaluate(parameters, split="test")
         scores = [float(r.feedback.score) for r in result.per_example]
         scored = ScoreRecord(

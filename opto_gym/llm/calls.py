@@ -60,6 +60,8 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
             `opto_gym.llm.adapting`, such as ``temperature`` for a field that was not sent.
         finish_reasons: Of each completion, where there are several.
         max_tokens: The limit of the answer that was sent, where the budget held fewer tokens than the request has.
+        place: Where in an evaluation it was made: the oracle call or the scoring, the example, the number of the call
+            in the example; None outside of evaluations.
         part: Of the answer to one of the requests into which a call for several completions was divided: the index of
             its first completion. The whole call has a line of its own, once it is complete.
     """
@@ -90,6 +92,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] | None = None
     finish_reasons: tuple[str | None, ...] | None = None
     max_tokens: int | None = None
+    place: str | None = None
     part: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -99,7 +102,8 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OPTIONAL = (
-    *("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "max_tokens", "part"),
+    *("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "max_tokens"),
+    *("place", "part"),
 )
 
 

@@ -23,6 +23,7 @@ from .budget import Budget, Reservation
 from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
+from .limiter import limiter_of
 from .prices import Price, price_of
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
@@ -120,6 +121,13 @@ class Client:
     def endpoint(self) -> str:
         """The endpoint's URL without credentials, or ``"local"``."""
         return self._endpoint.name
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be made at a time. It is 1 where the record's calls are told apart by their order."""
+        if self.record is not None and not self.record.has_places:
+            return 1
+        return limiter_of(self.endpoint).most
 
     def __repr__(self) -> str:
         return f"Client({self.model!r}, endpoint={self.endpoint!r}, role={self.role!r})"
@@ -239,7 +247,8 @@ class Client:
             limited = self._limited(request, fewest_tokens)
             answer = self._ask_for_all(limited.request, number, limited.bound, [], lambda **_: None)
             return dataclasses.replace(answer, max_tokens=limited.max_tokens)
-        key, n = self.record.key(request, self.role, self.label)
+        place = self.record.next_place()
+        key, n = self.record.key(request, self.role, self.label, place)
         recorded, parts = self.record.find(key, n), self.record.parts(key, n)
         if recorded is not None:
             self._account.book_recorded_failures(number, recorded)
@@ -255,6 +264,7 @@ class Client:
 
         def write(**outcome: Any) -> None:
             fields: dict[str, Any] = {"request": request, "max_tokens": limited.max_tokens, "bound": limited.bound}
+            fields["place"] = place
             fields |= {"failed_attempts": tuple(failures), **outcome}
             fields |= {"role": self.role, "model": self.model, "endpoint": self.endpoint}
             assert self.record is not None

@@ -7,9 +7,12 @@ there are too many requests or gives no answer in time.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+
+from ..utils.checks import at_least
 
 START, MOST = 20, 100
 """The requests at a time at the beginning, and at most."""
@@ -27,8 +30,7 @@ class Limiter:
     """
 
     def __init__(self, fixed: int | None = None, *, start: int = START) -> None:
-        if fixed is not None and fixed < 1:
-            raise ValueError(f"expected a concurrency of at least 1, got {fixed!r}")
+        at_least(1, concurrency=start if fixed is None else fixed)
         self._fixed = fixed is not None
         self.limit = fixed if fixed is not None else start
         self.most = fixed if fixed is not None else max(start, MOST)
@@ -38,7 +40,7 @@ class Limiter:
 
     @contextlib.contextmanager
     def request(self) -> Iterator[Ticket]:
-        """Waits until a request may be sent. The block sends it, and calls `Ticket.too_many` where it is refused."""
+        """Waits until a request may be sent. The block sends it, and sets `Ticket.is_too_many` where that is so."""
         with self._changed:
             while self._in_flight >= self.limit:
                 self._changed.wait()
@@ -67,6 +69,7 @@ class Limiter:
                 self.limit, self._answers = self.limit + 1, 0
 
 
+@dataclasses.dataclass(slots=True)
 class Ticket:
     """One admitted request.
 
@@ -75,39 +78,42 @@ class Ticket:
         is_too_many: Whether the endpoint refused it for the number of requests, or let it wait for too long.
     """
 
-    __slots__ = ("is_too_many", "sent")
-
-    def __init__(self, sent: float) -> None:
-        self.sent, self.is_too_many = sent, False
-
-    def too_many(self) -> None:
-        """Says that there are too many requests at a time."""
-        self.is_too_many = True
+    sent: float
+    is_too_many: bool = False
 
 
-_limiters: dict[str, Limiter] = {}
-_lock = threading.Lock()
+class _Limiters:
+    """The limiters of all endpoints, by the endpoint's name."""
+
+    def __init__(self) -> None:
+        self.lock, self.by_endpoint = threading.Lock(), dict[str, Limiter]()
+        self.fixed: int | None = None
+        self.start = START
+
+
+_limiters = _Limiters()
 
 
 def limiter_of(endpoint: str) -> Limiter:
-    """The limiter that all clients of an endpoint in this process share."""
-    with _lock:
-        if endpoint not in _limiters:
-            _limiters[endpoint] = Limiter(1) if endpoint == "local" else Limiter(*_settings[:1], start=_settings[1])
-        return _limiters[endpoint]
+    """The limiter that all clients of an endpoint in this process share. The embedded model gets one call at a time."""
+    with _limiters.lock:
+        if endpoint not in _limiters.by_endpoint:
+            fixed = 1 if endpoint == "local" else _limiters.fixed
+            _limiters.by_endpoint[endpoint] = Limiter(fixed, start=_limiters.start)
+        return _limiters.by_endpoint[endpoint]
 
 
-_settings: tuple[int | None, int] = (None, START)
-
-
-def set_concurrency(fixed: int | None = None, *, at_least: int = START) -> None:
-    """Sets how many requests each endpoint gets at a time from now on, except for the embedded model.
+def set_concurrency(fixed: int | None = None, *, start: int = START) -> None:
+    """Sets how many requests each endpoint gets at a time from now on.
 
     Args:
         fixed: The number; None adapts it.
-        at_least: The number to begin with where it adapts, such as the number of trials that run at a time.
+        start: The number to begin with where it adapts.
+
+    Raises:
+        ValueError: If a number is less than 1.
     """
-    global _settings
-    with _lock:
-        _settings = fixed, max(START, at_least)
-        _limiters.clear()
+    Limiter(fixed, start=start)  # raises now
+    with _limiters.lock:
+        _limiters.fixed, _limiters.start = fixed, start
+        _limiters.by_endpoint.clear()

@@ -1,17 +1,20 @@
 """The record of a trial's model calls, and their replay.
 
-A recorded call is found by its key, a hash of what was asked, and by the number of earlier calls with the same key in
-the trial. So two samples of one prompt at temperature 1 stay two samples, in whatever order threads ask for them.
+A recorded call is found by its key, a hash of what was asked and of the place where: the oracle call or the scoring,
+the example, and the number of the call in the example. So the calls of examples that run side by side have the same
+keys as those of examples that run one by one. Calls with the same key, such as those of an optimizer, are told apart by
+the number of earlier ones in the trial.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,60 @@ MODES = ("resume", "replay")
 _collected_keys: ContextVar[list[str] | None] = ContextVar("collected_keys", default=None)
 
 
+@dataclasses.dataclass(slots=True)
+class _Place:
+    """Where calls are made.
+
+    Attributes:
+        evaluation: The oracle call or the scoring, a text that is its own in a trial.
+        example: The place of the example in it; None outside of the examples.
+        calls: The number of calls so far.
+    """
+
+    evaluation: str
+    example: int | None = None
+    calls: int = 0
+
+    def next(self) -> str:
+        """The place of the next call, as text."""
+        self.calls += 1
+        return f"{self.evaluation}, example {self.example}, call {self.calls}"
+
+
+_place: ContextVar[_Place | None] = ContextVar("place", default=None)
+
+
+@contextlib.contextmanager
+def calls_of_evaluation(name: str) -> Iterator[list[str]]:
+    """Gives the calls in the block their places, and collects their keys, see `collect_call_keys`.
+
+    Args:
+        name: The oracle call or the scoring, a text that is its own in a trial.
+    """
+    token = _place.set(_Place(name))
+    try:
+        with collect_call_keys() as keys:
+            yield keys
+    finally:
+        _place.reset(token)
+
+
+@contextlib.contextmanager
+def calls_of_example(example: int) -> Iterator[list[str]]:
+    """The same for one example of an evaluation; outside of one, calls have no places.
+
+    Args:
+        example: The place of the example in the evaluation.
+    """
+    evaluation = _place.get()
+    token = _place.set(evaluation and _Place(evaluation.evaluation, example))
+    try:
+        with collect_call_keys() as keys:
+            yield keys
+    finally:
+        _place.reset(token)
+
+
 @contextlib.contextmanager
 def collect_call_keys() -> Iterator[list[str]]:
     """Gives a list that gets the keys of the recorded calls which the block makes in its own thread."""
@@ -37,6 +94,13 @@ def collect_call_keys() -> Iterator[list[str]]:
         _collected_keys.reset(token)
 
 
+def add_call_keys(keys: Iterable[str]) -> None:
+    """Adds keys that were collected in another thread to those that this block collects."""
+    collected = _collected_keys.get()
+    if collected is not None:
+        collected.extend(keys)
+
+
 class CallRecord:
     """``llm.jsonl`` of a trial, with one line per logical call. Thread-safe.
 
@@ -44,6 +108,10 @@ class CallRecord:
         path: The file.
         trial: The trial's id, which is part of each key.
         mode: ``resume`` answers recorded calls and records new ones; ``replay`` answers recorded calls only.
+
+    Attributes:
+        has_places: Whether places are part of keys. They are not in records of older releases, whose examples are
+            therefore run one by one.
 
     Raises:
         ValueError: For an unknown mode.
@@ -72,6 +140,8 @@ class CallRecord:
             else:
                 self._parts.setdefault(place, {})[line.part] = line
         self._unused = {place for place, line in self._lines.items() if line.error is None}
+        tasks = [line for line in self._lines.values() if line.role != "optimizer"]
+        self.has_places = not tasks or any(line.place for line in tasks)
 
     def _place(self, line: CallLine) -> tuple[str, int]:
         """(key, number of earlier calls with it) of a recorded call.
@@ -87,7 +157,14 @@ class CallRecord:
         key, before = self._new_keys[line.key]
         return key, before + line.n
 
-    def key(self, request: dict[str, Any], role: str, label: str | None = None) -> tuple[str, int]:
+    def next_place(self) -> str | None:
+        """Where the call is made that this thread makes now; None outside of evaluations."""
+        place = _place.get()
+        return place.next() if place is not None and self.has_places else None
+
+    def key(
+        self, request: dict[str, Any], role: str, label: str | None = None, place: str | None = None
+    ) -> tuple[str, int]:
         """The key of a call, and the number of earlier calls with it.
 
         The endpoint's address is no part of it: a server that moves answers as before.
@@ -96,11 +173,13 @@ class CallRecord:
             request: The body as it is asked for.
             role: The client's role.
             label: What tells the endpoint from others whose models have the same names, or None.
+            place: Where it is made, see `next_place`.
 
         Returns:
-            (SHA-256 of the request, the role, the trial's id and the label, if any; number of earlier calls)
+            (SHA-256 of the request, the role, the trial's id, and the label and the place, if any; number of earlier
+            calls)
         """
-        key = _digest([request, role, self.trial, *([label] if label else [])])
+        key = _digest([request, role, self.trial, *([label] if label else []), *([{"place": place}] if place else [])])
         with self._lock:
             self._asked.setdefault(role, []).append(key)
         collected = _collected_keys.get()
