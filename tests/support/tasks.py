@@ -142,3 +142,27 @@ EVERY_KIND = Problem(
     (0.0, 1.0),
 )  # fmt: skip
 """A problem with a parameter of each kind, for what reads answers."""
+
+
+class Asked(OptoEnv):
+    """A prompt for a model inside the task, which is asked twice about each example; code reads the answers."""
+
+    objective, scores, batch, uses_model = "Make the answers right.", (0.0, 1.0), 8, True
+    splits = {"train": range(20), "test": range(20, 32)}
+    overlapping_splits = True
+    parameters = (
+        Parameter("prompt", Prompt(200), "Count."),
+        Parameter("read", Code("read(answer)"), "def read(answer):\n    return answer\n"),
+    )
+
+    def forward(self, p, example):
+        @operator
+        def model(prompt, number):
+            """Asks the model."""
+            return self.llm.chat([{"role": "user", "content": f"{prompt} {number}"}], max_tokens=9).text
+
+        # the same question twice, and one that several examples ask
+        return p.read(model(p.prompt, example)) + p.read(model(p.prompt, example)) + p.read(model(p.prompt, example % 3))
+
+    def judge(self, output, example):
+        return Feedback(len(output) % 7 / 7, (Part("reward", f"{output} for {example}"),))
