@@ -91,7 +91,7 @@ ACTION = (
     "The controller returns [x, y, z, gripper]. In it, {target}. gripper is the effort of the fingers, from -1 to 1: "
     "above 0 they close, the stronger the higher, -1 opens them, 0 opens them slowly. A call moves the arm for up to "
     "0.25 seconds, or until the hand has arrived, in which the hand gets at most 0.2 metres along each axis. The "
-    "fingers need 0.2 seconds to close; a call that leaves the hand exactly where it is lasts only 0.0125 seconds."
+    "fingers need 0.2 seconds to close; where the hand rests and stays, a call may last only 0.0125 seconds."
 )
 STEP = (
     "Goes on from state for up to 0.25 seconds, or until the hand has arrived, in which it gets at most 0.2 metres "
