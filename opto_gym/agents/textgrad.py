@@ -15,7 +15,7 @@ from ..reading.proposals import Unusable, schema
 from ..reading.reasoning import without_reasoning
 from ..reading.values import read_value
 from ..trace import TraceGraph
-from ..trace.display import short
+from ..trace.display import GRID_FORMAT, is_grid, short
 from ..trace.render import calls
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
@@ -248,6 +248,8 @@ class TextGrad(ModelAgent):
         lines = render_within(lambda characters: calls(graph, shown, characters), self.token_budget // 4)
         operators = dict.fromkeys(graph.operators[graph.nodes[k].operator] for k in path)
         descriptions = "\n".join(f"{op.name}: {op.description}" for op in operators if op.description)
+        if "grid(" in lines and any(is_grid(graph.nodes[k].value) for k in shown):
+            descriptions = f"{GRID_FORMAT}\n{descriptions}"
         return f"{lines}\n{shorten(descriptions, self.token_budget // 8)}".strip()
 
     # ---- step

@@ -36,7 +36,7 @@ DOMAINS = (
     "Battleship-v0",
     "TrafficPaper-v0",
     "BBH-object_counting-v0",
-    "MetaWorld-Reach-v0",
+    "MetaWorld-Reach-v1",
 )
 """One task of each domain in the Trace paper's table of prompt tokens (Cheng, Nie and Swaminathan, NeurIPS 2024)."""
 

@@ -56,4 +56,6 @@ for _task in (
     *("sweep-into", "window-close", "window-open"),
 ):
     _name = "".join(map(str.capitalize, _task.split("-")))
-    register(f"MetaWorld-{_name}-v0", "opto_gym.envs.metaworld.environment:MetaWorld", kwargs={"task": f"{_task}-v3"})
+    _settings = {"task": f"{_task}-v3"}
+    register(f"MetaWorld-{_name}-v1", "opto_gym.envs.metaworld.environment:MetaWorld", kwargs=_settings)
+    register(f"MetaWorld-{_name}-v0", "opto_gym.envs.metaworld.first_version:FirstMetaWorld", kwargs=dict(_settings))

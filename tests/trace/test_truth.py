@@ -16,7 +16,7 @@ from tests.support.pseudocode import EVERYTHING, LEGEND, Checker, Untrue
 from tests.support.random_graphs import graphs
 from tests.support.registered import ENVS
 
-SLOW = ("Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v0", "Battleship-v0", "LongTrace-v0")
+SLOW = ("Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1", "Battleship-v0", "LongTrace-v0")
 BUDGETS = st.one_of(st.integers(1000, 4000), st.integers(1000, 40_000))
 FULL = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -196,7 +196,7 @@ def test_the_failed_check_is_shown(length):
 
 @pytest.mark.skipif(importlib.util.find_spec("metaworld") is None, reason="metaworld is not installed")
 def test_the_feedback_of_a_robot_s_step_is_whole():
-    env = opto_gym.make("MetaWorld-PickPlace-v0").unwrapped
+    env = opto_gym.make("MetaWorld-PickPlace-v1").unwrapped
     observation = env.reset(seed=0)[0]
     assert str(observation.feedback) in prompt(env, observation)
     assert observation.graph.sections(EVERYTHING)["outputs"] in prompt(env, observation)
