@@ -37,8 +37,8 @@ class Reading(NamedTuple):
     """What a rendering showed.
 
     Attributes:
-        states: (section, what) -> "whole" or "cut"; `what` is a node, or the text of an operator's documentation.
-            What is not there was left out.
+        states: (section, what) -> "whole" or "cut"; `what` is a node, ("described", parameter), or the text of an
+            operator's documentation. What is not there was left out.
         sizes: The characters of each, with its line end.
         loops: The folded loops, by section.
     """
@@ -90,10 +90,11 @@ class Checker(Matcher):
         graph, hidden = self.graph, self.graph.hidden
         operators = [op for op in graph.operators if op.description and op.kind not in ("input", "parameter", "code")]
         documents = list(dict.fromkeys(f"[{op.name}] {op.description}" for op in operators))
+        described = [("described", k) for k in graph.parameters if self._operator(k).description]
         bound = [k for k in graph.parameters if self._operator(k).constraint]
         plain: list[tuple[str, list[Any], Callable[[Any], list[list[Piece]]]]] = [
             ("documentation", documents, lambda text: [[text]]),
-            ("variables", list(graph.parameters), self._variable),
+            ("variables", [*described, *graph.parameters], self._about),
             ("constraints", bound, lambda k: [[f"({self._type(k)}) {self._name(k)}: {self._operator(k).constraint}"]]),
             ("inputs", [] if "inputs" in hidden else self.inputs, self._valued),
             ("outputs", [graph.output], self._valued),
@@ -108,9 +109,14 @@ class Checker(Matcher):
         self._check_numbers()
         return reading
 
+    def _about(self, element: Any) -> list[list[Piece]]:
+        """The statement on a parameter's value, or on what it is for: the latter stand at the head of the section."""
+        return self._variable(element) if type(element) is int else self._described(element[1])
+
     def _expected(self) -> Iterator[tuple[str, Any]]:
         graph, hidden = self.graph, self.graph.hidden
         yield from (("variables", k) for k in graph.parameters)
+        yield from (("variables", ("described", k)) for k in graph.parameters if self._operator(k).description)
         yield from (("constraints", k) for k in graph.parameters if self._operator(k).constraint)
         yield from (("inputs", k) for k in self.inputs if "inputs" not in hidden)
         yield from (("others", k) for k in self.body if "others" not in hidden)

@@ -73,9 +73,10 @@ class Statements:
         else:
             written: list[Piece] = [value] if isinstance(value, str) else list(pieces(value, True))
             shown = [f"({self._type(k)}) {self.names[k]}=", *written]
-        words = " ".join(self._operator(k).description.split())
-        described = [[f"# {self._name(k)}: {words}\n", *shown]] if words else []
-        return [*described, *([] if self.learning and described else [shown])]
+        return [shown]
+
+    def _described(self, k: int) -> list[list[Piece]]:
+        return [[f"# {self._name(k)}: {' '.join(self._operator(k).description.split())}"]]
 
     def _call(self, k: int) -> list[Argument]:
         """A call; its literals stand in tuples, since each may be cut."""

@@ -58,9 +58,11 @@ def ranks(checker: Checker) -> dict[tuple[str, object], Rank]:
     guides = {graph.operators[graph.nodes[k].operator] for k in path}
     for op in graph.operators:
         key = "documentation", f"[{op.name}] {op.description}"
-        found[key] = min(found.get(key, Rank.NEAR), Rank.GUIDE if op in guides else Rank.NEAR)
+        rank = Rank.GUIDE if op in guides else Rank.DOCUMENTATION
+        found[key] = min(found.get(key, rank), rank)
     for k in graph.parameters:
-        found["variables", k], found["constraints", k] = Rank.PARAMETER, Rank.GUIDE
+        found["variables", k] = Rank.PARAMETER
+        found["constraints", k] = found["variables", ("described", k)] = Rank.GUIDE
     for k in checker.inputs:
         found["inputs", k] = Rank.NEAR
     before = None
@@ -68,7 +70,9 @@ def ranks(checker: Checker) -> dict[tuple[str, object], Rank]:
         op = graph.operators[graph.nodes[k].operator]
         rank = Rank.CALL if op.kind == "call" or op.description else Rank.ARITHMETIC
         rank = Rank.NEAR if k in near or verdict(checker.values[k]) is not None else rank
-        rank = Rank.REPEAT if op.name in ("getitem", "item", "getattr") and graph.nodes[k].inputs[0] is before else rank
+        rank = (
+            Rank.REPEAT if op.name in ("getitem", "item", "getattr") and before in graph.nodes[k].inputs[:1] else rank
+        )
         rank = Rank.OUTPUT if k in errors else Rank.CHECK if k in bad else rank
         found["code", k] = found["others", k] = rank
         before = k
