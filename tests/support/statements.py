@@ -49,6 +49,7 @@ class Statements:
         self.values = [n.value for n in graph.nodes]
         self.kinds = [graph.operators[n.operator].kind for n in graph.nodes]
         self.body = [k for k, kind in enumerate(self.kinds) if kind not in FIXED and k != graph.output]
+        self.places = {k: place for place, k in enumerate(self.body)}
         self.inputs = [k for k, kind in enumerate(self.kinds) if kind == "input" and k != graph.output]
 
     def _operator(self, k: int) -> Any:
