@@ -40,7 +40,7 @@ def test_lists(capsys):
     assert all(name in out for name in ("Battleship-v0", "NumericalOptimization-v0"))
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert "Push the puck at puck_pos" in lines["MetaWorld-Push-v0"]
-    assert "Questions whose answer is yes or no." in lines["BBH-navigate-v0"]
+    assert "Questions whose answer is yes or no." in lines["BBH-navigate-v1"]
     assert "Find a hidden fleet" in lines["Battleship-v0"]
     status, out, _ = call(capsys, "agents")
     assert all(name in out for name in opto_gym.registered_agents())
@@ -52,7 +52,7 @@ def test_lists(capsys):
 
 def test_a_page_needs_no_data(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("OPTO_GYM_DATA", str(tmp_path))
-    assert "Version history" in call(capsys, "envs", "BBH-navigate-v0")[1]
+    assert "Version history" in call(capsys, "envs", "BBH-navigate-v1")[1]
     assert "(not usable here: its data is missing)" in call(capsys, "envs")[1]
 
 

@@ -50,7 +50,7 @@ class Rounds:
     def __init__(self, graph: TraceGraph, body: Sequence[int], value: Callable[[int], str], budget: int) -> None:
         self.graph, self.names, self.body, self.value, self.budget = graph, graph.names, body, value, budget
         self._runs: dict[tuple[int, int, int | None], list[tuple[int, int]]] = {}
-        self._changing: dict[int, list[_Column]] = {}
+        self._changing: dict[tuple[int, int, int], list[_Column]] = {}
 
     def parts(self, fold: Fold, limit: int) -> dict[str, str]:
         """The loop's texts in the sections of calls and of values, as far as these are shown."""
@@ -109,7 +109,7 @@ class Rounds:
 
     def _arguments(self, fold: Fold) -> list[_Column]:
         """The arguments that the round before does not tell."""
-        key = fold.nodes[0]
+        key = fold.nodes[0], fold.nodes[-1], fold.period
         if key not in self._changing:
             self._changing[key] = [c for j in range(fold.period) for c in self._changing_arguments(fold, j)]
         return self._changing[key]

@@ -13,7 +13,7 @@ from opto_gym.trace import TraceGraph
 from opto_gym.trace.data import Data, Literal
 from opto_gym.trace.values import Cut
 
-NOTE = re.compile(r" \.\.\((\d+) more characters\)\.\. ")
+NOTE = re.compile(r" \.\.\((\d+) more characters\)\.\.(?= )")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 FIXED = ("input", "parameter", "code")
 INFIX = {
@@ -292,8 +292,9 @@ def match_cut(text: str, at: int, whole: str, following: str) -> int | None:
         if not whole.startswith(head):
             return None
         tail = len(whole) - len(head) - int(note[1])
-        end = note.end() + tail
-        if tail >= 0 and text.startswith(whole[len(whole) - tail :], note.end()):
+        after = note.end() + 1
+        end = after + tail
+        if tail >= 0 and text.startswith(whole[len(whole) - tail :], after):
             if following and following != "\n" and text.startswith(following, end):
                 return end
             if (not following or following == "\n") and ends(text, end):
