@@ -15,8 +15,8 @@ from ..reading.proposals import Unusable, schema
 from ..reading.reasoning import without_reasoning
 from ..reading.values import read_value
 from ..trace import TraceGraph
-from ..trace.display import GRID_FORMAT, is_grid, short
-from ..trace.render import calls
+from ..trace.display import is_grid, short
+from ..trace.render import LEGEND, calls
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
@@ -238,7 +238,8 @@ class TextGrad(ModelAgent):
         node, name = graph.nodes[k], graph.names[k]
         if k in graph.parameters:
             value = node.value if isinstance(node.value, str) else short(node.value, 4 * self.token_budget)
-            return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{value}"
+            legend = LEGEND if is_grid(node.value) else ""
+            return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{legend}{value}"
         return f"{name}, which was made so:\n{self.computation(graph, [k])}"
 
     def computation(self, graph: TraceGraph, path: Sequence[int], start: int | None = None) -> str:
@@ -248,8 +249,6 @@ class TextGrad(ModelAgent):
         lines = render_within(lambda characters: calls(graph, shown, characters), self.token_budget // 4)
         operators = dict.fromkeys(graph.operators[graph.nodes[k].operator] for k in path)
         descriptions = "\n".join(f"{op.name}: {op.description}" for op in operators if op.description)
-        if "grid(" in lines and any(is_grid(graph.nodes[k].value) for k in shown):
-            descriptions = f"{GRID_FORMAT}\n{descriptions}"
         return f"{lines}\n{shorten(descriptions, self.token_budget // 8)}".strip()
 
     # ---- step

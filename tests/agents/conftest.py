@@ -38,7 +38,7 @@ def tasks(server):
         *("BinaryLock-v0", "LongTrace-v0", "MetaWorld-Reach-v1"),
     ):
         yield opto_gym.make(name).unwrapped
-    env = opto_gym.make("GSM8K-v0", data="sample").unwrapped
+    env = opto_gym.make("GSM8K-v1", data="sample").unwrapped
     env.llm = Client("fake", base_url=server.url, role="task")
     yield env
 
