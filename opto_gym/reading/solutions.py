@@ -39,6 +39,8 @@ def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str
         found = inside
     elif tags > max(objects, default=-1):
         found = _between_tags(answer, list(spaces), cut)
+        if not found:
+            raise Unusable("there is a closing tag, but no value before it")
     else:
         found = read_suggestion(answer, problem, cut=cut)
     values = {name: _rounded(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
