@@ -45,7 +45,8 @@ register("TSP-v0", "opto_gym.envs.opro.tsp:TSP")
 register("Greeting-v0", "opto_gym.envs.tutorials.greeting:Greeting")
 register("StrangeSortList-v0", "opto_gym.envs.tutorials.strange_sort:StrangeSortList")
 register("BatchRegression-v0", "opto_gym.envs.tutorials.batch_regression:BatchRegression")
-register("Negotiation-v0", "opto_gym.envs.tutorials.negotiation:Negotiation")
+register("Negotiation-v1", "opto_gym.envs.tutorials.negotiation:Negotiation")
+register("Negotiation-v0", "opto_gym.envs.tutorials.first_versions:FirstNegotiation")
 
 for _task in (
     *("reach", "push", "pick-place"),  # the Trace paper's
