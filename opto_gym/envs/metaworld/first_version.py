@@ -58,7 +58,8 @@ STEP = (
 class FirstMetaWorld(MetaWorld):
     """The first version of `MetaWorld`: the observation has the values that the task's expert reads, by its names.
 
-    The gripper's opening is ``gripper``, ``hand_closed`` or ``gripper_distance_apart``, or it is missing.
+    The gripper's opening is ``gripper``, ``hand_closed`` or ``gripper_distance_apart``, or it is missing. It needs
+    ``pip install 'opto-gym[metaworld]'``.
     """
 
     parameters = (
