@@ -24,7 +24,7 @@ def controller(obs):
 """
 
 
-@pytest.mark.parametrize("env", ["MetaWorld-Reach-v0", "MetaWorld-Push-v0", "MetaWorld-PickPlace-v0"])
+@pytest.mark.parametrize("env", ["MetaWorld-Reach-v1", "MetaWorld-Push-v1", "MetaWorld-PickPlace-v1"])
 def test_oracle_call_beside_the_bare_simulator(benchmark, env):
     env = opto_gym.make(env).unwrapped
     simulator, actions = env.simulation._env, []
@@ -64,7 +64,7 @@ def test_oracle_call_beside_the_bare_simulator(benchmark, env):
 
 
 def test_scripted_expert_on_a_test_condition(benchmark):
-    env = opto_gym.make("MetaWorld-Reach-v0").unwrapped
+    env = opto_gym.make("MetaWorld-Reach-v1").unwrapped
     best = env.reference_solution()
     assert benchmark.pedantic(env.evaluate, (best,), {"split": "test", "examples": [0]}, rounds=20).score == 1.0
 

@@ -38,8 +38,8 @@ TASKS = [
     ("BinaryLock-v0", {}),
     ("BlameAssign-v0", {}),
     ("LongTrace-v0", {}),
-    ("BBH-object_counting-v0", SAMPLE),
-    ("BBH-word_sorting-v0", SAMPLE),
+    ("BBH-object_counting-v1", SAMPLE),
+    ("BBH-word_sorting-v1", SAMPLE),
     ("StrangeSortList-v0", {}),
     ("MetaWorld-Reach-v0", {}),
     ("Traffic-v0", {}),
@@ -126,7 +126,7 @@ def scripted(out: Path) -> None:
         noisy = [("NoisyFeedback", {"p": 0.5}), ("DelayedFeedback", {"k": 1})]
         run([adder], ["OptoPrime"], out=out, oracle_calls=3, wrappers=noisy, **common)
         run(["recorded_agents:Valley"], ["recorded_agents:Asking"], out=out, llm_calls=3, oracle_calls=9, **common)
-        run([("BBH-navigate-v0", SAMPLE)], ["OptoPrime"], out=out, oracle_calls=2, **common)
+        run([("BBH-navigate-v1", SAMPLE)], ["OptoPrime"], out=out, oracle_calls=2, **common)
 
 
 def own(out: Path) -> None:

@@ -27,7 +27,7 @@ def steps_needed(simulation, controller, condition, any_step):
     """The number of macro steps until the task is solved; None if it is not solved within `HORIZON`."""
     simulation.reset(condition)
     for step in range(1, HORIZON + 1):
-        answer = np.array(controller(simulation.view()), float)
+        answer = np.array(controller(simulation.expert_view()), float)
         target, gain = simulation.hand + answer[:3], simulation.advice().gain
         if simulation.move(target, answer[3], gain, any_step)[1]:
             return step
@@ -45,7 +45,7 @@ def main(tasks):
     """Prints one line for each task; for those to be registered, also the results of start values and stricter rule."""
     for task in tasks or metaworld.ALL_V3_ENVIRONMENTS:
         simulation, space = Simulation(task), {}
-        exec(expert_source(task), space)
+        exec(expert_source(task, by_key=False), space)
         expert = space["controller"]
         won, steps = solved(simulation, expert)
         line = f"{task:28} {won:2} of 50 in {steps:4.1f} steps"

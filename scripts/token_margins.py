@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 ENVS = (
     *("Battleship-v0", "BattleshipOnline-v0", "NumericalOptimization-v0", "LinearRegression-v0", "TSP-v0"),
     *("Greeting-v0", "StrangeSortList-v0", "BatchRegression-v0", "Negotiation-v0", "BinaryLock-v0", "BlameAssign-v0"),
-    *("LongTrace-v0", "Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v0", "MetaWorld-Push-v0"),
-    *("MetaWorld-PickPlace-v0", "MetaWorld-DoorOpen-v0", "MetaWorld-DrawerClose-v0"),
+    *("LongTrace-v0", "Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1", "MetaWorld-Push-v1"),
+    *("MetaWorld-PickPlace-v1", "MetaWorld-DoorOpen-v1", "MetaWorld-DrawerClose-v1"),
 )
 """The environments whose start values can be evaluated without a model."""
 

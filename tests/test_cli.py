@@ -39,8 +39,8 @@ def test_lists(capsys):
     assert status == 0
     assert all(name in out for name in ("Battleship-v0", "NumericalOptimization-v0"))
     lines = {line.split()[0]: line for line in out.splitlines()}
-    assert "Push the puck at puck_pos" in lines["MetaWorld-Push-v0"]
-    assert "Questions whose answer is yes or no." in lines["BBH-navigate-v0"]
+    assert "Push the puck at object_pos" in lines["MetaWorld-Push-v1"]
+    assert "Questions whose answer is yes or no." in lines["BBH-navigate-v1"]
     assert "Find a hidden fleet" in lines["Battleship-v0"]
     status, out, _ = call(capsys, "agents")
     assert all(name in out for name in opto_gym.registered_agents())

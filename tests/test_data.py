@@ -62,12 +62,12 @@ def published(tmp_path, monkeypatch):
 
 def test_what_is_missing_is_said_with_the_mend(folder):
     with pytest.raises(DataNotFound, match=r"bbh/navigate\.json is not in .*opto-gym data fetch bbh.*github\.com") as e:
-        opto_gym.make("BBH-navigate-v0")
+        opto_gym.make("BBH-navigate-v1")
     assert str(folder) in str(e.value)
     assert not folder.exists()  # nothing is fetched by surprise
-    assert opto_gym.make("BBH-navigate-v0", data="sample").unwrapped.splits["test"]
+    assert opto_gym.make("BBH-navigate-v1", data="sample").unwrapped.splits["test"]
     with pytest.raises(ValueError, match="sample"):
-        opto_gym.make("BBH-navigate-v0", data="/elsewhere")
+        opto_gym.make("BBH-navigate-v1", data="/elsewhere")
 
 
 def test_the_cache_folder_is_the_default(tmp_path, monkeypatch):
@@ -79,11 +79,11 @@ def test_the_cache_folder_is_the_default(tmp_path, monkeypatch):
 def test_own_files_are_taken_by_form_and_number(folder):
     own = [{"input": f"Q{k}", "target": "Yes"} for k in range(250)]
     put(folder, "bbh/navigate.json", own)
-    env = opto_gym.make("BBH-navigate-v0").unwrapped
+    env = opto_gym.make("BBH-navigate-v1").unwrapped
     assert env.data_files == {"bbh/navigate.json": data.load("bbh/navigate.json")[1]}
     put(folder, "bbh/navigate.json", own[:-1])
     with pytest.raises(DataNotFound, match="250 examples, got 249"):
-        opto_gym.make("BBH-navigate-v0")
+        opto_gym.make("BBH-navigate-v1")
 
 
 def test_trials_on_other_files_have_other_ids(folder, monkeypatch):
@@ -91,7 +91,7 @@ def test_trials_on_other_files_have_other_ids(folder, monkeypatch):
 
     def trial(target):
         put(folder, "bbh/navigate.json", [{"input": f"Q{k}", "target": target} for k in range(250)])
-        return list(plan([("BBH-navigate-v0", {})], [("ModelAlone", {})], seeds=1, limits={"oracle_calls": 1}).specs)
+        return list(plan([("BBH-navigate-v1", {})], [("ModelAlone", {})], seeds=1, limits={"oracle_calls": 1}).specs)
 
     assert trial("Yes") == trial("Yes") != trial("No")
 

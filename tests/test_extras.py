@@ -78,7 +78,7 @@ def test_making_what_needs_an_extra_says_so_at_once(bare):
         with pytest.raises(MissingExtra, match=re.escape(TRAFFIC)):
             opto_gym.make(name)
     with pytest.raises(MissingExtra, match=r"opto-gym\[metaworld\]"):
-        opto_gym.make("MetaWorld-Reach-v0")
+        opto_gym.make("MetaWorld-Reach-v1")
     for name in ("GaussianProcess", "PSO", "CMA-ES", "TPE"):
         with pytest.raises(MissingExtra, match=r"opto-gym\[search\]"):
             opto_gym.make_agent(name)
@@ -90,7 +90,7 @@ def test_making_what_needs_an_extra_says_so_at_once(bare):
 def test_making_does_not_import_it():
     code = (
         "import sys, opto_gym\n"
-        "for name in ('Traffic-v0', 'MetaWorld-Reach-v0'): opto_gym.make(name)\n"
+        "for name in ('Traffic-v0', 'MetaWorld-Reach-v1'): opto_gym.make(name)\n"
         "for name in ('GaussianProcess', 'TPE'): opto_gym.make_agent(name)\n"
         "assert not {'uxsim', 'metaworld', 'skopt', 'optuna'} & set(sys.modules)"
     )

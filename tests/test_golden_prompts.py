@@ -17,7 +17,7 @@ NAMES = (
     "Battleship-v0",
     "BattleshipOnline-v0",
     "Traffic-v0",
-    "MetaWorld-PickPlace-v0",
+    "MetaWorld-PickPlace-v1",
     "BlameAssign-v0",
     "LongTrace-v0",
     "BinaryLock-v0",

@@ -50,7 +50,7 @@ def test_texts_are_values(name):
 
 
 def test_val_is_there_where_the_task_has_it():
-    task = as_gepa_evaluator(opto_gym.make("GSM8K-v0", data="sample"))
+    task = as_gepa_evaluator(opto_gym.make("GSM8K-v1", data="sample"))
     assert {split for split, _ in task.valset} == {"val"}
     assert as_gepa_evaluator(opto_gym.make("TSP-v0")).valset is None
 

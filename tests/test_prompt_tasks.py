@@ -19,7 +19,7 @@ def the_embedded_model(monkeypatch):
 @pytest.mark.slow
 def test_optoprime_on_object_counting(tmp_path):
     result = run(
-        [("BBH-object_counting-v0", {"data": "sample", "max_tokens": 16})],
+        [("BBH-object_counting-v1", {"data": "sample", "max_tokens": 16})],
         [("OptoPrime", {"max_tokens": 240})],
         out=tmp_path / "run",
         seeds=1,

@@ -49,7 +49,7 @@ class OPRO(ModelAgent):
     | --- | --- | --- | --- |
     | linear regression, section 3.1 | `LinearRegression-v0` | `n=8, top=20, starts=5` | 500 |
     | travelling salesman, section 3.2 | `TSP-v0` | `n=8, top=10, starts=5` | 500 |
-    | instructions, sections 4 and 5 | `GSM8K-v0`, `MMLU-...-v0`, `BBH-...-v0` | `n=8, top=20, exemplars=3` | 200 |
+    | instructions, sections 4 and 5 | `GSM8K-v1`, `MMLU-...-v1`, `BBH-...-v1` | `n=8, top=20, exemplars=3` | 200 |
 
     Scores are shown as in the paper: a score from 0 to 1 as a percentage rounded to a whole number, any other score
     truncated to a whole number. Where a task's scores lie close together, set `decimals`.

@@ -15,8 +15,8 @@ from ..reading.proposals import Unusable, schema
 from ..reading.reasoning import without_reasoning
 from ..reading.values import read_value
 from ..trace import TraceGraph
-from ..trace.display import short
-from ..trace.render import calls
+from ..trace.display import is_grid, short
+from ..trace.render import LEGEND, calls
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
@@ -238,7 +238,8 @@ class TextGrad(ModelAgent):
         node, name = graph.nodes[k], graph.names[k]
         if k in graph.parameters:
             value = node.value if isinstance(node.value, str) else short(node.value, 4 * self.token_budget)
-            return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{value}"
+            legend = LEGEND if is_grid(node.value) else ""
+            return f"{name}: {graph.operators[node.operator].description}".rstrip(" :") + f"\n{legend}{value}"
         return f"{name}, which was made so:\n{self.computation(graph, [k])}"
 
     def computation(self, graph: TraceGraph, path: Sequence[int], start: int | None = None) -> str:

@@ -27,6 +27,7 @@ class ScriptedExpert(Agent):
         """Proposes the expert in each step."""
         yield
         arguments = self.problem.arguments
-        source = expert_source(arguments.get("task", "reach-v3"), arguments.get("relative", True))
+        by_key = not self.problem.id.endswith("-v0")  # whose observations have the expert's own names
+        source = expert_source(arguments.get("task", "reach-v3"), arguments.get("relative", True), by_key=by_key)
         while True:
             yield {"controller": source}

@@ -35,8 +35,8 @@ DOMAINS = (
     "NumericalOptimization-v0",
     "Battleship-v0",
     "TrafficPaper-v0",
-    "BBH-object_counting-v0",
-    "MetaWorld-Reach-v0",
+    "BBH-object_counting-v1",
+    "MetaWorld-Reach-v1",
 )
 """One task of each domain in the Trace paper's table of prompt tokens (Cheng, Nie and Swaminathan, NeurIPS 2024)."""
 

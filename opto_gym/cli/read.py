@@ -32,7 +32,7 @@ from .arguments import UsageError, parse_agent, parse_env
 def show_reading(options: argparse.Namespace) -> int:
     """Runs ``opto-gym read AGENT ENV FILE``; the exit status is 1 where the answer is refused."""
     (agent, settings), (env, arguments) = parse_agent(options.agent, "AGENT"), parse_env(options.env, "ENV")
-    text = read_text(options.file)
+    text = answer_in(options.file)
     problem = unwrapped(registration.make(env, disable_env_checker=True, **arguments)).problem
     made = registration.make_agent(agent, **settings)
     made.reset(problem, seed=0)
@@ -52,7 +52,7 @@ def show_reading(options: argparse.Namespace) -> int:
     return 0 if usable else 1
 
 
-def read_text(file: str) -> str:
+def answer_in(file: str) -> str:
     """The text of a file, or of the standard input for ``-``.
 
     Raises:

@@ -45,7 +45,8 @@ register("TSP-v0", "opto_gym.envs.opro.tsp:TSP")
 register("Greeting-v0", "opto_gym.envs.tutorials.greeting:Greeting")
 register("StrangeSortList-v0", "opto_gym.envs.tutorials.strange_sort:StrangeSortList")
 register("BatchRegression-v0", "opto_gym.envs.tutorials.batch_regression:BatchRegression")
-register("Negotiation-v0", "opto_gym.envs.tutorials.negotiation:Negotiation")
+register("Negotiation-v1", "opto_gym.envs.tutorials.negotiation:Negotiation")
+register("Negotiation-v0", "opto_gym.envs.tutorials.first_versions:FirstNegotiation")
 
 for _task in (
     *("reach", "push", "pick-place"),  # the Trace paper's
@@ -56,4 +57,6 @@ for _task in (
     *("sweep-into", "window-close", "window-open"),
 ):
     _name = "".join(map(str.capitalize, _task.split("-")))
-    register(f"MetaWorld-{_name}-v0", "opto_gym.envs.metaworld.environment:MetaWorld", kwargs={"task": f"{_task}-v3"})
+    _settings = {"task": f"{_task}-v3"}
+    register(f"MetaWorld-{_name}-v1", "opto_gym.envs.metaworld.environment:MetaWorld", kwargs=_settings)
+    register(f"MetaWorld-{_name}-v0", "opto_gym.envs.metaworld.first_version:FirstMetaWorld", kwargs=dict(_settings))

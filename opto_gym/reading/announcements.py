@@ -20,7 +20,7 @@ _IS = (
     r"|是|为|為|は|[:=|\u2192]|->|=>))+"
 )
 _MARKS = r"[^\w\n()\[\]{}<>]{0,10}"
-_LATIN = r"(?<![^\W\d_])"  # no letter before
+_LATIN = r"(?:(?<![^\W\d_])|(?<=[\u4e00-\u9fff]))"  # no letter before, apart from those of scripts without spaces
 _STRONG = re.compile(
     rf"{_LATIN}{_ANSWER}(?![a-z])[\"'\])]{{0,3}}(?:\s+(?:choice|option|letter))?(?:\s*\([^()\n]{{0,30}}\))?"
     rf"(?:\s+(?:to|for|of|in|as)\s[^.:=\n?!|]{{1,80}}?)?{_IS}"

@@ -148,18 +148,21 @@ _AND = "|".join(f"(?<={word}) and " for word in _LARGE_WORDS)
 _IN_WORDS = re.compile(rf"(?<!\w-)\b{_WORD}(?:(?:[- ]|{_AND}){_WORD})*\b(?!-\w)")  # but not in "five-sided"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?![\d])|\d+)"
 _NUMBER = re.compile(
-    rf"(?<![\w.)])(?<!\d[:/])(?<!\d [:/] )(?P<sign>-?|\b(?:minus|negative)\s)(?P<whole>{_DIGITS})(?P<rest>\.\d+)?"
+    rf"(?<![\w.)^])(?<!\d[:/])(?<!\d [:/] )(?P<sign>-?|\b(?:minus|negative)\s)(?P<whole>{_DIGITS})(?P<rest>\.\d+)?"
     rf"(?:\s?\u00d7\s?10\s?\^\s?(?P<power>-?\d{{1,2}})\b|\s?/\s?(?P<divisor>\d{{1,9}})(?![\d/])"
     rf"|\s?(?P<large>{'|'.join(_LARGE)})\b)?",
     re.I,
 )
 _RANGE = re.compile(rf"\W*{_DIGITS}\s*(?:-|/|:|\bor\b|\bto\b)\s*{_DIGITS}\W*")
 _FIRST_CLAUSE = re.compile(r"(?<=[\w)%])(?:[.;!?](?=\s|$)|,\s|\s\(|\s-+\s?(?=[A-Za-z])|\s(?:because|since|as)\b)")
+_POWER = re.compile(r"(?<![\w.,^\u00d7/-])(?<!\u00d7\s)(\d{1,4})\s?\^\s?\{?(\d{1,2})\}?(?![\w.,^])")
+_GROUPS = re.compile(r"[^\w\s.,]?\d{1,3}(?: \d{3})+[^\w\s]?")
 _NUMBER_NOT = re.compile(r":\d|\^\d|\u00b2|\u00b3|/\d")
 
 
 def integer(line: str, announced: bool) -> str | None:
     """A number with its sign, after the last "=" if there is one; 8.0 reads as 8. Words are read up to ninety-nine."""
+    line = _plain_numbers(line)
     if announced:
         if _RANGE.fullmatch(line.strip()[:100]):
             return _quotient(line)
@@ -182,6 +185,13 @@ def integer(line: str, announced: bool) -> str | None:
     chosen = words[0 if announced else -1] if words else ""
     small = re.fullmatch(_SMALL, chosen)
     return str(sum(_WORDS[word] for word in re.split("[- ]", small[0]))) if small else None
+
+
+def _plain_numbers(line: str) -> str:
+    """A line with its powers worked out, and without spaces between the groups of a number that stands alone."""
+    line = re.sub(r"(?<=\d)e\+?(-?\d{1,2})\b", " \u00d7 10^\\1", line, flags=re.I)
+    line = _POWER.sub(lambda power: str(int(power[1]) ** int(power[2])), line)
+    return line.replace(" ", "") if _GROUPS.fullmatch(line.strip()) else line
 
 
 def _quotient(line: str) -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import html
+import io
 import re
 import textwrap
+import tokenize
 import warnings
 from typing import NamedTuple
 
@@ -14,6 +17,7 @@ from ..spaces import Code
 _OPENED = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
 _INLINE = re.compile(r"\s*(`{3,}|~{3,})[ \t]*(?:python3?|py)?[ \t]*([^\n]*?)[ \t]*\1\s*", re.I)
 _BEGIN = re.compile(r"(?:def|class|import|from|async def|@\w|[A-Za-z_]\w*\s*=[^=])")
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot);")
 _MAX_TRIES = 8  # for the beginning of code in prose, and for its end
 
 
@@ -71,13 +75,29 @@ def read_code(text: str, function: str = "") -> str:
     """The code in a value: without the fence and the prose around it, with LF line ends.
 
     Of several blocks the last that defines the function counts. Code with a doubled escape of each line end, or that is
-    indented as a whole, is mended if it parses then and did not before. Text in which no code is found stays.
+    indented as a whole, is mended if it parses then and did not before; so is code that was escaped for HTML. Text in
+    which no code is found stays.
 
     Args:
         text: The value.
         function: The function's name, where it is known.
     """
-    code = normal_lines(text)
+    code = _found_code(normal_lines(text).removeprefix("\ufeff"), function)
+    if _ENTITY.search(code) and _escaped_for_html(code) and parses(unescaped := html.unescape(code)):
+        return unescaped
+    return code
+
+
+def _escaped_for_html(code: str) -> bool:
+    """Whether code has entities outside of its strings; ``x &lt; 1`` is Python, but nobody means ``x & lt; 1``."""
+    try:
+        tokens = [token.string for token in tokenize.generate_tokens(io.StringIO(code).readline)]
+    except (SyntaxError, tokenize.TokenError):
+        return True
+    return any(_ENTITY.fullmatch("".join(tokens[k : k + 3])) for k in range(len(tokens)))
+
+
+def _found_code(code: str, function: str) -> str:
     inline = _INLINE.fullmatch(code)
     if inline is not None and inline[2]:
         return inline[2] + "\n"

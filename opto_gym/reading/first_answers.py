@@ -7,6 +7,7 @@ each kind of answer. Each looks first at the part of the text that announces the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,18 @@ def read(kind: str, text: str) -> str | None:
     if not lines:
         return None
     return _READERS[kind](lines[0] if announced else lines[-1], text, announced)
+
+
+def read_action(text: str) -> dict[str, Any]:
+    """The action in a model's answer: its first flat JSON object that names one, else an empty dictionary."""
+    for found in re.findall(r"\{[^{}]*\}", text):
+        try:
+            action = json.loads(found)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(action.get("action"), str):
+            return {k: action[k] for k in ("action", "give", "get", "quantity") if k in action}
+    return {}
 
 
 # Each reader gets the part of the text with the answer, the whole text, and whether the answer was announced. After an

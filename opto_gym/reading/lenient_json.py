@@ -26,7 +26,7 @@ _MAX_FAILURES = 20  # of objects in an answer, and of readings of an object: so 
 _SPACE = re.compile(r"(?:[\s\u200b-\u200f\u202a-\u202e\u2060\ufeff]+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _QUOTES = {'"': '"', "'": "'", "“": '”“"', "”": '”"', "`": "`", "‘": "’", "’": "’"}
 _NAME = re.compile(r"[A-Za-z_$][\w$-]*")
-_NUMBER = re.compile(r"[-+]?(?:(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])")
+_NUMBER = re.compile(r"[-+\u2212]?(?:(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])")
 _WORD = re.compile(r"[-+]?[A-Za-z]+")
 _WORDS = {"true": True, "false": False, "null": None, "none": None, "nan": float("nan"), "infinity": float("inf")}
 _WORDS |= {"-infinity": float("-inf"), "inf": float("inf"), "-inf": float("-inf"), "undefined": None}
@@ -223,7 +223,7 @@ class _Reader:
         raise self.failure("no value" if first else "the end is missing", at)
 
     def number(self, text: str, at: int) -> int | float:
-        digits = text.replace("_", "")
+        digits = text.replace("_", "").replace("\u2212", "-")
         try:
             return float(digits) if re.search("[.eE]", digits) else int(digits)
         except ValueError:  # more digits than Python converts

@@ -106,6 +106,9 @@ def _values_in(place: FoundObject, names: list[str], key: str) -> dict[str, Any]
 
 def _under(data: dict[str, Any], key: str, depth: int = 2) -> Any:
     """What an object, or one inside of it, holds under a name in any case; None if nothing."""
+    called, given = data.get("name"), data.get("arguments", data.get("parameters"))
+    if isinstance(called, str) and called.strip().lower() == key.lower() and given is not None:  # a tool call as text
+        return given
     for name, value in data.items():
         if name.strip().lower() == key.lower():
             return {} if value is None else value
@@ -127,8 +130,11 @@ def _decoded(text: str) -> str | None:
     return decoded if isinstance(decoded, str) else None
 
 
-_OPENED = re.compile(r"<variable>\s*<name>([^<>]*)</name>\s*<value>")
-_CLOSED = re.compile(r"</value>\s*(?:</variable>|(?=<variable>)|\Z)")
+_ATTRIBUTES = r"""(?:\s+[\w-]+=(?:"[^"<>]*"|'[^'<>]*'))*\s*"""
+_OPENED = re.compile(
+    rf"<variable{_ATTRIBUTES}>\s*<name{_ATTRIBUTES}>([^<>]*)</name>\s*<value{_ATTRIBUTES}>", re.IGNORECASE
+)
+_CLOSED = re.compile(rf"</value>\s*(?:</variable>|(?=<variable{_ATTRIBUTES}>)|\Z)", re.IGNORECASE)
 
 
 def read_tags(text: str, problem: Problem, *, cut: bool = False) -> dict[str, Any]:
@@ -171,13 +177,18 @@ def _blocks(text: str) -> Iterator[tuple[str, str, int, int]]:
     """
     at = 0
     while (opened := _OPENED.search(text, at)) and (closed := _CLOSED.search(text, opened.end())):
-        yield opened[1].strip(), text[opened.end() : closed.start()].strip(), opened.start(), closed.end()
+        yield (
+            opened[1].strip().strip("`\"'*"),
+            text[opened.end() : closed.start()].strip(),
+            opened.start(),
+            closed.end(),
+        )
         at = closed.end()
 
 
 def _certain(blocks: list[tuple[str, str, int, int]], text: str, names: list[str]) -> list[tuple[str, str, int, int]]:
     """The blocks of an answer that was cut which count: with ``</variable>``, and not drafts of what was to come."""
-    closed = [block for block in blocks if text[: block[3]].endswith("</variable>")]
+    closed = [block for block in blocks if text[: block[3]].lower().endswith("</variable>")]
     repeated = len({block[0] for block in closed}) < len(closed)
     if not closed or len(closed) < len(blocks) or repeated or is_draft(text, closed[0][2]):
         return []
@@ -243,10 +254,13 @@ def recordable(value: Any) -> Any:
     return value
 
 
+_BETWEEN_DIGITS = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
+
+
 def _number(value: Any, space: Number, name: str) -> int | float:
     if isinstance(value, str):
         try:
-            value = float(value)
+            value = float(_BETWEEN_DIGITS.sub("", value.replace("\u2212", "-")))
         except ValueError:
             pass
     if isinstance(value, bool) or not isinstance(value, int | float):

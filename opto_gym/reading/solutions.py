@@ -30,7 +30,7 @@ def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str
     """
     spaces = {p.name: p.space for p in problem.parameters}
     answer = answer_text(text, cut=cut, keep=list(spaces))
-    tags = max((answer.rfind(tag) for name in spaces for tag in (f"<{name}>", f"</{name}>")), default=-1)
+    tags = max((tag.start() for tag in _tags(list(spaces)).finditer(answer)), default=-1)
     objects = [o.end for o in find_objects(answer, list(spaces), cut=cut) if o.data is None or o.data]
     place, inside = _last_brackets(answer, problem)
     if place > max([tags, *objects]):  # of the forms, too, the last counts
@@ -39,6 +39,8 @@ def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str
         found = inside
     elif tags > max(objects, default=-1):
         found = _between_tags(answer, list(spaces), cut)
+        if not found:
+            raise Unusable("there is a closing tag, but no value before it")
     else:
         found = read_suggestion(answer, problem, cut=cut)
     values = {name: _rounded(cast_value(value, spaces[name], name), spaces[name]) for name, value in found.items()}
@@ -46,6 +48,12 @@ def read_solution(text: str, problem: Problem, *, cut: bool = False) -> dict[str
         if (reason := spaces[name].invalid_reason(value)) is not None:
             raise Unusable(f"{name}: {reason}")
     return values
+
+
+def _tags(names: list[str]) -> re.Pattern[str]:
+    """The tags of some names: whether it closes, the name, and whether it has no content; attributes are ignored."""
+    attributes = r"""(?:\s+[\w-]+=(?:"[^"<>]*"|'[^'<>]*'))*\s*"""
+    return re.compile(rf"<(/?)({'|'.join(map(re.escape, names))}){attributes}(/?)>")
 
 
 def _between_tags(text: str, names: list[str], cut: bool) -> dict[str, Any]:
@@ -56,12 +64,14 @@ def _between_tags(text: str, names: list[str], cut: bool) -> dict[str, Any]:
     Raises:
         Unusable: If the answer was cut in a value, or where a value may have been replaced.
     """
-    tags = list(re.compile(rf"<(/?)({'|'.join(map(re.escape, names))})>").finditer(text))
+    tags = list(_tags(names).finditer(text))
     found: dict[str, Any] = {}
     begin = end = 0
     for opened, after, own in _with_next(tags):
         if opened.start() < end or opened[1]:
             continue
+        if opened[3]:
+            raise Unusable(f"{opened[2]}: expected a value between tags, got {opened[0][:80]}")
         if own is not None and own[1]:
             found[opened[2]] = text[opened.end() : own.start()].strip()
             begin, end = (opened.start() if len(found) == 1 else begin), own.end()

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from ..errors import SandboxError
+from ..utils import missing_keys
 from .channel import Deadline, ProcessEnded, receive
 from .inside.protocol import CONTROL
 
@@ -23,11 +24,13 @@ START_TIMEOUT = 20.0
 
 _MAIN = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:3]
 from inside.zygote import main
-del sys.path[0]
-main(int(sys.argv[2]), sys.argv[3])
+from missing_keys import explain
+del sys.path[:2], sys.modules["missing_keys"]
+main(int(sys.argv[3]), sys.argv[4], explain)
 """
+_FOLDERS = (str(Path(__file__).parent), str(Path(missing_keys.__file__).parent))
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 # Inherited in addition: an interpreter from an environment module does not start without the loader's path.
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -53,7 +56,7 @@ class Zygote:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-s", "-P", "-c", _MAIN, str(Path(__file__).parent), str(theirs.fileno()), most],
+                    [sys.executable, "-s", "-P", "-c", _MAIN, *_FOLDERS, str(theirs.fileno()), most],
                     env=_ENVIRONMENT | {name: os.environ[name] for name in _LOADER if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

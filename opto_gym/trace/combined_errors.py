@@ -30,14 +30,20 @@ import contextlib
 import functools
 import re
 import types
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import OptoGymError
+from ..utils.missing_keys import explain
 from .failures import ExecutionError
 
 
-def execution_error(e: Exception) -> ExecutionError | None:
+def execution_error(e: Exception, values: Iterable[Any] = ()) -> ExecutionError | None:
     """An exception as an `ExecutionError` of its own type too.
+
+    Args:
+        e: The exception.
+        values: What the operation that raised it worked on: a KeyError's message says which keys a dict among them has.
 
     Returns:
         The exception itself if it is an ExecutionError; None for an `OptoGymError`, which no proposal causes. A class
@@ -56,9 +62,18 @@ def execution_error(e: Exception) -> ExecutionError | None:
     _copy_fields(e, error)
     error.__dict__.update(e.__dict__)
     error.type = getattr(e, "candidate_type", type(e).__name__)
-    error.message = _ADDRESS.sub("", str(e.msg if isinstance(e, SyntaxError) else e)[:2000])
+    error.message = _ADDRESS.sub("", _message(e, values))
     error.line, error.text = getattr(e, "candidate_line", None), getattr(e, "candidate_text", "")
     return error
+
+
+def _message(e: Exception, values: Iterable[Any]) -> str:
+    """The text of an exception, with an explanation where a KeyError looked for a key of another type."""
+    if hasattr(e, "candidate_type"):  # it has both already; str() of a KeyError would put its message in quotes
+        return str(e.args[0] if type(e) is KeyError else e)[:2000]
+    text = str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
+    explanation = explain(e, values)
+    return f"{text} ({explanation})" if explanation else text
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # differs from process to process

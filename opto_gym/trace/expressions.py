@@ -25,6 +25,9 @@ _SYMBOLS = {
 }
 _PREFIXES = {"neg": "-", "pos": "+", "invert": "~"}
 
+OF_PYTHON = frozenset((*_SYMBOLS, *_PREFIXES, "getitem", "item", "getattr", "list", "tuple", "dict"))
+"""The names of operations that are written as Python's own where their arguments have no names."""
+
 
 def expression(name: str, kind: str, arguments: tuple[str, ...], args: list[str]) -> str:
     """A call as Python would write it."""

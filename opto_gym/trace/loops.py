@@ -27,10 +27,12 @@ class Fold(NamedTuple):
     Attributes:
         period: The operations in a round.
         nodes: The nodes of these rounds, in order.
+        before: The nodes of the round before them, which is shown.
     """
 
     period: int
     nodes: Sequence[int]
+    before: Sequence[int]
 
 
 def computed(graph: TraceGraph) -> list[int]:
@@ -64,7 +66,11 @@ def folded(graph: TraceGraph, body: Sequence[int], most: int = 4) -> list[int | 
             continue
         start += begin
         first, last, after = start + period, start + period * (rounds - 2), start + period * rounds
-        loop: list[int | Fold] = [*body[start:first], Fold(period, body[first:last]), *body[last:after]]
+        loop: list[int | Fold] = [
+            *body[start:first],
+            Fold(period, body[first:last], body[start:first]),
+            *body[last:after],
+        ]
         waiting += [(after, end), loop, (begin, start)]
     return plan
 

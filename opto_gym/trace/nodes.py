@@ -185,7 +185,7 @@ def make(op: Operator, inputs: tuple[Any, ...], value: Any, depends: bool) -> No
 
 def fail(e: Exception, op: Operator, inputs: tuple[Any, ...], depends: bool) -> NoReturn:
     """Raises e as an `ExecutionError` that carries its error node; `OptoGymError` is raised as it is."""
-    error = execution_error(e)
+    error = execution_error(e, map(untraced, inputs))
     if error is None or error is e:
         raise e
     error.exception_node = _error_node(error, op.name, inputs, depends)
@@ -206,12 +206,12 @@ def error_node(exception: Exception, inputs: Iterable[Any], name: str) -> Node:
     Raises:
         OptoGymError: The exception itself, if it is one: no proposal caused it.
     """
-    error = execution_error(exception)
+    nodes = tuple(map(lift, inputs))
+    error = execution_error(exception, map(untraced, nodes))
     if error is None:
         raise exception
     if error is exception:
         return error.exception_node
-    nodes = tuple(map(lift, inputs))
     return _error_node(error, name, nodes, _any_depends(nodes))
 
 

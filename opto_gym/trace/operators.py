@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from ..errors import TraceError
+from .expressions import OF_PYTHON
 from .nodes import Node, Operator, apply, check_unchanged, fail, holds_node, lift, make, untraced, with_keywords
 from .parameters import CodeParameter, Parameter, code_of
 
@@ -62,7 +63,10 @@ def _decorate(fn: Callable[..., Any], name: str | None, description: str | None,
         return _TrainableMethod(fn, label, text) if method else code_of(fn, label, text)
     if method:
         signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-    op = Operator(label, "operator", text, _arguments(signature))
+    arguments = _arguments(signature)
+    if label in OF_PYTHON and not arguments:
+        label += "_"  # else its calls would be written as Python's own
+    op = Operator(label, "operator", text, arguments)
     return functools.wraps(fn)((_method if method else _function)(op, fn, signature))
 
 

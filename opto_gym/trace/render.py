@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import bisect
 import functools
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .allocation import Line, fit_lines
@@ -20,6 +19,7 @@ from .display import GRID_FORMAT, MOST_NUMBERS, float_texts, is_grid, numbers_in
 from .expressions import expression
 from .loops import LEAVES, LONGEST, WIDEST, Fold, computed, folded
 from .ranking import SHARES, Rank, Ranking
+from .rounds import Rounds
 from .values import cut
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ CALL = 120
 """The characters of a call that are shown before its value is cut further."""
 
 LEGEND = f"# {GRID_FORMAT}\n"
-SEPARATOR = "; "
 SHORTEST_CUT = 30
 """The characters that the note of a cut takes, at most."""
 
@@ -60,13 +59,7 @@ def pseudocode(graph: TraceGraph, budget: int) -> str:
 def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     """See `TraceGraph.sections`. A part that was masked is empty."""
     renderer = _Renderer(graph, computed(graph), budget)
-    texts = renderer.fitted(renderer.lines, budget)
-    if renderer.shows_board(texts):
-        texts = renderer.fitted(renderer.lines, budget - len(LEGEND))
-    for name in TITLES:
-        if renderer.shows_board({name: texts.get(name, "")}):
-            texts[name] = LEGEND + texts[name]
-            break
+    texts = renderer.fitted(renderer.lines)
     return {name: texts.get(name, "") for name in TITLES}
 
 
@@ -79,7 +72,7 @@ def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
         budget: Characters.
     """
     renderer = _Renderer(graph, places, budget)
-    return renderer.fitted(renderer.call_lines, budget).get("others", "")
+    return renderer.fitted(renderer.call_lines).get("others", "")
 
 
 class _Renderer:
@@ -100,15 +93,19 @@ class _Renderer:
         self.leaves = [k for k, n in nodes if n.operator in inputs and k != graph.output]
         self.ranking = Ranking(graph, body)
         self.floats = self._float_texts(body)
-        self._runs: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        self.rounds = Rounds(graph, body, lambda k: write(self.value(k), self.floats), budget)
 
-    def fitted(self, lines: Callable[[Sequence[int | Fold], int], Iterator[Line]], budget: int) -> dict[str, str]:
-        """The sections' texts within a budget; loops are folded as far as that takes."""
+    def fitted(self, lines: Callable[[Sequence[int | Fold], int], Iterator[Line]]) -> dict[str, str]:
+        """The sections' texts within the budget; loops are folded as far as that takes, and boards are explained."""
+        budget = self.budget - (len(LEGEND) if self._has_board() else 0)
         folds_alike = len(self.body) > WIDEST * LONGEST * LONG_LOOP  # no loop of so few rounds is large enough
         for rounds in (SHORT_LOOP,) if folds_alike else (LONG_LOOP, SHORT_LOOP):
             texts, whole = fit_lines(lines(self._plan(rounds), budget), budget, SHARES)
             if whole:
                 break
+        if budget < self.budget:
+            first = next((name for name in TITLES if "grid(" in texts.get(name, "")), None)
+            texts |= {first: LEGEND + texts[first]} if first else {}
         return texts
 
     def value(self, k: int) -> Any:
@@ -165,8 +162,8 @@ class _Renderer:
         shown = tuple(name for name in ("code", "others") if name not in graph.hidden)
         for item, rank, nodes in self.ranking.ranked(plan, budget) if shown else ():
             if isinstance(item, Fold):
-                shortest = self._shortest(item) if "others" in shown else 0
-                yield Line(rank, shown, functools.partial(self._fold_parts, item), nodes, shortest)
+                text = functools.partial(self.rounds.parts, item)
+                yield Line(rank, shown, text, nodes, self.rounds.shortest(item))
             else:
                 yield Line(rank, shown, None if item is None else functools.partial(self._parts, item), nodes)
         called = "code" in shown and graph.kind(graph.output) not in LEAVES
@@ -178,7 +175,7 @@ class _Renderer:
             if item is None:
                 yield Line(rank, ("others",), None, nodes)
             elif isinstance(item, Fold):
-                yield _line(rank, "others", self._fold_call, item)._replace(nodes=nodes)
+                yield _line(rank, "others", self.rounds.calls_with_values, item)._replace(nodes=nodes)
             else:
                 yield _line(rank, "others", self._call_with_value, item)
 
@@ -259,121 +256,11 @@ class _Renderer:
             return self._pair(f"{self.names[k]} = ", write(self.value(k)), limit)
         return self._pair(f"{self._call(k, max(CALL, limit // 2))}  # gave ", write(self.value(k), self.floats), limit)
 
-    # ---- loops
-    def _fold_parts(self, fold: Fold, limit: int) -> dict[str, str]:
-        hidden, parts = self.graph.hidden, {}
-        if "code" not in hidden:
-            parts["code"] = self._fold_call(fold, limit if "others" in hidden else limit // 4)
-        if "others" not in hidden:
-            parts["others"] = self._fold_values(fold, limit - len(parts.get("code", "")))
-        return parts
-
-    def _fold_call(self, fold: Fold, limit: int) -> str:
-        nodes, period = fold.nodes, fold.period
-        operations, give = ("this operation", "gives") if period == 1 else (f"these {period} operations", "give")
-        names = ", ".join(f"{self.names[nodes[j]]}..{self.names[nodes[j - period]]}" for j in range(period))
-        text = f"# ... {len(nodes) // period} more rounds of {operations}"
-        return f"{text}, which {give} {names}" if len(text) + len(names) + 14 <= limit else text
-
-    def _fold_values(self, fold: Fold, limit: int) -> str:
-        """A line an operation, with its values in all rounds."""
-        each = limit // fold.period
-        return "\n".join(self._column(fold.nodes[j :: fold.period], each) for j in range(fold.period))
-
-    def _column(self, nodes: Sequence[int], limit: int) -> str:
-        """The values of one operation: equal ones in a row once, with their number."""
-        head = f"# {self.names[nodes[0]]}..{self.names[nodes[-1]]}: "
-        left = max(40, limit - len(head))
-        runs = self._runs_of(nodes, left)
-        if len(runs) == 1:
-            return head + "always " + cut(write(self.value(nodes[0]), self.floats), left)
-        return head + _ends(lambda i: self._run(*runs[i]), [n for _, n in runs], left)
-
-    def _runs_of(self, nodes: Sequence[int], limit: int) -> list[tuple[int, int]]:
-        """What of `_runs` can be shown in `limit` characters."""
-        place, most = (nodes[0], nodes[-1]), limit // (len(SEPARATOR) + 1) + 2
-        if place in self._runs:
-            return self._runs[place]
-        runs = _runs(nodes, self._differ, most)
-        if len(runs) <= most:  # these are all
-            self._runs[place] = runs
-        return runs
-
-    def _differ(self, pair: tuple[int, int]) -> bool:
-        """Whether two nodes have different values; True, 1 and 1.0 differ."""
-        a, b = self.graph.nodes[pair[0]].shown, self.graph.nodes[pair[1]].shown
-        return a != b or type(a) is not type(b)
-
-    def _shortest(self, fold: Fold) -> int:
-        """A number of characters that the fold's values take in any case."""
-        length = 0
-        for j in range(fold.period):
-            if length <= self.budget:  # more need not be known
-                length += (len(SEPARATOR) + 1) * len(self._runs_of(fold.nodes[j :: fold.period], self.budget))
-        return length
-
-    def _run(self, k: int, count: int) -> str:
-        return write(self.value(k), self.floats) + (f" ({count} times)" if count > 1 else "")
-
-    # ---- what a reader has to know
-    def shows_board(self, texts: Mapping[str, str]) -> bool:
-        """Whether a board is among some texts."""
-        return any("grid(" in text for text in texts.values()) and self._has_board
-
-    @functools.cached_property
     def _has_board(self) -> bool:
-        shown = (n.shown for n in self.graph.nodes)  # a literal is a scalar
-        return any(is_grid(s.value) for s in shown if type(s) is Data and s.json.startswith('[["'))
+        """Whether a value is a board; literals are none, they are scalars."""
+        shown = (n.shown for n in self.graph.nodes)
+        return any(type(s) is Data and s.json.startswith('[["') and is_grid(s.value) for s in shown)
 
 
 def _line(rank: Rank, section: str, text: Callable[[T, int], str], what: T) -> Line:
     return Line(rank, (section,), lambda limit: {section: text(what, limit)})
-
-
-def _runs(nodes: Sequence[int], differ: Callable[[tuple[int, int]], bool], most: int) -> list[tuple[int, int]]:
-    """(first node, count) of each stretch of nodes with equal values.
-
-    Args:
-        nodes: The nodes.
-        differ: Whether two nodes have different values.
-        most: Of more stretches than this at either end, those between are given as one, since nobody will look at them.
-    """
-    n = len(nodes)
-    changes = (i for i, pair in enumerate(itertools.pairwise(nodes), 1) if differ(pair))
-    begins = list(itertools.islice(changes, most))
-    if len(begins) == most:
-        backwards = (n - i for i, pair in enumerate(itertools.pairwise(reversed(nodes)), 1) if differ(pair))
-        begins = sorted({*begins, *itertools.islice(backwards, most)})
-    begins = [0, *begins, n]
-    return [(nodes[begin], end - begin) for begin, end in itertools.pairwise(begins)]
-
-
-def _ends(text: Callable[[int], str], counts: Sequence[int], limit: int) -> str:
-    """Values one after the other; where they don't fit, as many of both ends as do, with the number of the others.
-
-    Args:
-        text: The text of the i-th value.
-        counts: The nodes that each value stands for.
-        limit: Characters.
-    """
-    if len(counts) * (len(SEPARATOR) + 1) <= limit:
-        texts = SEPARATOR.join(map(text, range(len(counts))))
-        if len(texts) <= limit:
-            return texts
-    room = limit - len(f"..({sum(counts)} more values)..") - 2 * len(SEPARATOR)
-    head: list[str] = []
-    tail: list[str] = []
-    low, high = 0, len(counts)
-    while low < high:  # two from the end for one from the beginning
-        from_head = len(head) * 2 < len(tail)
-        shown = text(low if from_head else high - 1)
-        room -= len(shown) + len(SEPARATOR)
-        if room < 0:
-            break
-        if from_head:
-            head.append(shown)
-            low += 1
-        else:
-            tail.append(shown)
-            high -= 1
-    return SEPARATOR.join([*head, f"..({sum(counts[low:high])} more values)..", *tail[::-1]])

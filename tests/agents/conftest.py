@@ -35,10 +35,10 @@ def tasks(server):
     yield Mixed()
     for name in (
         *("NumericalOptimization-v0", "Battleship-v0", "LinearRegression-v0", "TSP-v0", "Traffic-v0"),
-        *("BinaryLock-v0", "LongTrace-v0", "MetaWorld-Reach-v0"),
+        *("BinaryLock-v0", "LongTrace-v0", "MetaWorld-Reach-v1"),
     ):
         yield opto_gym.make(name).unwrapped
-    env = opto_gym.make("GSM8K-v0", data="sample").unwrapped
+    env = opto_gym.make("GSM8K-v1", data="sample").unwrapped
     env.llm = Client("fake", base_url=server.url, role="task")
     yield env
 

@@ -156,7 +156,7 @@ class TestWithPackages:
     def test_an_oracle_that_fails_ends_the_trial_as_failed(self, tmp_path, name):
         with OpenAIServer(writer(), ["ok", *[401] * 99]) as server:
             keywords = {"model": "fake", "base_url": server.url, "oracle_calls": 99, "progress": False}
-            agent, env = (f"external/dspy-{name}", {"train_size": 4}), ("GSM8K-v0", {"data": "sample"})
+            agent, env = (f"external/dspy-{name}", {"train_size": 4}), ("GSM8K-v1", {"data": "sample"})
             (outcome,) = run([env], [agent], out=tmp_path, seeds=1, test_scores="never", **keywords).trials
         assert outcome.status == "failed"
         assert "401" in outcome.error

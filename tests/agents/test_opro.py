@@ -156,7 +156,7 @@ def test_the_first_solutions_are_evaluated_before_the_model_is_asked():
 
 
 def questions(server, batch=2):
-    env = opto_gym.make("GSM8K-v0", data="sample", batch=batch)
+    env = opto_gym.make("GSM8K-v1", data="sample", batch=batch)
     env.unwrapped.llm = Client("fake", base_url=server.url, role="task")
     return env
 

@@ -410,7 +410,7 @@ def test_settings_that_can_t_work_are_refused(wrong):
     ("name", "arguments", "splits"),
     [
         ("NumericalOptimization-v0", {}, ["train", "train"]),
-        ("GSM8K-v0", {"data": "sample", "max_tokens": 16, "batch": 2}, ["train", "val"]),
+        ("GSM8K-v1", {"data": "sample", "max_tokens": 16, "batch": 2}, ["train", "val"]),
     ],
 )
 def test_on_the_embedded_model(name, arguments, splits, monkeypatch, tmp_path):

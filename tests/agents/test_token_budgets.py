@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 import opto_gym
+from opto_gym.agents.toolkit import model_agent
 from opto_gym.agents.toolkit.calibration import Calibration
 from opto_gym.agents.toolkit.prompt_budget import FRAME, count_tokens
 from opto_gym.cli.prompt import count
@@ -82,7 +83,7 @@ def test_a_plan_has_them_and_a_resumed_trial_does_not_ask_the_table_again(server
         [ENV], ["OptoPrime"], out=tmp_path, seeds=1, oracle_calls=2, progress=False, optimizer_model="gpt-4o-mini"
     ).trials[0]
     assert {request["body"]["max_tokens"] for request in server.requests} == {16_384}
-    monkeypatch.setattr(prices, "_table", lambda: {"models": {}})
+    monkeypatch.setattr(model_agent, "limits_of", lambda model: prices.ModelLimits(None, None))
     assert resume(tmp_path, limits={"oracle_calls": 4}, progress=False).trials[0].steps == 4
     assert {request["body"]["max_tokens"] for request in server.requests} == {16_384}
     assert replay(outcome.path).differences == []

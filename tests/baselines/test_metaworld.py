@@ -10,9 +10,10 @@ from opto_gym.errors import OptoGymError
 EXPERT = opto_gym.make_agent("ScriptedExpert")
 
 
+@pytest.mark.parametrize("name", ["MetaWorld-Reach-v0", "MetaWorld-Reach-v1"])
 @pytest.mark.parametrize("keywords", [{}, {"relative": False}])
-def test_the_scripted_expert_is_proposed_in_the_mode_of_the_environment(keywords):
-    env = opto_gym.make("MetaWorld-Reach-v0", **keywords)
+def test_the_scripted_expert_is_proposed_in_the_mode_of_the_environment(name, keywords):
+    env = opto_gym.make(name, **keywords)
     EXPERT.reset(env.unwrapped.problem)
     observation, _ = env.reset(seed=0)
     proposal = EXPERT.propose(observation)

@@ -79,7 +79,7 @@ def test_a_registered_task_is_found_by_both_makes():
 
 @pytest.mark.parametrize(("players", "nondeterministic"), [("rules", False), ("model", True)])
 def test_the_spec_says_whether_the_arguments_make_it_nondeterministic(players, nondeterministic):
-    env = opto_gym.make("Negotiation-v0", players=players)
+    env = opto_gym.make("Negotiation-v1", players=players)
     assert env.spec.nondeterministic is env.unwrapped.spec.nondeterministic is nondeterministic
 
 

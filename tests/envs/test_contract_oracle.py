@@ -82,7 +82,7 @@ MADE_OF_SEEDS = {
     "StrangeSortList-v0": lambda env, seed: number_lists(seed)[1:],  # the first has at most two numbers
     "BatchRegression-v0": lambda env, seed: [env.point(seed)[0]],
     "Traffic-v0": lambda env, seed: [day(seed, legacy=False)[0]],
-    "MetaWorld-Reach-v0": lambda env, seed: [_places(env, seed)],
+    "MetaWorld-Reach-v1": lambda env, seed: [_places(env, seed)],
 }
 
 HIDDEN = ("Battleship-v0", "BattleshipOnline-v0", "TrafficGrid-v0")  # boards, and days of which only queues are seen

@@ -15,6 +15,7 @@ import pytest
 
 import opto_gym
 from opto_gym.envs.metaworld.environment import TASKS, MetaWorld
+from opto_gym.envs.metaworld.first_version import JOBS, FirstMetaWorld
 from opto_gym.envs.metaworld.simulation import ARRIVED, SIMULATOR_STEPS, Simulation, expert_source, simulator
 
 env = MetaWorld(task="reach-v3")
@@ -35,8 +36,8 @@ def steps_of(evaluation):
 # ------------------------------------------------------------------ tasks
 def test_each_registered_name_is_a_task_with_a_job():
     names = {n: opto_gym.spec(n).kwargs["task"] for n in opto_gym.registered_envs() if n.startswith("MetaWorld-")}
-    assert set(names.values()) == set(TASKS)
-    assert names["MetaWorld-PickPlace-v0"] == "pick-place-v3"
+    assert set(names.values()) == set(TASKS) == set(JOBS)
+    assert names["MetaWorld-PickPlace-v1"] == names["MetaWorld-PickPlace-v0"] == "pick-place-v3"
     assert all(job in MetaWorld(task=task).objective for task, job in TASKS.items())
 
 
@@ -45,6 +46,51 @@ def test_a_job_names_what_the_controller_sees(task):
     """Without building the simulator: by the parts that the expert reads."""
     source = expert_source(task)
     assert all(f"'{name}'" in source for name in re.findall(r"\b\w+_(?:pos|xy|x)\b", TASKS[task]))
+
+
+@pytest.mark.parametrize("task", ["reach-v3", "assembly-v3", "button-press-v3", "plate-slide-v3"])
+def test_every_task_has_the_same_keys_and_tells_their_units(task):
+    env = MetaWorld(task=task)
+    views = env.evaluate(start, examples=[3]).metrics["views"]
+    for view in views:
+        assert list(view) == ["hand_pos", "gripper_opening", "object_pos", "goal_pos"]
+        assert 0 <= view.pop("gripper_opening") <= 1
+        assert all(len(place) == 3 for place in view.values())
+    told = ("hand_pos", "object_pos", "goal_pos", "in metres", "gripper_opening", "from 0 to 1", "from -1 to 1")
+    assert all(text in env.objective for text in told)
+
+
+def test_the_gripper_is_closed_at_about_three_tenths_and_needs_the_time_that_is_told():
+    def openings(answers):
+        source = f"answers = {answers}\n\ndef controller(obs):\n    return answers.pop(0)\n"
+        e = MetaWorld(task="reach-v3", horizon=len(answers)).evaluate({"controller": source}, examples=[3])
+        return [view["gripper_opening"] for view in e.metrics["views"]]
+
+    moving = openings([[0.1, 0.1, 0, 1], [-0.1, 0, 0, -1]])
+    assert moving[0] == 1
+    assert moving[1] == pytest.approx(0.3, abs=0.02)
+    assert moving[2] > 0.95
+    assert openings([[0, 0, 0, 0]] * 4 + [[0, 0, 0, 1]])[5] > 0.95  # a step that is over at once
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [task for task in TASKS if "reach" not in task])
+def test_the_goal_is_about_where_the_object_gets(task):
+    env = MetaWorld(task=task)
+    for condition in range(10**9, 10**9 + 3):
+        first, last = (
+            env.evaluate(env.reference_solution(), examples=[condition]).metrics["views"][k] for k in (0, -1)
+        )
+        off = [np.linalg.norm(np.subtract(view["goal_pos"], view["object_pos"])) for view in (first, last)]
+        assert off[1] < min(0.14, off[0])
+
+
+def test_the_first_version_keeps_the_names_of_the_expert():
+    first = opto_gym.make("MetaWorld-PickPlace-v0").unwrapped
+    assert "gripper_distance_apart" in first.evaluate(first.problem.start, examples=[3]).metrics["views"][0]
+    assert first.evaluate(first.reference_solution(), examples=[3]).score == 1.0
+    assert "Grasp the puck at puck_pos" in first.objective
+    assert all(job in FirstMetaWorld(task=task).objective for task, job in JOBS.items())
 
 
 @pytest.mark.parametrize(("task", "relative"), [("push-v3", True), ("pick-place-v3", True), ("pick-place-v3", False)])
@@ -185,7 +231,7 @@ def test_the_controller_sees_no_feedback():
         ("[0, 0, 0, '1']", "four finite numbers"),
         ("[0, 0, 0, float('nan')]", "nan"),
         ("[0, 0, 0, 10**400]", "four finite numbers"),
-        ("obs['puck']", "(KeyError) \"'puck'\" [line 2: return obs['puck']]"),
+        ("obs['puck']", "(KeyError) 'puck' [line 2: return obs['puck']]"),
     ],
 )
 def test_answers_that_are_none_are_feedback(answer, said):
@@ -295,7 +341,7 @@ def test_a_film_needs_an_episode_and_opengl(monkeypatch, tmp_path):
 FILM = """
 import sys, numpy as np, opto_gym
 from opto_gym.envs.metaworld.pictures import gl_works
-env = opto_gym.make("MetaWorld-Reach-v0", render_mode="rgb_array").unwrapped
+env = opto_gym.make("MetaWorld-Reach-v1", render_mode="rgb_array").unwrapped
 env.reset(seed=0)
 if not gl_works():
     sys.exit(77)

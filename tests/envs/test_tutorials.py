@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import opto_gym
 from opto_gym.envs.tutorials.batch_regression import BatchRegression
 from opto_gym.envs.tutorials.greeting import TEST_NAMES, TRAIN_NAMES, Greeting
 from opto_gym.envs.tutorials.negotiation import (
@@ -235,6 +236,31 @@ def test_a_model_plays_both_players(monkeypatch):
     assert e.success
     assert "Alice gave 6 wood for 6 stone" in str(e.feedback)
     assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "first", "newest"),
+    [
+        ('I could {"action": "reject"}, but: {"action": "end"}', "reject", "end"),
+        ('<think>{"action": "reject"}</think>{"action": "end"}', "reject", "end"),
+        ('{"action": "offer", "arguments": {"give": "wood", "get": "stone", "quantity": 6}}', "do nothing", "offer"),
+        ('{"action": "end"}', "end", "end"),
+        ("Hm.", "do nothing", "do nothing"),
+    ],
+)
+def test_each_version_reads_a_model_s_actions_by_its_own_rules(reply, first, newest, monkeypatch):
+    """A record of players by a model replays equal only with the reader that its version had."""
+    said = {
+        "end": lambda text: "Not possible" not in text,
+        "reject": lambda text: "Alice wanted to reject" in text,
+        "do nothing": lambda text: "Alice wanted to do nothing known" in text,
+        "offer": lambda text: "6 wood for 6 stone" in text,
+    }
+    with OpenAIServer(reply) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        for version, action in (("v0", first), ("v1", newest)):
+            env = opto_gym.make(f"Negotiation-{version}", players="model").unwrapped
+            assert said[action](str(env.evaluate(env.problem.start).feedback)), version
 
 
 def test_a_model_that_says_nothing_ends_trading():

@@ -262,7 +262,7 @@ def test_the_whole_run_has_a_cap(tmp_path, server):
 @pytest.mark.parametrize("keep", [1, 3])
 def test_what_a_task_s_own_model_took_is_on_the_books_after_an_interruption(tmp_path, server, keep):
     keywords = {"seeds": 1, "oracle_calls": 4, "model": "fake", "base_url": server.url, "progress": False}
-    (outcome,) = run([("GSM8K-v0", {"data": "sample"})], ["RandomSearch"], out=tmp_path, **keywords).trials
+    (outcome,) = run([("GSM8K-v1", {"data": "sample"})], ["RandomSearch"], out=tmp_path, **keywords).trials
     whole, asked = TrialFolder(outcome.path).trial().summary, len(server.requests)
     assert whole.spent.llm_calls == whole.ledger.task.calls > 4
     lines = (outcome.path / "steps.jsonl").read_text().splitlines(keepends=True)

@@ -330,4 +330,29 @@ CODES = of(
     ('def f(x):\n    return "a\\nb"\n', 'def f(x):\n    return "a\\nb"\n', OWN),
     (f"1. Code:\n   ```python\n   {BODY.replace(chr(10), chr(10) + '   ')}\n   ```", CODE, OWN),
 )  # fmt: skip
-ROWS = [*reasoning_rows(), *SUGGESTION, *TAGS, *VALUE, *SOLUTION, *ACTION, *CODES]
+ESCAPED = BODY.replace("x + 1", "x &lt; 1")
+FORMS = [  # tool calls as text, signs and spaces of typography, attributes, entities, and byte order marks
+    Row("suggestion", '<tool_call>\n{"name": "suggestion", "arguments": {"n": 5}}\n</tool_call>', {"n": 5.0}, OWN),
+    Row("suggestion", '[{"name": "suggestion", "arguments": {"n": 5}}]', {"n": 5.0}, OWN),
+    Row("suggestion", '[TOOL_CALLS][{"name": "suggestion", "arguments": {"n": 5}}]', {"n": 5.0}, OWN),
+    Row("suggestion", '<|python_tag|>{"name": "suggestion", "parameters": {"n": 5}}', {"n": 5.0}, OWN),
+    Row("suggestion", '{"suggestion": {"n": \u22125}}', {"n": -5.0}, OWN),
+    Row("suggestion", '{"suggestion": {"n": "\u22125"}}', {"n": -5.0}, OWN),
+    Row("suggestion", '{"suggestion": {"n": "1\u202f234"}}', {"n": 1234.0}, OWN),
+    Row("suggestion", '{"suggestion": {"n": "1,234"}}', REFUSED, OWN),  # 1.234 in half of Europe
+    Row("suggestion", '\ufeff{\r\n"suggestion": {\r\n"n": 5,\r\n}\r\n}\r\n', {"n": 5.0}, OWN),
+    Row("suggestion", "{\u201csuggestion\u201d: {\u201cn\u201d: 5}}", {"n": 5.0}, OWN),
+    Row("tags", '<variable id="1"><name>n</name><value type="number">5</value></variable>', {"n": 5.0}, OWN),
+    Row("tags", "<Variable><Name>n</Name><Value>5</Value></Variable>", {"n": 5.0}, OWN),
+    Row("tags", "<variable><name>`n`</name><value>5</value></variable>", {"n": 5.0}, OWN),
+    Row("value n", "<new_value>\u22125</new_value>", -5.0, OWN),
+    Row("solution", '<w type="float">18</w><b>15</b>', {"w": 18.0, "b": 15}, OWN),
+    Row("solution", '<w value="18"/><b>15</b>', REFUSED, OWN),
+    Row("solution", "[w=18, b=\u221215]", {"w": 18.0, "b": -15}, OWN),
+    Row("solution", "</w>", REFUSED, OWN),
+    Row("code", ESCAPED, BODY.replace("x + 1", "x < 1"), OWN),
+    Row("code", f"```python\n{ESCAPED}\n```", CODE.replace("x + 1", "x < 1"), OWN),
+    Row("code", 'def f(x):\n    return "&lt;" + x\n', 'def f(x):\n    return "&lt;" + x\n', OWN),
+    Row("code", f"\ufeff{CODE}", CODE, OWN),
+]
+ROWS = [*FORMS, *reasoning_rows(), *SUGGESTION, *TAGS, *VALUE, *SOLUTION, *ACTION, *CODES]

@@ -16,6 +16,12 @@ openai_server        an HTTP server that speaks OpenAI's chat protocol, with scr
 evaluations          raw requests to an evaluation server
 gateway_client       a package's side of the gateway: OpenAI's own client, and raw requests
 threads              many threads at once
+pseudocode           reads pseudo-code back and holds each statement in it against the graph
+statements           what pseudo-code should say of a graph's nodes, worked out without the renderer
+sections             reads the sections of pseudo-code, statement by statement
+random_graphs        traced programs at random, whose graphs are hard to show
+answer_rows          answers to tasks as models write them, with what they say
+answer_sources       public reports of how models write answers, by the short name that a row cites
 malformed_answers    malformed answers of language models, recorded and generated
 answer_readers       everything that reads such an answer, and what each promises
 sandbox              one call in a sandbox, and the processes behind it

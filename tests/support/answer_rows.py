@@ -9,6 +9,7 @@ from tests.support.answer_sources import CONSTRUCTED as C
 
 ROWS: dict[str, list[tuple[str, str | None, str]]] = {
     "choice": [
+        ("\u6b63\u786e\u7b54\u6848\u662f\uff1aC", "(C)", C),
         (r"All four cases agree, hence \boxed{B}.", "(B)", "soup 357"),
         (r"The option we want is $\boxed{\text{E}}$", "(E)", "gym 1844"),
         (r"\boxed{E: a score built from many genes}", "(E)", "gym 1844"),
@@ -163,6 +164,10 @@ ROWS: dict[str, list[tuple[str, str | None, str]]] = {
         ("- Premise: all pets swim\n- **Answer:** invalid", "invalid", C),
     ],
     "integer": [
+        ("Answer: 5 000 000", "5000000", C),
+        ("Answer: 1.5e3", "1500", C),
+        ("Answer: 10^3", "1000", C),
+        ("Answer: 2^{5}", "32", C),
         ("In all, the order costs $29.00.", "29", "lm-eval 3214"),
         ("#### 72\n\nQuestion: Ann has 5 pens. How many?\nAnswer: 5 pens.\n#### 5", "72", "sglang 29933"),
         ("Earns 10 in week one.\n#### 18", "18", "lm-eval 943"),

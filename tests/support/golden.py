@@ -56,6 +56,8 @@ CASES = [
     ("BatchRegression-v0", {"problem": 7, "features": 8, "batch": 1}),
     ("Negotiation-v0", {}),
     ("Negotiation-v0", {"problem": 42}),
+    ("Negotiation-v1", {}),
+    ("Negotiation-v1", {"problem": 42}),
 ]
 
 

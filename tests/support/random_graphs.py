@@ -78,10 +78,20 @@ def _loop(draw, operators, many, nodes):
     }[changing]
     turn = operator(lambda x, k: values(k), name=draw(st.sampled_from(["turn", "f1"])), description=draw(LONG))
     others = [*operators, None][: draw(st.integers(0, 3))]
+    given = [
+        lambda k: [many[0]],
+        lambda k: [k * 0.1],
+        lambda k: [many[k % len(many)], (True, 1, 1.0, 0.0, -0.0)[k // 3 % 5]],
+        lambda k: [many[0] if k % 2 else "text " * (k % 40)],
+        lambda k: many[: 1 + k // 9 % 2],  # two arguments now and then
+        lambda k: [nodes[-1 - k // 8 % 2]],
+        lambda k: [min(k, 1)],
+    ]
+    arguments = draw(st.lists(st.sampled_from(given), min_size=len(others), max_size=len(others)))
     for k in range(rounds):
         nodes = [*nodes, turn(nodes[-1], k if changing != "never" else 0)]
-        for f in others:
-            nodes.append(f(nodes[-1], many[0]) if f else nodes[-1] == many[0])
+        for f, given_in in zip(others, arguments, strict=True):
+            nodes.append(f(nodes[-1], *given_in(k)) if f else nodes[-1] == many[0])
     return nodes
 
 

@@ -13,7 +13,7 @@ from opto_gym.trace import TraceGraph
 from opto_gym.trace.data import Data, Literal
 from opto_gym.trace.values import Cut
 
-NOTE = re.compile(r" \.\.\((\d+) more characters\)\.\. ")
+NOTE = re.compile(r" \.\.\((\d+) more characters\)\.\.(?= )")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 FIXED = ("input", "parameter", "code")
 INFIX = {
@@ -49,6 +49,7 @@ class Statements:
         self.values = [n.value for n in graph.nodes]
         self.kinds = [graph.operators[n.operator].kind for n in graph.nodes]
         self.body = [k for k, kind in enumerate(self.kinds) if kind not in FIXED and k != graph.output]
+        self.places = {k: place for place, k in enumerate(self.body)}
         self.inputs = [k for k, kind in enumerate(self.kinds) if kind == "input" and k != graph.output]
 
     def _operator(self, k: int) -> Any:
@@ -73,9 +74,10 @@ class Statements:
         else:
             written: list[Piece] = [value] if isinstance(value, str) else list(pieces(value, True))
             shown = [f"({self._type(k)}) {self.names[k]}=", *written]
-        words = " ".join(self._operator(k).description.split())
-        described = [[f"# {self._name(k)}: {words}\n", *shown]] if words else []
-        return [*described, *([] if self.learning and described else [shown])]
+        return [shown]
+
+    def _described(self, k: int) -> list[list[Piece]]:
+        return [[f"# {self._name(k)}: {' '.join(self._operator(k).description.split())}"]]
 
     def _call(self, k: int) -> list[Argument]:
         """A call; its literals stand in tuples, since each may be cut."""
@@ -290,8 +292,9 @@ def match_cut(text: str, at: int, whole: str, following: str) -> int | None:
         if not whole.startswith(head):
             return None
         tail = len(whole) - len(head) - int(note[1])
-        end = note.end() + tail
-        if tail >= 0 and text.startswith(whole[len(whole) - tail :], note.end()):
+        after = note.end() + 1
+        end = after + tail
+        if tail >= 0 and text.startswith(whole[len(whole) - tail :], after):
             if following and following != "\n" and text.startswith(following, end):
                 return end
             if (not following or following == "\n") and ends(text, end):

@@ -251,3 +251,9 @@ def test_many_nodes_need_no_recursion(length):
     assert len(graph) == length + 1
     assert len(graph.to_pseudocode(2000)) <= 2000
     del n, graph
+
+
+@pytest.mark.parametrize("name", ["add", "list", "neg", "getitem"])
+def test_a_function_with_the_name_of_an_operation_of_python_is_written_as_a_call(name):
+    made = operator(lambda *values: 0, name=name)(parameter(3, "x"), 1)
+    assert f"{name}_0 = {name}_(x, 1)" in backward(made).to_pseudocode()

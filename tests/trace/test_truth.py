@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym.trace import TraceGraph, backward, batch, node, operator, parameter
-from opto_gym.trace.render import SHARES, Rank
+from opto_gym.trace.loops import computed
+from opto_gym.trace.render import SHARES, Rank, calls
 from tests.support.pseudocode import EVERYTHING, LEGEND, Checker, Untrue
 from tests.support.random_graphs import graphs
 from tests.support.registered import ENVS
 
-SLOW = ("Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v0", "Battleship-v0", "LongTrace-v0")
+SLOW = ("Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1", "Battleship-v0", "LongTrace-v0")
 BUDGETS = st.one_of(st.integers(1000, 4000), st.integers(1000, 40_000))
 FULL = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -58,9 +59,11 @@ def ranks(checker: Checker) -> dict[tuple[str, object], Rank]:
     guides = {graph.operators[graph.nodes[k].operator] for k in path}
     for op in graph.operators:
         key = "documentation", f"[{op.name}] {op.description}"
-        found[key] = min(found.get(key, Rank.NEAR), Rank.GUIDE if op in guides else Rank.NEAR)
+        rank = Rank.GUIDE if op in guides else Rank.DOCUMENTATION
+        found[key] = min(found.get(key, rank), rank)
     for k in graph.parameters:
-        found["variables", k], found["constraints", k] = Rank.PARAMETER, Rank.GUIDE
+        found["variables", k] = Rank.PARAMETER
+        found["constraints", k] = found["variables", ("described", k)] = Rank.GUIDE
     for k in checker.inputs:
         found["inputs", k] = Rank.NEAR
     before = None
@@ -68,7 +71,9 @@ def ranks(checker: Checker) -> dict[tuple[str, object], Rank]:
         op = graph.operators[graph.nodes[k].operator]
         rank = Rank.CALL if op.kind == "call" or op.description else Rank.ARITHMETIC
         rank = Rank.NEAR if k in near or verdict(checker.values[k]) is not None else rank
-        rank = Rank.REPEAT if op.name in ("getitem", "item", "getattr") and graph.nodes[k].inputs[0] is before else rank
+        rank = (
+            Rank.REPEAT if op.name in ("getitem", "item", "getattr") and before in graph.nodes[k].inputs[:1] else rank
+        )
         rank = Rank.OUTPUT if k in errors else Rank.CHECK if k in bad else rank
         found["code", k] = found["others", k] = rank
         before = k
@@ -141,6 +146,8 @@ def test_every_statement_is_true_of_an_environment(name):
         ("always 'same'", "always 'some'"),
         ("which gives f1..f", "which gives f2..f"),
         ("26 more rounds", "27 more rounds"),
+        ("# argument k of f1..f26: 1; 2; 3; ", "# argument k of f1..f26: 1; 3; 2; "),
+        ("# argument k of f1..f26: ", "# argument k of f2..f26: "),
         ("a number", "a text"),
     ],
 )
@@ -170,6 +177,56 @@ def test_different_boards_are_not_shown_as_one():
     assert len(set(re.findall(r"grid\([X./]+\)", others))) == 35  # the last is the output
 
 
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        (lambda f, x, k: x + k, "# argument 2 of add1..add26: 1; 2; 3; 4; "),
+        (lambda f, x, k: x + max(1, k), "# argument 2 of add1..add26: 1; 2; 3; 4; "),
+        (lambda f, x, k: x + min(1, k), "# argument 2 of add1..add26: always 1"),
+        (lambda f, x, k: x + (True if k % 2 else 1), "# argument 2 of add1..add26: True; 1; True; "),
+        (lambda f, x, k: f(x, float(k // 5)), "# argument k of f1..f26: 0.0 (4 times); 1.0 (5 times); "),
+        (lambda f, x, k: x + 1, None),
+        (lambda f, x, k: -x, None),
+    ],
+)
+def test_a_folded_loop_shows_the_literals_that_change(step, line):
+    f = operator(lambda x, k: x, name="f", description="")
+    x = parameter(1, "x").node
+    for k in range(30):
+        x = step(f, x, k)
+    graph = backward(x)
+    for code in (graph.sections(EVERYTHING)["code"], calls(graph, computed(graph), EVERYTHING)):
+        lines = [shown for shown in code.splitlines() if shown.startswith("# argument")]
+        assert [shown[: len(line)] for shown in lines] == [line] if line else lines == []
+
+
+def test_a_folded_loop_shows_which_nodes_its_arguments_are_where_no_rule_tells():
+    f = operator(lambda x, y: x, name="f", description="")
+    x, given = parameter(1, "x").node, [node(k, "in") for k in range(30)]
+    for k in range(30):
+        x = f(x, given[k * 7 % 30])
+    code = backward(x).sections(EVERYTHING)["code"]
+    assert re.search(r"^# argument y of f1\.\.f26: (in\d+; ){25}in\d+$", code, re.M)
+
+
+def test_the_calls_of_a_path_show_what_a_folded_loop_gave():
+    f = operator(lambda x, k: k // 13, name="f", description="")
+    x = parameter(1, "x").node
+    for k in range(30):
+        x = f(x, k)
+    graph = backward(x)
+    assert "\n# f1..f26: 0 (12 times); 1 (13 times); 2\n" in calls(graph, computed(graph), EVERYTHING)
+
+
+def test_the_calls_of_a_path_explain_boards():
+    keep = operator(lambda b, other: b, name="keep", description="")
+    graph = backward(keep(parameter([["a", "b"], ["c", "d"]], "board"), 1))
+    places = range(len(graph))
+    assert calls(graph, places, EVERYTHING).startswith(f"{LEGEND}board = grid(ab/cd)\n")
+    assert len(calls(graph, places, 130)) <= 130
+    assert LEGEND not in calls(backward(parameter(1, "x") + 1), range(2), EVERYTHING)
+
+
 def prompt(env, observation) -> str:
     agent = opto_gym.make_agent("OptoPrime", model="none", prompt_budget=4000)
     agent.reset(env.unwrapped.problem, seed=0)
@@ -196,7 +253,7 @@ def test_the_failed_check_is_shown(length):
 
 @pytest.mark.skipif(importlib.util.find_spec("metaworld") is None, reason="metaworld is not installed")
 def test_the_feedback_of_a_robot_s_step_is_whole():
-    env = opto_gym.make("MetaWorld-PickPlace-v0").unwrapped
+    env = opto_gym.make("MetaWorld-PickPlace-v1").unwrapped
     observation = env.reset(seed=0)[0]
     assert str(observation.feedback) in prompt(env, observation)
     assert observation.graph.sections(EVERYTHING)["outputs"] in prompt(env, observation)

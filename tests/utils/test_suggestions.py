@@ -63,10 +63,10 @@ def test_of_agents_only_existing_ones_are_suggested(name):
 
 @pytest.mark.parametrize("name", ENVS)
 def test_of_environments_only_existing_ids_are_suggested(name):
-    bare = name.removesuffix("-v0")
+    bare = re.sub(r"-v\d+$", "", name)
     for wrong in [*misspelt(name), bare, f"{bare}-v7", f"opto_gym/{bare}-v7", bare.lower()]:
         if wrong not in ENVS:
-            with pytest.raises(Exception, match=r"-v0|`opto-gym envs` lists") as e:
+            with pytest.raises(Exception, match=r"-v\d|`opto-gym envs` lists") as e:
                 opto_gym.make(wrong)
             names = suggested(str(e.value)) or re.findall(r"such as '([^']+)'|`opto-gym envs (\S+)`", str(e.value))
             names = [n for found in names for n in ([found] if isinstance(found, str) else found) if n]
@@ -74,7 +74,7 @@ def test_of_environments_only_existing_ids_are_suggested(name):
     for wrong in (name.upper(), bare.lower()):
         with pytest.raises(Exception, match="did you mean") as e:
             opto_gym.make(wrong)
-        assert suggested(str(e.value))[0] == name
+        assert re.sub(r"-v\d+$", "", suggested(str(e.value))[0]) == bare
 
 
 @pytest.mark.parametrize(

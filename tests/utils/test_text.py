@@ -163,7 +163,7 @@ def test_no_command_fails_for_the_locale(in_c_locale):
         ("report", "ü"),
         ("compare", "--agent", "größe:Mine", "--against", "RandomSearch", *TASK, "--out", "vergleich-größe"),
         ("envs",),
-        ("envs", "Negotiation-v0"),  # with a superscript
+        ("envs", "Negotiation-v1"),  # with a superscript
         ("envs", "--gallery", "galerie-ä"),  # with a micro sign where a call takes microseconds
         ("agents",),
         ("agents", "größe:Mine"),
@@ -178,7 +178,7 @@ def test_no_command_fails_for_the_locale(in_c_locale):
     assert b"codec" not in said
     outputs = {command: output for command, (_, output) in zip(commands, done, strict=True)}
     assert "opto-gym report größe".encode() in outputs[commands[0]]  # a name as the user's terminal shows it
-    assert b"n\\xb2 points" in outputs["envs", "Negotiation-v0"]
+    assert b"n\\xb2 points" in outputs["envs", "Negotiation-v1"]
     assert "<title>größe" in (folder / "größe" / "report.html").read_text(encoding="utf-8")
     assert "größe:Mine" in (folder / "ü" / "report.html").read_text(encoding="utf-8")
     assert (folder / "galerie-ä" / "index.html").read_text(encoding="utf-8")

@@ -22,36 +22,36 @@ from . import pictures
 from .simulation import Advice, Simulation, View, expert_source, simulator
 
 TASKS: Mapping[str, str] = {
-    "assembly-v3": "Pick up the wrench by its end at wrench_pos and put its ring over the peg at peg_pos.",
-    "box-close-v3": "Pick up the lid by its knob at lid_pos and put it on the box at box_pos.",
-    "button-press-v3": "Push the button at button_pos in, away from the robot (y grows).",
-    "button-press-topdown-v3": "Press the button at button_pos down from above.",
-    "button-press-topdown-wall-v3": "Press the button at button_pos, behind a wall, down from above.",
-    "coffee-button-v3": "Push the coffee machine's button at button_pos in, away from the robot (y grows).",
-    "coffee-push-v3": "Push the mug at mug_pos over the table to goal_xy.",
-    "dial-turn-v3": "Turn the dial at dial_pos, by pushing the near side of its handle to the left (x falls).",
-    "door-close-v3": "Push the open door at door_pos shut, until it is at goal_pos.",
-    "door-lock-v3": "Lock the door: push its knob at lock_pos down (z falls).",
-    "door-open-v3": "Pull the door open by its handle at door_pos.",
-    "door-unlock-v3": "Unlock the door: push its knob at lock_pos to the right (x grows).",
-    "drawer-close-v3": "Push the open drawer with its handle at drwr_pos shut, away from the robot (y grows).",
-    "drawer-open-v3": "Pull the drawer open by its handle at drwr_pos, towards the robot (y falls).",
-    "faucet-close-v3": "Close the faucet: push its handle at faucet_pos to the left (x falls).",
-    "faucet-open-v3": "Open the faucet: push its handle at faucet_pos to the right (x grows).",
-    "hand-insert-v3": "Take the object at obj_pos and sink it into the hole at goal_pos.",
-    "handle-press-side-v3": "Press the handle at handle_pos, which points to the side, down.",
-    "handle-press-v3": "Press the handle at handle_pos down.",
-    "pick-place-v3": "Grasp the puck at puck_pos, lift it, and carry it to goal_pos.",
-    "plate-slide-back-side-v3": "Slide the plate at puck_pos out of the cabinet on its side (x grows).",
-    "plate-slide-back-v3": "Slide the plate at puck_pos out of the cabinet, towards the robot (y falls).",
-    "plate-slide-v3": "Slide the plate at puck_pos over the table into the cabinet at shelf_x, away from the robot.",
-    "push-v3": "Push the puck at puck_pos over the table to goal_pos.",
-    "push-wall-v3": "Push the puck at obj_pos over the table, around a wall, to goal_pos.",
+    "assembly-v3": "Pick up the wrench by its end at object_pos and put its ring over the peg at goal_pos.",
+    "box-close-v3": "Pick up the lid by its knob at object_pos and put it on the box at goal_pos.",
+    "button-press-v3": "Push the button at object_pos in, away from the robot (y grows).",
+    "button-press-topdown-v3": "Press the button at object_pos down from above.",
+    "button-press-topdown-wall-v3": "Press the button at object_pos, behind a wall, down from above.",
+    "coffee-button-v3": "Push the coffee machine's button at object_pos in, away from the robot (y grows).",
+    "coffee-push-v3": "Push the mug at object_pos over the table to goal_pos.",
+    "dial-turn-v3": "Turn the dial at object_pos, by pushing the near side of its handle to the left (x falls).",
+    "door-close-v3": "Push the open door at object_pos shut, until it is at goal_pos.",
+    "door-lock-v3": "Lock the door: push its knob at object_pos down (z falls).",
+    "door-open-v3": "Pull the door open by its handle at object_pos.",
+    "door-unlock-v3": "Unlock the door: push its knob at object_pos to the right (x grows).",
+    "drawer-close-v3": "Push the open drawer with its handle at object_pos shut, away from the robot (y grows).",
+    "drawer-open-v3": "Pull the drawer open by its handle at object_pos, towards the robot (y falls).",
+    "faucet-close-v3": "Close the faucet: push its handle at object_pos to the left (x falls).",
+    "faucet-open-v3": "Open the faucet: push its handle at object_pos to the right (x grows).",
+    "hand-insert-v3": "Take the object at object_pos and sink it into the hole at goal_pos.",
+    "handle-press-side-v3": "Press the handle at object_pos, which points to the side, down.",
+    "handle-press-v3": "Press the handle at object_pos down.",
+    "pick-place-v3": "Grasp the puck at object_pos, lift it, and carry it to goal_pos.",
+    "plate-slide-back-side-v3": "Slide the plate at object_pos out of the cabinet on its side (x grows).",
+    "plate-slide-back-v3": "Slide the plate at object_pos out of the cabinet, towards the robot (y falls).",
+    "plate-slide-v3": "Slide the plate at object_pos over the table into the cabinet at goal_pos, away from the robot.",
+    "push-v3": "Push the puck at object_pos over the table to goal_pos.",
+    "push-wall-v3": "Push the puck at object_pos over the table, around a wall, to goal_pos.",
     "reach-v3": "Bring the hand to goal_pos.",
     "reach-wall-v3": "Bring the hand to goal_pos, over a wall.",
-    "sweep-into-v3": "Sweep the cube at cube_pos over the table into the hole at goal_pos.",
-    "window-close-v3": "Slide the window with its handle at wndw_pos shut, to the left (x falls).",
-    "window-open-v3": "Slide the window with its handle at wndw_pos open, to the right (x grows).",
+    "sweep-into-v3": "Sweep the cube at object_pos over the table into the hole at goal_pos.",
+    "window-close-v3": "Slide the window with its handle at object_pos shut, to the left (x falls).",
+    "window-open-v3": "Slide the window with its handle at object_pos open, to the right (x grows).",
 }
 """The tasks that the scripted expert always solves: Meta-World's name, and what to do, in words."""
 
@@ -68,7 +68,11 @@ CLOSED = 0.5
 """The gripper is to be closed where its effort is above this."""
 
 START = '''def controller(obs):
-    """A feedback controller: obs is a dict of positions (lists of floats, metres); returns [x, y, z, gripper]."""
+    """A feedback controller.
+
+    obs is a dict: hand_pos, object_pos and goal_pos are lists of three floats (metres), gripper_opening is a float
+    (0 closed, 1 open). Returns [x, y, z, gripper].
+    """
     return [0, 0, 0, 0]
 '''
 RELATIVE = (
@@ -76,10 +80,23 @@ RELATIVE = (
     "in the observation are in the same axes"
 )
 ABSOLUTE = "[x, y, z] is the position that the hand shall go to, in metres, in the axes of the observation's positions"
+OBSERVATION = (
+    "The controller gets a dict obs. In it, hand_pos, object_pos and goal_pos are positions [x, y, z] in metres: of "
+    "the hand, of the object that the job names, and of the target: about where the object has to get (at most 0.14 "
+    "metres off), or the hand where the job names no object. x grows to the right, y away from the robot, z upwards. "
+    "gripper_opening is the distance between the fingers in units of 0.1 metres, from 0 to 1: 1 is open, 0.3 is closed "
+    "on nothing."
+)
+ACTION = (
+    "The controller returns [x, y, z, gripper]. In it, {target}. gripper is the effort of the fingers, from -1 to 1: "
+    "above 0 they close, the stronger the higher, -1 opens them, 0 opens them slowly. A call moves the arm for up to "
+    "0.25 seconds, or until the hand has arrived, in which the hand gets at most 0.2 metres along each axis. The "
+    "fingers need 0.2 seconds to close; where the hand rests and stays, a call may last only 0.0125 seconds."
+)
 STEP = (
     "Goes on from state for up to 0.25 seconds, or until the hand has arrived, in which it gets at most 0.2 metres "
-    "along each axis. In action = [x, y, z, gripper], {target}. gripper is -1 to 1: above 0 the gripper closes, the "
-    "stronger the higher; else it opens."
+    "along each axis. action is the controller's answer [x, y, z, gripper]. The value has the next observation, and "
+    "what is said of the step."
 )
 
 
@@ -119,11 +136,13 @@ class MetaWorld(OptoEnv):
     | --- | --- | --- |
     | `controller` | `Code("controller(obs)")` | returns `[0, 0, 0, 0]` |
 
-    `obs` is a dict of `hand_pos` and the values that the task's expert reads, such as `puck_pos` and `goal_pos`: lists
-    of floats in metres, rounded to millimetres. The answer is `[x, y, z, gripper]`, where x, y and z are by default the
-    displacement of the hand. `gripper` is an effort from -1 to 1; the gripper closes where it is above 0. The objective
-    names 1 and 0, and the feedback counts an effort above 0.5 as closing. The controller can keep state within an
-    episode of the arm, but not from one to the next.
+    `obs` is a dict that has the same keys in every task. `hand_pos`, `object_pos` and `goal_pos` are lists of three
+    floats in metres, rounded to millimetres: the hand, the object that the job names, and where Meta-World wants the
+    object, or the hand in the tasks of reaching. `gripper_opening` is the distance between the fingers in units of 0.1
+    metres, clipped to 1, rounded to three digits; about 0.3 is closed. The answer is `[x, y, z, gripper]`, where x, y
+    and z are by default the displacement of the hand. `gripper` is an effort from -1 to 1; the gripper closes where it
+    is above 0, and the feedback counts an effort above 0.5 as closing. The objective says all this to the optimizer.
+    The controller can keep state within an episode of the arm, but not from one to the next.
 
     ## Observation
     The graph of the episode: the start, then for each macro step the call of the controller and `step`. The value of
@@ -192,7 +211,10 @@ class MetaWorld(OptoEnv):
     (19) and handle-press-side (none), whose parts spring back.
 
     ## Version history
-    * v0: first version, with Meta-World's tasks v3 and rewards "v2".
+    * v1: one set of keys in the observations of all tasks, with the gripper's opening and the goal in each; units and
+      ranges are in the objective. Positions, rewards and scores of the same motions are those of v0.
+    * v0: first version, with Meta-World's tasks v3 and rewards "v2". The keys were the scripted experts' names, which
+      differ from task to task; `gripper_opening` was `gripper`, `hand_closed`, `gripper_distance_apart` or missing.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
@@ -226,14 +248,16 @@ class MetaWorld(OptoEnv):
         at_least(1, horizon=horizon)
         self.task, self.success, self.relative, self.horizon = task, success, relative, horizon
         self.stream, self.step_feedback, self.batch = stream, step_feedback, batch
-        target = RELATIVE if relative else ABSOLUTE
-        self.objective = (
-            "Change the code of controller so that a robot arm does its job from any initial condition within "
-            f"{horizon} calls of the controller. The job: {TASKS[task]} In the controller's answer [x, y, z, gripper], "
-            f"{target}; gripper is 1 to close it and 0 to open it."
-        )
-        self._step_description = STEP.format(target=target)
+        self.objective, self._step_description = self._texts(RELATIVE if relative else ABSOLUTE)
         super().__init__(**keywords)
+
+    def _texts(self, target: str) -> tuple[str, str]:
+        """The objective, and the description of the operator `step`, where `target` says what x, y and z mean."""
+        job = (
+            "Change the code of controller so that a robot arm does its job from any initial condition within "
+            f"{self.horizon} calls of the controller. The job: {self.about(task=self.task)}"
+        )
+        return "\n".join((job, OBSERVATION, ACTION.format(target=target))), STEP
 
     @classmethod
     def about(cls, *, task: str = "reach-v3", **arguments: Any) -> str:
@@ -245,6 +269,10 @@ class MetaWorld(OptoEnv):
         """The calling thread's simulator of the task."""
         return simulator(self.task)
 
+    def _view(self, simulation: Simulation) -> View:
+        """What the controller sees."""
+        return simulation.view()
+
     def draw(self, seed: int, call: int, last: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """The conditions of a call, which all calls of an episode share unless `stream` is set."""
         return super().draw(seed, call if self.stream else 0)
@@ -253,7 +281,7 @@ class MetaWorld(OptoEnv):
         """Runs one episode of the arm."""
         simulation = self.simulation
         simulation.reset(example)
-        episode, step_parts = Episode(example, [simulation.view()]), list[Part]()
+        episode, step_parts = Episode(example, [self._view(simulation)]), list[Part]()
         step = operator(name="step", description=self._step_description)(
             self._macro_step(simulation, episode, step_parts)
         )
@@ -284,7 +312,7 @@ class MetaWorld(OptoEnv):
             answer = _checked_answer(action)
             advice, before = simulation.advice(), simulation.hand
             reward, solved = self._move(simulation, answer, advice.gain)
-            episode.views.append(simulation.view())
+            episode.views.append(self._view(simulation))
             episode.actions.append(answer.tolist())
             episode.rewards.append(reward)
             episode.solved = solved
@@ -345,7 +373,7 @@ class MetaWorld(OptoEnv):
         condition = self.splits["train"][self.last.per_example[-1].example]
         simulation = self.simulation
         simulation.reset(condition)
-        return Episode(condition, [simulation.view()])
+        return Episode(condition, [self._view(simulation)])
 
     def render_text(self) -> str:
         """The observations and the actions of the last episode."""

@@ -32,7 +32,16 @@ FARTHEST = 10.0
 """The distance from the hand to its target is clipped to this on each axis, in metres."""
 
 View = dict[str, Any]
-"""An observation: positions and other values by the expert's names for them."""
+"""An observation: positions and other values, by name."""
+
+PARTS: dict[str, Any] = {
+    "hand_pos": slice(0, 3),
+    "gripper_opening": 3,
+    "object_pos": slice(4, 7),
+    "goal_pos": slice(36, 39),
+}
+"""Where the values of `Simulation.view` are in Meta-World's observation of 39 numbers: the hand, the gripper, the first
+object and the goal. The experts of the tasks with one object read nothing else."""
 
 
 class Advice(NamedTuple):
@@ -107,7 +116,11 @@ class Simulation:
         return [float(x) for x in self._env._last_rand_vec]
 
     def view(self) -> View:
-        """The observation as plain data: the parts that the expert reads, by its names, rounded to millimetres."""
+        """The observation as plain data, with the same keys in every task; positions are rounded to millimetres."""
+        return {key: (np.round(self.observation[where], 3) + 0.0).tolist() for key, where in PARTS.items()}
+
+    def expert_view(self) -> View:
+        """The parts of the observation that the expert reads, by its names for them, rounded to millimetres."""
         parts = self._expert.policy._parse_obs(self.observation)
         return {
             name: (np.round(value, 3) + 0.0).tolist()
@@ -229,7 +242,15 @@ class Action(dict):
 
 
 '''
-_CONTROLLER = """
+_BY_KEY = """
+
+def controller(obs):
+    values = np.zeros(39)
+    for key, part in {parts}.items():
+        values[part] = obs[key]
+    return {name}().get_action(values)
+"""
+_BY_EXPERTS_NAME = """
 
 def controller(obs):
     policy = {name}()
@@ -238,15 +259,17 @@ def controller(obs):
 """
 
 
-def expert_source(task: str, relative: bool = True) -> str:
+def expert_source(task: str, relative: bool = True, *, by_key: bool = True) -> str:
     """The scripted expert as the source of a controller, made from the source in the installed package.
 
     Args:
         task: Meta-World's name of the task.
         relative: Whether the controller's targets are relative to the hand.
+        by_key: Whether the controller gets `Simulation.view`, else `Simulation.expert_view`.
     """
     module = _policy_module(task)
     body = ast.parse(inspect.getsource(module)).body
     own = ast.Module([s for s in body if not isinstance(s, ast.Import | ast.ImportFrom)], [])
     head = _HEAD.format(target="to_xyz - from_xyz" if relative else "to_xyz")
-    return head + ast.unparse(own) + "\n" + _CONTROLLER.format(name=_policy_class(module).__name__)
+    controller = _BY_KEY if by_key else _BY_EXPERTS_NAME
+    return head + ast.unparse(own) + "\n" + controller.format(name=_policy_class(module).__name__, parts=PARTS)

@@ -54,7 +54,7 @@ class MMLU(SystemPromptQuestions):
     ## Arguments
     * `subject`: `"machine_learning"` or `"college_physics"`, which have their own ids and whose published files the
       data catalogue lists; or any other whose `mmlu/<subject>_test.csv` is in the data folder, as in
-      `make("MMLU-machine_learning-v0", subject="abstract_algebra")`; `"machine_learning"`.
+      `make("MMLU-machine_learning-v1", subject="abstract_algebra")`; `"machine_learning"`.
     * `batch`: questions per oracle call; 1.
     * `max_tokens`: the most tokens of a reply; 1,024.
     * `data`: None for the data folder, `"sample"` for the few examples that come with the package.

@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from ...spaces import Prompt
 from ...trace import node, operator
 from ..drawing import scenes
 from ..questions.asking import reply_text
+
+if TYPE_CHECKING:
+    from ...llm import Answer
 
 NAMES = ("Alice", "Bob")
 
@@ -233,6 +236,9 @@ class Negotiation(OptoEnv):
     else 2 to 20 calls of the model. The task uses no data set. Source: the tutorial, from its description.
 
     ## Version history
+    * v1: of several actions in a model's answer the last counts, and its reasoning is left out; arguments in an object
+      of their own are read; an action that the answer's end by length touches does not count. Players by rules play as
+      in v0.
     * v0: first version.
     """
 
@@ -307,9 +313,13 @@ class Negotiation(OptoEnv):
                 {"role": "user", "content": f"{situation}The offer to you: {offer or 'none'}. Your action:"},
             ]
             answer = self.llm.chat(messages, max_tokens=100, temperature=0.0)
-            return read_action(reply_text(answer), cut=answer.cut())
+            return self.read_action(answer)
 
         return decide
+
+    def read_action(self, answer: Answer) -> Action:
+        """The action in a model's answer; an empty dictionary if there is none."""
+        return read_action(reply_text(answer), cut=answer.cut())
 
     def _feedback(self, actions: list[tuple[Game, Action]], game: Game) -> Feedback:
         points, best = total_points(game), max_points(self.inventories)

@@ -6,10 +6,12 @@ import contextlib
 import errno
 import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 from .protocol import OVERHEAD, plain, receive, write
 
+Explain = Callable[[BaseException], str]
 _REFUSED = (errno.EPERM, errno.EACCES)
 _UNAVAILABLE = {  # what is refused, by the module in which the error was raised
     "socket": "network is",
@@ -28,9 +30,11 @@ class Driver:
     Args:
         channel: The descriptor of the channel to the supervisor.
         first: The supervisor's first message: the sources, the names of host functions, the most bytes of an answer.
+        explain: What is to be added to the message of an exception in the candidate's code, or "".
     """
 
-    def __init__(self, channel: int, first: dict[str, Any]) -> None:
+    def __init__(self, channel: int, first: dict[str, Any], explain: Explain) -> None:
+        self.explain = explain
         self.channel, self.sources, self.hosts, self.output = channel, first["sources"], first["hosts"], first["output"]
         self.namespaces: dict[str, dict[str, Any]] = {}
         self.reserve: bytes | None = bytes(4 << 20)  # freed when memory runs out, so that the error can be reported
@@ -93,6 +97,8 @@ class Driver:
         line = line if isinstance(line, int) else None
         try:
             message = refusal(e) or str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
+            explanation = self.explain(e)
+            message += f" ({explanation})" if explanation else ""
         except BaseException:
             message = "(its message can't be shown)"
         if isinstance(e, MemoryError):  # NumPy raises a private class of it

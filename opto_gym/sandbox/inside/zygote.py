@@ -13,7 +13,7 @@ import sys
 import time
 
 from . import kernel
-from .driver import Driver
+from .driver import Driver, Explain
 from .protocol import CONTROL, receive, write
 from .walls import Walls
 
@@ -79,20 +79,21 @@ def child_pids() -> set[int]:
         return set()
 
 
-def run_candidate(walls: Walls, channel: int, parent: int) -> None:
+def run_candidate(walls: Walls, channel: int, parent: int, explain: Explain) -> None:
     """Runs in a candidate's process: raises the walls and serves calls until the supervisor closes the channel.
 
     Args:
         walls: The walls that the machine grants.
         channel: The descriptor of the channel to the supervisor.
         parent: The zygote's process id.
+        explain: What is to be added to the message of an exception.
     """
     os.setsid()
     first = receive(channel)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    driver = Driver(channel, first)
+    driver = Driver(channel, first, explain)
     try:
         missing = walls.lock_down(first["limits"], parent)
     except OSError as e:  # not an error of the candidate
@@ -116,12 +117,13 @@ def preload() -> None:
             __import__(name)
 
 
-def main(control_fd: int, most: str) -> None:
+def main(control_fd: int, most: str, explain: Explain) -> None:
     """Forks a process for every descriptor that arrives, until the supervisor closes the control channel.
 
     Args:
         control_fd: The control channel, over which first a report of what is in force is sent.
         most: The highest level of walls to raise.
+        explain: What is to be added to the message of an exception in a candidate's code.
     """
     preload()
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
@@ -138,10 +140,10 @@ def main(control_fd: int, most: str) -> None:
     gc.collect()
     gc.disable()
     gc.freeze()  # forked processes share these pages
-    serve(control, walls)
+    serve(control, walls, explain)
 
 
-def serve(control: socket.socket, walls: Walls) -> None:
+def serve(control: socket.socket, walls: Walls, explain: Explain) -> None:
     """Handles the supervisor's commands until it closes the control channel; then ends all processes."""
     processes, zygote = Children(), os.getpid()
     waiting = select.poll()
@@ -165,7 +167,7 @@ def serve(control: socket.socket, walls: Walls) -> None:
         if pid == 0:
             try:
                 control.close()
-                run_candidate(walls, fds[0], zygote)
+                run_candidate(walls, fds[0], zygote, explain)
             finally:
                 os._exit(0)
         if pid > 0:
