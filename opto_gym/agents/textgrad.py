@@ -21,7 +21,7 @@ from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
 from .toolkit.criticism_order import CriticismPlan, input_nodes, nodes_between, plan_criticism
-from .toolkit.model_agent import Messages, ModelAgent
+from .toolkit.model_agent import BuiltMessages, Messages, ModelAgent
 from .toolkit.prompt_budget import Text, count_tokens, fit_list, fit_sections, render_within, shorten
 
 CRITICISE = """You criticise one value inside a program, so that it can be improved. You are shown what the program is \
@@ -220,9 +220,10 @@ class TextGrad(ModelAgent):
         """
         if not statements:
             return []
-        sections = {"purpose": self.problem.instruction, "value": value, "computation": computation}
+        sections: dict[str, Text] = {"purpose": self.problem.instruction, "value": value, "computation": computation}
+        sections[tag] = "\n".join(statements)
         usable = []
-        for reply in self.ask(self.prompt(CRITICISE, {**sections, tag: "\n".join(statements)})):
+        for reply in self.ask(BuiltMessages(lambda: self.prompt(CRITICISE, sections))):
             text = without_reasoning(reply.text, cut=bool(reply.cut)).strip()
             if reply.cut:
                 text = text[: max((end.end() for end in re.finditer(r"[.!?](?=\s)|\n", text)), default=0)].strip()
@@ -263,7 +264,7 @@ class TextGrad(ModelAgent):
             "criticism": lambda token_budget: fit_list(criticisms, token_budget),
         }
         alone = dataclasses.replace(self.problem, parameters=(p,))
-        for reply in self.ask(self.prompt(IMPROVE, sections), schema(alone, reasoning=False)):
+        for reply in self.ask(BuiltMessages(lambda: self.prompt(IMPROVE, sections)), schema(alone, reasoning=False)):
             try:
                 return self.read_change(reply.text, alone, cut=bool(reply.cut))[p.name]
             except Unusable as e:

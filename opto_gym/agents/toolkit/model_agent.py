@@ -4,18 +4,53 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ...problems import Problem, TraceFeedback
 from ...utils.checks import at_least, number_in
 from ...utils.moved import moved_names
 from ..base import Agent, Values
-from .prompt_budget import FRAME
+from .prompt_budget import FRAME, count_tokens
 
 if TYPE_CHECKING:
     from ...llm import Answer
 
 Messages = list[dict[str, str]]
+
+
+SHORTER = 0.6
+"""The share of its tokens with which a prompt is built again that was longer than the model's context."""
+
+
+class BuiltMessages(list[dict[str, str]]):
+    """Messages that can be built again within a smaller budget of tokens.
+
+    Args:
+        build: Builds them within the agent's `token_budget`.
+        messages: What it builds at present; None calls it.
+    """
+
+    def __init__(self, build: Callable[[], Messages], messages: Messages | None = None) -> None:
+        super().__init__(build() if messages is None else messages)
+        self._build = build
+
+    def rebuilt(self) -> BuiltMessages:
+        """Builds the messages again, in place, and returns them."""
+        self[:] = self._build()
+        return self
+
+
+def changed(messages: Messages, change: Callable[[Messages], Messages]) -> Messages:
+    """Messages that are made of others, and that can be built again if those can.
+
+    Args:
+        messages: The others.
+        change: Makes them of the others.
+    """
+    if isinstance(messages, BuiltMessages):
+        return BuiltMessages(lambda: change(messages.rebuilt()), change(messages))
+    return change(messages)
 
 
 class Reply(NamedTuple):
@@ -47,7 +82,8 @@ class ModelAgent(Agent):
         values: The parameters proposed last.
         working: The parameters proposed last whose evaluation ended without an error, at first the start values: they
             are proposed again where an answer is unusable. See `observed`.
-        token_budget: The tokens of the messages' texts: `prompt_budget` without what a chat template adds.
+        token_budget: The tokens of the messages' texts: `prompt_budget` without what a chat template adds; less once
+            a prompt was longer than the model's context.
     """
 
     uses_model: ClassVar[bool] = True
@@ -80,6 +116,7 @@ class ModelAgent(Agent):
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
         """Begins a new problem, at its start values."""
         super().reset(problem, seed=seed)
+        self.token_budget = self.prompt_budget - FRAME
         self.values: Values = problem.start
         self.working: Values = problem.start
 
@@ -95,10 +132,11 @@ class ModelAgent(Agent):
     def ask(
         self, messages: Messages, schema: dict[str, Any] | None = None, *, temperature: float | None = None, n: int = 1
     ) -> list[Reply]:
-        """One call of the model.
+        """One call of the model, or a second one where the prompt is longer than the model's context.
 
         Args:
-            messages: The prompt.
+            messages: The prompt. `BuiltMessages` are built again once with `SHORTER` of their tokens, where they are
+                longer than the model's context, and all later prompts have that budget.
             schema: The JSON schema of a constrained answer.
             temperature: The temperature of this call; None is the agent's own.
             n: The number of answers wanted.
@@ -110,15 +148,9 @@ class ModelAgent(Agent):
         constrained = self.constrained if self.constrained is not None else local
         replies: list[Reply] = []
         for _ in range(n if local else 1):  # the embedded model gives one answer per call
-            answer = self.llm.chat(
-                messages,
-                max_tokens=self.max_tokens,
-                temperature=self.temperature if temperature is None else temperature,
-                # equal seeds give equal texts on the embedded model, which makes trials on it repeatable
-                seed=int(self.rng.integers(2**31)) if local else None,
-                json_schema=schema if constrained else None,
-                n=1 if local else n,
-            )
+            answer = self._ask_once(messages, schema if constrained else None, temperature, 1 if local else n)
+            if answer.too_long and isinstance(messages, BuiltMessages) and self.shorten(messages):
+                answer = self._ask_once(messages, schema if constrained else None, temperature, 1 if local else n)
             if answer.problem is not None:
                 self.invalid(answer.problem)
             for k, text in enumerate(answer.texts):  # of several, some may be usable
@@ -127,6 +159,32 @@ class ModelAgent(Agent):
                 elif answer.problem is None:
                     self.invalid("the answer is empty")
         return replies
+
+    def _ask_once(self, messages: Messages, schema: dict[str, Any] | None, temperature: float | None, n: int) -> Answer:
+        """One call of the model; the arguments are those of `ask`."""
+        return self.llm.chat(
+            messages,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature if temperature is None else temperature,
+            # equal seeds give equal texts on the embedded model, which makes trials on it repeatable
+            seed=int(self.rng.integers(2**31)) if self.llm.endpoint == "local" else None,
+            json_schema=schema,
+            n=n,
+        )
+
+    def shorten(self, messages: BuiltMessages) -> bool:
+        """Builds messages again with `SHORTER` of their tokens, which is the budget of all later prompts, too.
+
+        Returns:
+            Whether they are shorter now.
+        """
+        before = self._count(messages)
+        self.token_budget = min(self.token_budget, int(SHORTER * before))
+        return self._count(messages.rebuilt()) < before
+
+    @staticmethod
+    def _count(messages: Messages) -> int:
+        return sum(count_tokens(message["content"]) for message in messages)
 
     def described_cut(self, answer: Answer, k: int = 0) -> str:
         """How the k-th completion of an answer was cut, in words; "" if it was not."""
