@@ -229,6 +229,8 @@ class TrialSummary(Record, frozen=True, kw_only=True):
         ledger: The model calls of each role, with those of lost attempts.
         lost: The amounts that lost attempts spent; None if there were none.
         spent: The amounts that were spent of the trial's budget.
+        adaptations: By model, how requests were changed since its endpoint refuses some of what they hold; the changes
+            are those of `opto_gym.llm.adapting`.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"invalid": "invalid_answers"}
@@ -251,6 +253,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
     ledger: LedgerTotals
     lost: LostAttempts | None
     spent: Amounts
+    adaptations: dict[str, list[str]] = {}
 
 
 class TrialRecord(Record, frozen=True, kw_only=True):

@@ -349,7 +349,16 @@ class TrialRunner:
             ledger=self._totals(),
             lost=self._lost_attempts(),
             spent=msgspec.convert(self.budget.spent, Amounts),
+            adaptations=self._adaptations(),
         )
+
+    def _adaptations(self) -> dict[str, list[str]]:
+        """By model, how the recorded requests were changed for its endpoint."""
+        changes: dict[str, set[str]] = {}
+        for line in self.folder.calls():
+            if line.dropped:
+                changes.setdefault(line.model, set()).update(line.dropped)
+        return {model: sorted(found) for model, found in sorted(changes.items())}
 
     def _totals(self, *, lost: bool = False) -> LedgerTotals:
         """Sums over the model calls by role; with `lost`, over those of lost attempts only."""

@@ -161,11 +161,12 @@ def forget() -> None:
 
 
 def describe_changes(changes: Iterable[str]) -> str:
-    """Changes in words, for a report: "without temperature; ..."."""
+    """Changes in words, for a report, such as "without temperature"."""
     names = list(dict.fromkeys(changes))
-    dropped = [name for name in names if name in OPTIONAL and name != N]
+    dropped = [name for name in names if name.partition("=")[0] in OPTIONAL and name != N]
     keywords = [name.removeprefix(KEYWORD) for name in names if name.startswith(KEYWORD)]
     texts = [f"without {', '.join(dropped)}"] if dropped else []
+    keywords = ["strictness" if keyword == "strict" else keyword for keyword in keywords]
     texts += [f"without {', '.join(keywords)} in the schema"] if keywords else []
     texts += ["with the system message in the user's"] if SYSTEM in names else []
     texts += ["with max_completion_tokens in place of max_tokens"] if LIMIT in names else []
