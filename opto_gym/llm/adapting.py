@@ -103,6 +103,11 @@ class Adaptations:
     def __contains__(self, change: object) -> bool:
         return change in self._changes
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The changes that are known, the first one that was learnt first."""
+        return tuple(self._changes)
+
     def add(self, changes: Iterable[str]) -> None:
         """Adds changes, such as those of a recorded call."""
         with self._lock:
@@ -279,11 +284,11 @@ def refused_changes(body: Mapping[str, Any], said: ErrorBody, status: int = 400)
         return [LIMIT]
     if not _REFUSAL.search(text) and not _RANGE.search(text):
         return []
-    if "response_format" in body and _names(said, "response_format", _FORMAT):
+    if "response_format" in body and (_names(said, "response_format", _FORMAT) or _names_keyword(body, said.text)):
         return _schema_changes(body, said.text)
     named = [name for name in OPTIONAL if name in body and _names(said, name, _SEVERAL if name == N else None)]
-    if status == 500 and not any(_quoted(name).search(said.text) for name in named):
-        return []
+    if status == 500:  # less is taken for a refusal
+        named = [name for name in named if (_SEVERAL if name == N else _quoted(name)).search(said.text)]
     if _ONE_OF_TWO.search(text) and {"temperature", "top_p"} <= set(named):
         return ["top_p"]
     return [change for name in named if (change := _change_of(name, body[name], text))]
@@ -337,6 +342,12 @@ def _quoted(name: str) -> re.Pattern[str]:
           | \b{re.escape(name)}\ (?:parameter|field|argument|is\ not|isn't|are\ not)""",
         re.IGNORECASE | re.VERBOSE,
     )
+
+
+def _names_keyword(body: Mapping[str, Any], text: str) -> bool:
+    """Whether a text names, in quotes, a keyword of the schema in a body."""
+    used = {name for schema in _schemas((_schema_form(body) or {}).get("schema")) for name in schema}
+    return any(keyword in used and re.search(rf"""["'`]{re.escape(keyword)}["'`]""", text) for keyword in KEYWORDS)
 
 
 def _schema_changes(body: Mapping[str, Any], text: str) -> list[str]:
