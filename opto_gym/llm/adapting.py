@@ -52,7 +52,7 @@ _REFUSAL = re.compile(
       | n't\ (?:support|allow|accept|permit|recogni) | \bunsupported | \bunrecogni[sz]ed | \bunknown | \bunexpected
       | \bunavailable | \bforbidden | \bdeprecated | \bextra[_ ](?:inputs?|fields?|forbidden) | \bextra_
       | \bcannot\b | \bcan't\ be | \binvalid\b | \bonly\b.{0,60}\b(?:supported|allowed|accepted|one|1|default)\b
-      | \bmust\ be\b | \bshould\ be\b | \bat\ most\b | \bdisallowed | \bunimplemented
+      | \bmust\ be\b | \bshould\ be\b | \bat\ most\b | \bdisallowed | \bunimplemented | 不支持 | 不允许 | 无效
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -82,7 +82,7 @@ _FORMAT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SYSTEM = re.compile(
-    r"""system(?:'|"|`)?\ (?:role|message|prompt|instruction)s?\b | roles?\b.{0,60}\bsystem\b
+    r"""system(?:'|"|`)?\ (?:role|message|prompt|instruction)s?\b | roles?\b.{0,60}\b(?:system|developer)\b
       | developer\ instruction | only\ user(?:,|\ and)\ (?:and\ )?(?:assistant|model) | roles\ must\ alternate
     """,
     re.IGNORECASE | re.VERBOSE,

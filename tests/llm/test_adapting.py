@@ -127,6 +127,12 @@ REFUSALS: list[tuple[Any, list[str]]] = [
     (openai("gpt-5-nano doesn't support temperature=0.1. Only temperature=1 is supported."), ["temperature"]),
     (openai("groq does not support parameters: {'n': 8}, for model=x. To drop these, set drop_params"), ["n"]),
     ({"code": "Client specified an invalid argument", "error": "Argument not supported on this model: stop"}, ["stop"]),
+    # Moonshot, Rust servers, DashScope
+    (openai("invalid temperature: only 1 is allowed for this model"), ["temperature"]),
+    (openai("messages[0].role: unknown variant `system`, expected `user` or `assistant`"), [SYSTEM]),
+    (openai("Unexpected role 'system' after role 'user'"), [SYSTEM]),
+    (openai("参数 'seed' 不支持"), ["seed"]),
+    ({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}, [SYSTEM]),
     # TGI
     ({"error": "Input validation error: `temperature` must be strictly positive"}, ["temperature=0.0"]),
     # about something else
