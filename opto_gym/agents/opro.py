@@ -15,7 +15,7 @@ from ..reading.solutions import read_solution
 from ..spaces import Prompt
 from ..utils.checks import at_least
 from .base import ProposalLoop, Values
-from .toolkit.model_agent import Messages, ModelAgent
+from .toolkit.model_agent import BuiltMessages, Messages, ModelAgent
 from .toolkit.moves import sample
 from .toolkit.prompt_budget import count_tokens, fit_list, fit_sections, newest_lines, shorten
 
@@ -162,7 +162,7 @@ class OPRO(ModelAgent):
         self.calibration.end_step()
         self.values = self.ranked()[-1][0]
         new: dict[str, Values] = {}
-        for reply in self.ask(self.messages(), schema(self.problem, reasoning=False), n=self.n):
+        for reply in self.ask(BuiltMessages(self.messages), schema(self.problem, reasoning=False), n=self.n):
             try:
                 change = self.read_change(reply.text, cut=bool(reply.cut))
             except Unusable as e:

@@ -10,7 +10,7 @@ from ..reading.proposals import Unusable, read_suggestion, schema
 from ..reading.reasoning import without_reasoning
 from ..reading.trace_opt import check_parser, read_as_trace_opt
 from .base import Values
-from .toolkit.model_agent import Messages, ModelAgent, history_line
+from .toolkit.model_agent import BuiltMessages, Messages, ModelAgent, history_line
 from .toolkit.prompt_budget import count_tokens, fit_sections, newest_lines
 
 ANSWER = """Propose new values for the variables. Answer with one JSON object and nothing else:
@@ -61,7 +61,7 @@ class OPROTrace(ModelAgent):
         self.observed(observation)
         self.history.append((dict(self.values), str(observation.feedback)))
         proposed = None
-        for reply in self.ask(self.messages(), schema(self.problem, reasoning=False)):
+        for reply in self.ask(BuiltMessages(self.messages), schema(self.problem, reasoning=False)):
             try:
                 change = self.read_change(reply.text, cut=bool(reply.cut))
             except Unusable as e:

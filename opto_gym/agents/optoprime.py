@@ -15,7 +15,7 @@ from ..trace import TraceGraph
 from ..trace.allocation import by_priority
 from ..utils.checks import at_least
 from .base import Values
-from .toolkit.model_agent import Messages, ModelAgent, Reply, history_line
+from .toolkit.model_agent import BuiltMessages, Messages, ModelAgent, Reply, history_line
 from .toolkit.prompt_budget import Text, count_tokens, fit_sections, newest_lines, render_within, shorten
 
 GUIDE = {
@@ -145,11 +145,14 @@ class OptoPrime(ModelAgent):
     def propose(self, observation: TraceFeedback) -> Values:
         """The step; see the class."""
         self.observed(observation)
-        messages = self.messages(observation)  # 1, 2
-        self.memory.append((dict(self.values), str(observation.feedback)))  # 3
+        messages = BuiltMessages(lambda: self.messages(observation))  # 1, 2
+        tried = (dict(self.values), str(observation.feedback))
+        self.values = self.choose(
+            messages
+        )  # 4 to 7; where it builds the messages again, the memory has to be as before
+        self.memory.append(tried)  # 3
         if not refused(observation.graph):
             self.worked = observation
-        self.values = self.choose(messages)  # 4 to 7
         return dict(self.values)  # 8
 
     def messages(self, observation: TraceFeedback) -> Messages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from ..utils.checks import at_least
 from ..wrappers.observations import score_alone
 from .base import Values
 from .optoprime import ANSWER_FORMS, END, EXAMPLES, OptoPrime
-from .toolkit.model_agent import Messages
+from .toolkit.model_agent import Messages, Question, changed
 from .toolkit.prompt_budget import count_tokens, fit_list, shorten
 
 MASKED = ("code", "documentation", "inputs", "others")
@@ -97,15 +98,23 @@ class CoT(OptoPrime):
 
     def choose(self, messages: Messages) -> Values:
         """Two calls of the model: the parameters that the second answer proposes."""
-        report = messages[1]["content"].removesuffix(END)
-        guide = messages[0]["content"].removesuffix(ANSWER_FORMS[self.form]).rstrip()
-        thoughts = self.ask([{"role": "system", "content": guide}, {"role": "user", "content": report + THINK}])
+
+        def thinking(messages: Messages) -> Messages:
+            report = messages[1]["content"].removesuffix(END)
+            guide = messages[0]["content"].removesuffix(ANSWER_FORMS[self.form]).rstrip()
+            return [{"role": "system", "content": guide}, {"role": "user", "content": report + THINK}]
+
+        thoughts = self.ask(changed(messages, thinking))
         if not thoughts:
             return self.fallback
         self.usable(thoughts[0])
-        said = thoughts[0].text
-        text = shorten(without_reasoning(said) or said, int(self.token_budget * self.reserved_share) - count_tokens(SO))
-        return super().choose([*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SO}])
+        said = without_reasoning(thoughts[0].text) or thoughts[0].text
+
+        def answering(messages: Messages) -> Messages:
+            text = shorten(said, int(self.token_budget * self.reserved_share) - count_tokens(SO))
+            return [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SO}]
+
+        return super().choose(changed(messages, answering))
 
 
 class FewShot(OptoPrime):
@@ -188,21 +197,24 @@ class Candidates(OptoPrime):
         form = schema(self.problem) if self.form == "json" else None
         highest = 1.0 if self.temperature is None else self.temperature
         proposals: list[Values] = []
-        for k in range(self.n):
-            for reply in self.ask(messages, form, temperature=highest * k / max(1, self.n - 1)):
-                values = self.read(reply)
-                if values is not None and values not in proposals:
-                    proposals.append(values)
+        temperatures = [highest * k / max(1, self.n - 1) for k in range(self.n)]
+        for reply in itertools.chain.from_iterable(self.ask_all([Question(messages, form, t) for t in temperatures])):
+            values = self.read(reply)
+            if values is not None and values not in proposals:
+                proposals.append(values)
         return self.select(messages, proposals) if len(proposals) > 1 else [*proposals, self.fallback][0]
 
     def select(self, messages: Messages, proposals: list[Values]) -> Values:
         """One call of the model: the proposal that it selects."""
         lines = [f"{k}. {json.dumps(v, ensure_ascii=False, default=str)}" for k, v in enumerate(proposals, 1)]
-        text = fit_list(lines, int(self.token_budget * self.reserved_share) - count_tokens(SELECT), between="\n")
+
+        def selecting(messages: Messages) -> Messages:
+            text = fit_list(lines, int(self.token_budget * self.reserved_share) - count_tokens(SELECT), between="\n")
+            return [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SELECT}]
+
         numbers = Parameter("choice", Choice(list(range(1, len(lines) + 1))), 1)
         choice = Problem("choice", {}, SELECT, (numbers,), (0.0, 1.0))
-        asked = [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": SELECT}]
-        for reply in self.ask(asked, schema(choice), temperature=0.0):
+        for reply in self.ask(changed(messages, selecting), schema(choice), temperature=0.0):
             try:
                 number: int | None = read_suggestion(reply.text, choice, cut=bool(reply.cut)).get("choice")
             except Unusable as e:

@@ -20,8 +20,8 @@ from ..trace.render import LEGEND, calls
 from ..utils.checks import at_least
 from ..utils.moved import moved_names
 from .base import Oracle, Values
-from .toolkit.criticism_order import CriticismPlan, input_nodes, nodes_between, plan_criticism
-from .toolkit.model_agent import Messages, ModelAgent
+from .toolkit.criticism_order import CriticismPlan, generations, input_nodes, nodes_between, plan_criticism
+from .toolkit.model_agent import BuiltMessages, Messages, ModelAgent, Question, Reply
 from .toolkit.prompt_budget import Text, count_tokens, fit_list, fit_sections, render_within, shorten
 
 CRITICISE = """You criticise one value inside a program, so that it can be improved. You are shown what the program is \
@@ -140,10 +140,7 @@ class TextGrad(ModelAgent):
         self.observed(observation)
         invalid = len(self.invalid_answers)
         gradients = self.backward(observation)
-        new = dict(self.values)
-        for p in self.problem.parameters:
-            if gradients.get(p.name):
-                new[p.name] = self.step(p, gradients[p.name])
+        new = {**self.values, **self.step(gradients)}
         if new == self.values and len(self.invalid_answers) > invalid:
             new = dict(self.working)
         self.priority.sort(key=lambda name: name in gradients)  # those without a turn are first in the next step
@@ -172,15 +169,20 @@ class TextGrad(ModelAgent):
         """The criticisms of each use by its node: by the outputs' feedback, and by the criticisms of its successors."""
         criticisms: dict[int, list[str]] = {}
         uses = plan.examples
-        for use in sorted(uses, reverse=True):  # a use's successors come before it
-            value, found = self.describe_node(graph, use), list[str]()
-            for k in plan.examples[use]:
-                path = nodes_between(graph, use, outputs[k].node, uses)
-                found += self.criticise(value, self.computation(graph, path, use), "feedback", [outputs[k].feedback])
-            for after in plan.successors[use]:
-                path, tag = nodes_between(graph, use, after, uses), f"criticism_of_{graph.names[after]}"
-                found += self.criticise(value, self.computation(graph, path, use), tag, criticisms[after])
-            criticisms[use] = found
+        for generation in generations(plan):  # a use's successors come before it
+            asked = list[tuple[int, Criticised]]()
+            for use in generation:
+                value, criticisms[use] = self.describe_node(graph, use), []
+                for k in plan.examples[use]:
+                    path = nodes_between(graph, use, outputs[k].node, uses)
+                    statements = [outputs[k].feedback]
+                    asked.append((use, Criticised(value, self.computation(graph, path, use), "feedback", statements)))
+                for after in plan.successors[use]:
+                    path, tag = nodes_between(graph, use, after, uses), f"criticism_of_{graph.names[after]}"
+                    statements = criticisms[after]
+                    asked.append((use, Criticised(value, self.computation(graph, path, use), tag, statements)))
+            for (use, _), found in zip(asked, self.criticise([what for _, what in asked]), strict=True):
+                criticisms[use] += found
         return criticisms
 
     def criticise_parameters(
@@ -188,10 +190,12 @@ class TextGrad(ModelAgent):
     ) -> dict[str, list[str]]:
         """The criticisms of each parameter by name, from the criticisms of its uses."""
         gradients: dict[str, list[str]] = {graph.names[p]: [] for p, _ in plan.parameter_uses}
+        asked = []
         for p, use in plan.parameter_uses:
             value, computation = self.describe_node(graph, p), self.computation(graph, [use], p)
-            found = self.criticise(value, computation, f"criticism_of_{graph.names[use]}", criticisms[use])
-            gradients[graph.names[p]] += [f"{computation}\nCriticism: {text}" for text in found]
+            asked.append(Criticised(value, computation, f"criticism_of_{graph.names[use]}", criticisms[use]))
+        for (p, _), what, found in zip(plan.parameter_uses, asked, self.criticise(asked), strict=True):
+            gradients[graph.names[p]] += [f"{what.computation}\nCriticism: {text}" for text in found]
         for name, uses in plan.use_counts.items():
             shown = sum(graph.names[p] == name for p, _ in plan.parameter_uses)
             if shown < uses and gradients.get(name):
@@ -203,26 +207,31 @@ class TextGrad(ModelAgent):
         run = render_within(observation.graph.to_pseudocode, self.token_budget // 3)
         feedback = feedback_text(observation.feedback, self.problem)
         asked = [p for name in self.priority for p in self.problem.parameters if p.name == name][: self.max_calls // 2]
-        values = {p.name: f"{p.name}: {p.description}\n{self.values[p.name]}" for p in asked}
-        return {name: self.criticise(value, run, "feedback", [feedback]) for name, value in values.items()}
+        values = [f"{p.name}: {p.description}\n{self.values[p.name]}" for p in asked]
+        found = self.criticise([Criticised(value, run, "feedback", [feedback]) for value in values])
+        return dict(zip([p.name for p in asked], found, strict=True))
 
-    def criticise(self, value: str, computation: str, tag: str, statements: Sequence[str]) -> list[str]:
-        """One call: the criticism of a value by the statements about what was computed from it.
+    def criticise(self, asked: Sequence[Criticised]) -> list[list[str]]:
+        """A call each, side by side: the criticisms of values by the statements about what was computed from them.
 
         Args:
-            value: The value, with its role.
-            computation: What was computed from it.
-            tag: What the statements are: the feedback, or the criticism of another value.
-            statements: The statements; where there are none, nothing is asked.
+            asked: The values.
 
         Returns:
-            The criticism, as a list of one text; an empty list where there is none.
+            Each criticism, as a list of one text; an empty list where there is none, or no statement to ask about.
         """
-        if not statements:
-            return []
-        sections = {"purpose": self.problem.instruction, "value": value, "computation": computation}
+        prompts = [self._criticism_prompt(what) for what in asked if what.statements]
+        replies = iter(self.ask_all([Question(prompt) for prompt in prompts]) if prompts else ())
+        return [self._read_criticisms(next(replies)) if what.statements else [] for what in asked]
+
+    def _criticism_prompt(self, what: Criticised) -> Messages:
+        sections: dict[str, Text] = {"purpose": self.problem.instruction, "value": what.value}
+        sections |= {"computation": what.computation, what.tag: "\n".join(what.statements)}
+        return BuiltMessages(lambda: self.prompt(CRITICISE, sections))
+
+    def _read_criticisms(self, replies: Sequence[Reply]) -> list[str]:
         usable = []
-        for reply in self.ask(self.prompt(CRITICISE, {**sections, tag: "\n".join(statements)})):
+        for reply in replies:
             text = without_reasoning(reply.text, cut=bool(reply.cut)).strip()
             if reply.cut:
                 text = text[: max((end.end() for end in re.finditer(r"[.!?](?=\s)|\n", text)), default=0)].strip()
@@ -252,8 +261,25 @@ class TextGrad(ModelAgent):
         return f"{lines}\n{shorten(descriptions, self.token_budget // 8)}".strip()
 
     # ---- step
-    def step(self, p: Parameter, criticisms: Sequence[str]) -> Any:
-        """One call: the parameter's new value, or its last one that worked if the answer can't be used."""
+    def step(self, criticisms: Mapping[str, Sequence[str]]) -> Values:
+        """A call for each criticised parameter, side by side: the new values by name.
+
+        A parameter whose answer can't be used has its last value that worked.
+        """
+        alone = [dataclasses.replace(self.problem, parameters=(p,)) for p in self.problem.parameters]
+        alone = [problem for problem in alone if criticisms.get(problem.parameters[0].name)]
+        questions = []
+        for problem in alone:
+            (p,) = problem.parameters
+            prompt = self._step_prompt(p, criticisms[p.name])
+            questions.append(Question(prompt, schema(problem, reasoning=False)))
+        replies = self.ask_all(questions) if questions else []
+        return {
+            problem.parameters[0].name: self._read_step(problem, said)
+            for problem, said in zip(alone, replies, strict=True)
+        }
+
+    def _step_prompt(self, p: Parameter, criticisms: Sequence[str]) -> Messages:
         value, earlier = self.values[p.name], [str(v) for v in self.earlier_values[p.name]]
         sections: dict[str, Text] = {
             "purpose": self.problem.instruction,
@@ -264,8 +290,11 @@ class TextGrad(ModelAgent):
             "earlier_values_oldest_first": lambda token_budget: fit_list(earlier, token_budget, between="\n---\n"),
             "criticism": lambda token_budget: fit_list(criticisms, token_budget),
         }
-        alone = dataclasses.replace(self.problem, parameters=(p,))
-        for reply in self.ask(self.prompt(IMPROVE, sections), schema(alone, reasoning=False)):
+        return BuiltMessages(lambda: self.prompt(IMPROVE, sections))
+
+    def _read_step(self, alone: Problem, replies: Sequence[Reply]) -> Any:
+        (p,) = alone.parameters
+        for reply in replies:
             try:
                 change = self.read_change(reply.text, alone, cut=bool(reply.cut))
             except Unusable as e:
@@ -303,6 +332,22 @@ class TextGrad(ModelAgent):
         shown = fit_sections({tag: (1.0, text) for tag, text in sections.items()}, token_budget)
         parts = [f"<{tag}>\n{text.rstrip()}\n</{tag}>" for tag, text in shown.items() if text]
         return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
+
+
+class Criticised(NamedTuple):
+    """A value to criticise.
+
+    Attributes:
+        value: The value, with its role.
+        computation: What was computed from it.
+        tag: What the statements are: the feedback, or the criticism of another value.
+        statements: What is said about the results.
+    """
+
+    value: str
+    computation: str
+    tag: str
+    statements: Sequence[str]
 
 
 class ExampleOutput(NamedTuple):

@@ -23,16 +23,18 @@ def take_notes(agent: Agent, calls: list[str]) -> AgentNotes:
 
     Args:
         agent: The agent.
-        calls: The keys of the calls of its model since then.
+        calls: The keys of the calls of its model since then, in the order in which they began. Where some were side by
+            side, that order is chance, and they are put in the order in which the agent read the answers.
     """
     reasons, agent.invalid_answers = agent.invalid_answers, []
     optimizer_calls = calls if agent.uses_model else None
     if not isinstance(agent, ModelAgent):
         return AgentNotes(invalid_answers=reasons, optimizer_calls=optimizer_calls)
     readings, agent.readings = agent.readings, []
+    places = {reading.call: place for place, reading in reversed(list(enumerate(readings)))}
     return AgentNotes(
         invalid_answers=reasons,
-        optimizer_calls=optimizer_calls,
+        optimizer_calls=sorted(calls, key=lambda call: places.get(call, -1)),
         answers=[AnswerReading(call=r.call or "", read=plain(r.read), refused=r.refused) for r in readings],
         token_factor=agent.calibration.factor,
     )

@@ -230,6 +230,8 @@ class TrialSummary(Record, frozen=True, kw_only=True):
         lost: The amounts that lost attempts spent; None if there were none.
         spent: The amounts that were spent of the trial's budget.
         cut_prompts: Number of the agent's prompts that the server has probably cut; None if not recorded.
+        adaptations: By model, how requests were changed since its endpoint refuses some of what they hold; the changes
+            are those of `opto_gym.llm.adapting`.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"invalid": "invalid_answers"}
@@ -253,6 +255,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
     lost: LostAttempts | None
     spent: Amounts
     cut_prompts: int | None = None
+    adaptations: dict[str, list[str]] = {}
 
 
 class TrialRecord(Record, frozen=True, kw_only=True):

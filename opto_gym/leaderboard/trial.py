@@ -351,7 +351,16 @@ class TrialRunner:
             lost=self._lost_attempts(),
             spent=msgspec.convert(self.budget.spent, Amounts),
             cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
+            adaptations=self._adaptations(),
         )
+
+    def _adaptations(self) -> dict[str, list[str]]:
+        """By model, how the recorded requests were changed for its endpoint."""
+        changes: dict[str, set[str]] = {}
+        for line in self.folder.calls():
+            if line.dropped:
+                changes.setdefault(line.model, set()).update(line.dropped)
+        return {model: sorted(found) for model, found in sorted(changes.items())}
 
     def _totals(self, *, lost: bool = False) -> LedgerTotals:
         """Sums over the model calls by role; with `lost`, over those of lost attempts only."""

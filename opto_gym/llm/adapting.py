@@ -52,7 +52,7 @@ _REFUSAL = re.compile(
       | n't\ (?:support|allow|accept|permit|recogni) | \bunsupported | \bunrecogni[sz]ed | \bunknown | \bunexpected
       | \bunavailable | \bforbidden | \bdeprecated | \bextra[_ ](?:inputs?|fields?|forbidden) | \bextra_
       | \bcannot\b | \bcan't\ be | \binvalid\b | \bonly\b.{0,60}\b(?:supported|allowed|accepted|one|1|default)\b
-      | \bmust\ be\b | \bshould\ be\b | \bat\ most\b | \bdisallowed | \bunimplemented
+      | \bmust\ be\b | \bshould\ be\b | \bat\ most\b | \bdisallowed | \bunimplemented | 不支持 | 不允许 | 无效
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -82,7 +82,7 @@ _FORMAT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SYSTEM = re.compile(
-    r"""system(?:'|"|`)?\ (?:role|message|prompt|instruction)s?\b | roles?\b.{0,60}\bsystem\b
+    r"""system(?:'|"|`)?\ (?:role|message|prompt|instruction)s?\b | roles?\b.{0,60}\b(?:system|developer)\b
       | developer\ instruction | only\ user(?:,|\ and)\ (?:and\ )?(?:assistant|model) | roles\ must\ alternate
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -102,6 +102,11 @@ class Adaptations:
 
     def __contains__(self, change: object) -> bool:
         return change in self._changes
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The changes that are known, the first one that was learnt first."""
+        return tuple(self._changes)
 
     def add(self, changes: Iterable[str]) -> None:
         """Adds changes, such as those of a recorded call."""
@@ -161,11 +166,12 @@ def forget() -> None:
 
 
 def describe_changes(changes: Iterable[str]) -> str:
-    """Changes in words, for a report: "without temperature; ..."."""
+    """Changes in words, for a report, such as "without temperature"."""
     names = list(dict.fromkeys(changes))
-    dropped = [name for name in names if name in OPTIONAL and name != N]
+    dropped = [name for name in names if name.partition("=")[0] in OPTIONAL and name != N]
     keywords = [name.removeprefix(KEYWORD) for name in names if name.startswith(KEYWORD)]
     texts = [f"without {', '.join(dropped)}"] if dropped else []
+    keywords = ["strictness" if keyword == "strict" else keyword for keyword in keywords]
     texts += [f"without {', '.join(keywords)} in the schema"] if keywords else []
     texts += ["with the system message in the user's"] if SYSTEM in names else []
     texts += ["with max_completion_tokens in place of max_tokens"] if LIMIT in names else []
@@ -278,11 +284,11 @@ def refused_changes(body: Mapping[str, Any], said: ErrorBody, status: int = 400)
         return [LIMIT]
     if not _REFUSAL.search(text) and not _RANGE.search(text):
         return []
-    if "response_format" in body and _names(said, "response_format", _FORMAT):
+    if "response_format" in body and (_names(said, "response_format", _FORMAT) or _names_keyword(body, said.text)):
         return _schema_changes(body, said.text)
     named = [name for name in OPTIONAL if name in body and _names(said, name, _SEVERAL if name == N else None)]
-    if status == 500 and not any(_quoted(name).search(said.text) for name in named):
-        return []
+    if status == 500:  # less is taken for a refusal
+        named = [name for name in named if (_SEVERAL if name == N else _quoted(name)).search(said.text)]
     if _ONE_OF_TWO.search(text) and {"temperature", "top_p"} <= set(named):
         return ["top_p"]
     return [change for name in named if (change := _change_of(name, body[name], text))]
@@ -336,6 +342,12 @@ def _quoted(name: str) -> re.Pattern[str]:
           | \b{re.escape(name)}\ (?:parameter|field|argument|is\ not|isn't|are\ not)""",
         re.IGNORECASE | re.VERBOSE,
     )
+
+
+def _names_keyword(body: Mapping[str, Any], text: str) -> bool:
+    """Whether a text names, in quotes, a keyword of the schema in a body."""
+    used = {name for schema in _schemas((_schema_form(body) or {}).get("schema")) for name in schema}
+    return any(keyword in used and re.search(rf"""["'`]{re.escape(keyword)}["'`]""", text) for keyword in KEYWORDS)
 
 
 def _schema_changes(body: Mapping[str, Any], text: str) -> list[str]:

@@ -114,7 +114,7 @@ class Client:
         self._endpoint = Endpoint(model, base_url, api_key, timeout)
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
         self._sender = Sender(self._endpoint, model, self.price)
-        if record is not None:  # the trial goes on as it began
+        if record is not None and record.mode == "resume":  # the trial goes on as it began
             self._sender.adaptations.add(record.changes(self.endpoint, model))
 
     @property
@@ -288,7 +288,10 @@ class Client:
         """
         if record.mode == "replay":
             # A call that the original's budget refused is not recorded: the replay has to end by its budget, too.
-            self._account.reserve(token_bound(request)).cancel()
+            tokens_in, tokens_out = token_bound(request)
+            if request.get("n", 1) > 1 and N in record.changes(self.endpoint, self.model):  # each with its own prompt
+                tokens_in *= request["n"]
+            self._account.reserve((tokens_in, tokens_out)).cancel()
             raise record.mismatch(request, n)
         if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + record.unused_answers(self.role):
             raise BudgetSpent("llm_calls", "the recorded calls, whose answers were not asked for again, take the rest")

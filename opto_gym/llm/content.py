@@ -13,13 +13,8 @@ from typing import Any, NamedTuple
 
 _TEXT = ("text", "output_text", "input_text", "answer")
 _REASONING = (
-    "thinking",
-    "reasoning",
-    "redacted_thinking",
-    "thought",
-    "reasoning_text",
-    "reasoning.text",
-    "summary_text",
+    *("thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content", "reasoning_text"),
+    *("reasoning.text", "summary_text"),
 )
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
 _DEEPEST = 6  # levels of nested parts that are read
@@ -87,6 +82,6 @@ def _nested_text(data: Any, depth: int) -> str:
     if isinstance(data, list) and depth:
         return "".join(_nested_text(part, depth - 1) for part in data)
     if isinstance(data, Mapping) and depth:
-        names = ("text", "value", "thinking", "reasoning", "summary", "content", "refusal", "parts")
+        names = ("text", "value", *_REASONING_FIELDS[:3], "summary", "content", "refusal", "parts")
         return next((text for name in names if (text := _nested_text(data.get(name), depth - 1))), "")
     return ""

@@ -54,7 +54,7 @@ _FILTERED = re.compile(
       | safety\ (?:system|reasons|settings|filter|check|guidelines) | unsafe\ content | harmful\ content
       | data_inspection_failed | inappropriate\ content | content\ exists\ risk | sensitive_(?:words|content)
       | sensitive\ (?:content|words|information) | guardrail\w*\b.{0,40}\b(?:intervened|blocked|triggered|violat)
-      | 不安全或敏感 | 敏感(?:内容|词|信息) | 内容安全 | 违规
+      | repetitive\ patterns\ in\ your\ prompt | 不安全或敏感 | 敏感(?:内容|词|信息) | 内容安全 | 违规
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -92,7 +92,7 @@ def refused_prompt(said: ErrorBody, status: int | None) -> str | None:
         return TOO_LONG if one_request and "tokens" in text.lower() else None
     if one_request or _TOO_LONG.search(text):
         return TOO_LONG
-    return REFUSED if _FILTERED.search(text) and status != 500 else None
+    return REFUSED if _FILTERED.search(text) and status != 500 and not said.is_page else None
 
 
 def _is_about_the_account(said: ErrorBody) -> bool:

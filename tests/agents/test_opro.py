@@ -87,7 +87,7 @@ def test_a_repeated_solution_is_skipped_and_counted():
 
 def test_of_several_answers_those_that_are_there_are_used():
     with OpenAIServer(script=[body("<x>4</x>", None, "<x>5</x>")]) as server:
-        agent = made(server, Valley().problem)
+        agent = made(server, Valley().problem, n=3)
         assert next(stepping(agent, Valley())) == [{"x": 4}, {"x": 5}]
     assert len(agent.invalid_answers) == 1
 

@@ -331,6 +331,12 @@ OTHER: list[tuple[str, int, Any, str]] = [
     ),
     ("the temperature", 400, openai("temperature: Input should be less than or equal to 1.5"), ""),
     ("the server", 500, openai("The server had an error while processing your request."), ""),
+    (
+        "a firewall",
+        403,
+        "<html><head><title>Blocked</title></head><body>Your request was blocked by the security policy</body></html>",
+        "",
+    ),
     ("a filter that fails", 500, openai("content_filter service error", "internal_error"), ""),
     ("overloaded", 503, openai("The model is overloaded. Please try again later."), ""),
     ("a bad message", 400, openai("Invalid value: 'sistem'. Supported values are: 'system' and 'user'."), ""),

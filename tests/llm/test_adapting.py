@@ -116,6 +116,7 @@ REFUSALS: list[tuple[Any, list[str]]] = [
     (openai("`temperature` is deprecated for this model."), ["temperature"]),
     (openai("temperature and top_p cannot both be specified for this model. Please use only one."), ["top_p"]),
     (openai("For 'string' type, property 'maxLength' is not supported in output_config"), [KEYWORD + "maxLength"]),
+    (openai("For 'string' type, property 'maxLength' is not supported"), [KEYWORD + "maxLength"]),
     # Groq: stanfordnlp/dspy/issues/1155; llama.cpp
     (openai("'n' : number must be at most 1"), ["n"]),
     (openai("Only one completion choice is allowed"), ["n"]),
@@ -126,6 +127,12 @@ REFUSALS: list[tuple[Any, list[str]]] = [
     (openai("gpt-5-nano doesn't support temperature=0.1. Only temperature=1 is supported."), ["temperature"]),
     (openai("groq does not support parameters: {'n': 8}, for model=x. To drop these, set drop_params"), ["n"]),
     ({"code": "Client specified an invalid argument", "error": "Argument not supported on this model: stop"}, ["stop"]),
+    # Moonshot, Rust servers, DashScope
+    (openai("invalid temperature: only 1 is allowed for this model"), ["temperature"]),
+    (openai("messages[0].role: unknown variant `system`, expected `user` or `assistant`"), [SYSTEM]),
+    (openai("Unexpected role 'system' after role 'user'"), [SYSTEM]),
+    (openai("参数 'seed' 不支持"), ["seed"]),
+    ({"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}, [SYSTEM]),
     # TGI
     ({"error": "Input validation error: `temperature` must be strictly positive"}, ["temperature=0.0"]),
     # about something else
@@ -219,6 +226,21 @@ def test_what_is_asked_is_the_key_whoever_learnt_first(tmp_path: Path):
             lines.append(json.loads(path.read_text().replace(server.url, "")))
     assert [line["dropped"] for line in lines] == [["temperature"]] * 2
     assert lines[0]["request"] == lines[1]["request"]
+
+
+@pytest.mark.parametrize(
+    ("said", "changes"),
+    [
+        ("Only one completion choice is allowed", ["n"]),  # llama.cpp
+        ("Jinja Exception: System role not supported", [SYSTEM]),
+        ("'seed' is not supported", ["seed"]),
+        ("invalid state: the seed node is unknown", []),
+        ("The server had an error", []),
+    ],
+)
+def test_a_refusal_may_come_as_an_error_of_the_server(said: str, changes: list[str]):
+    body = {"error": {"code": 500, "message": said, "type": "server_error"}}
+    assert refused_changes(REQUEST, read_error_body(json.dumps(body)), 500) == changes
 
 
 def test_threads_learn_together():

@@ -36,6 +36,8 @@ TEXT = {"type": "text", "text": "x = 5"}
         {"content": ["x ", {"text": "= "}, {"type": "text", "text": {"value": "5"}}], "reasoning": THOUGHT},
         {"content": [{"type": "citation", "url": "u"}, TEXT, {"type": "new kind", "text": "?"}], "thinking": THOUGHT},
         {"content": TEXT, "thinking": THOUGHT},
+        # Bedrock's Converse
+        {"content": [{"type": "reasoning_content", "reasoning_content": {"text": THOUGHT}}, TEXT]},
     ],
 )
 def test_text_and_reasoning(message: dict[str, Any]):

@@ -111,6 +111,14 @@ def test_it_replays(single: OpenAIServer, tmp_path: Path):
     assert len(read_calls(path)) == 2  # for those who read a record, they are two calls
 
 
+def test_a_replay_ends_where_the_budget_could_not_hold_the_parts(single: OpenAIServer, tmp_path: Path):
+    for mode in ("resume", "replay"):
+        llm = client(single.url, tmp_path / "llm.jsonl", mode, budget=Budget({"tokens": 8 * 21 + 8 * 10 + 20}))
+        llm.chat(ASK, n=8, max_tokens=10)
+        with pytest.raises(BudgetSpent):
+            llm.chat(ASK, n=8, max_tokens=10)
+
+
 def test_parts_that_are_recorded_are_not_paid_again(single: OpenAIServer, tmp_path: Path):
     path = tmp_path / "llm.jsonl"
     first = client(single.url, path).chat(ASK, n=6)

@@ -162,7 +162,9 @@ class Asked(OptoEnv):
             return self.llm.chat([{"role": "user", "content": f"{prompt} {number}"}], max_tokens=9).text
 
         # the same question twice, and one that several examples ask
-        return p.read(model(p.prompt, example)) + p.read(model(p.prompt, example)) + p.read(model(p.prompt, example % 3))
+        return (
+            p.read(model(p.prompt, example)) + p.read(model(p.prompt, example)) + p.read(model(p.prompt, example % 3))
+        )
 
     def judge(self, output, example):
         return Feedback(len(output) % 7 / 7, (Part("reward", f"{output} for {example}"),))

@@ -58,6 +58,17 @@ class CriticismPlan(NamedTuple):
     use_counts: dict[str, int]
 
 
+def generations(plan: CriticismPlan) -> list[list[int]]:
+    """The uses of a plan in the order of their criticism: each group depends only on those before it."""
+    level: dict[int, int] = {}
+    for use in sorted(plan.examples, reverse=True):  # a use's successors come before it
+        level[use] = 1 + max((level[after] for after in plan.successors[use]), default=-1)
+    groups: list[list[int]] = [[] for _ in range(1 + max(level.values(), default=-1))]
+    for use, k in level.items():
+        groups[k].append(use)
+    return groups
+
+
 def plan_criticism(graph: TraceGraph, outputs: Sequence[int], priority: Sequence[str], max_calls: int) -> CriticismPlan:
     """Chooses what is criticised with at most `max_calls` calls, updates of the parameters included.
 

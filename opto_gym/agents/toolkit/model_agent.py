@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ...llm.prices import limits_of
+from ...llm.record import calls_of_evaluation
 from ...problems import Problem, TraceFeedback
+from ...utils.ahead import results_ahead
 from ...utils.checks import at_least, number_in
 from ...utils.moved import moved_names
 from ..base import Agent, Values
 from .calibration import Calibration
-from .prompt_budget import FRAME
+from .prompt_budget import FRAME, count_tokens
 
 if TYPE_CHECKING:
     from ...llm import Answer
@@ -34,6 +38,40 @@ SHORTEST_ANSWER = 256
 """The tokens of an answer for which a call is still made where the budget holds no more; fewer hold no proposal."""
 
 
+SHORTER = 0.6
+"""The share of its tokens with which a prompt is built again that was longer than the model's context."""
+
+
+class BuiltMessages(list[dict[str, str]]):
+    """Messages that can be built again within a smaller budget of tokens.
+
+    Args:
+        build: Builds them within the agent's `token_budget`.
+        messages: What it builds at present; None calls it.
+    """
+
+    def __init__(self, build: Callable[[], Messages], messages: Messages | None = None) -> None:
+        super().__init__(build() if messages is None else messages)
+        self._build = build
+
+    def rebuilt(self) -> BuiltMessages:
+        """Builds the messages again, in place, and returns them."""
+        self[:] = self._build()
+        return self
+
+
+def changed(messages: Messages, change: Callable[[Messages], Messages]) -> Messages:
+    """Messages that are made of others, and that can be built again if those can.
+
+    Args:
+        messages: The others.
+        change: Makes them of the others.
+    """
+    if isinstance(messages, BuiltMessages):
+        return BuiltMessages(lambda: change(messages.rebuilt()), change(messages))
+    return change(messages)
+
+
 class Reply(NamedTuple):
     """A model's answer, for a reader.
 
@@ -46,6 +84,15 @@ class Reply(NamedTuple):
     text: str
     cut: str = ""
     call: str | None = None
+
+
+class Question(NamedTuple):
+    """A call of the model; the fields are the arguments of `ModelAgent.ask`."""
+
+    messages: Messages
+    schema: dict[str, Any] | None = None
+    temperature: float | None = None
+    n: int = 1
 
 
 class Reading(NamedTuple):
@@ -105,6 +152,7 @@ class ModelAgent(Agent):
         self.temperature, self.constrained = temperature, constrained
         self.calibration = Calibration()
         self.readings: list[Reading] = []
+        self._shortened = math.inf  # the tokens of prompts, once one was longer than the model's context
 
     @classmethod
     def model_settings(cls, model: str, settings: Mapping[str, Any]) -> dict[str, int]:
@@ -150,9 +198,10 @@ class ModelAgent(Agent):
     def token_budget(self) -> int:
         """The tokens of the messages' texts as `prompt_budget.count_tokens` counts them.
 
-        It is `prompt_budget` without what a chat template adds, by the factor of `calibration`.
+        It is `prompt_budget` without what a chat template adds, by the factor of `calibration`; and less once a prompt
+        was longer than the model's context.
         """
-        return int(self.prompt_budget / self.calibration.factor) - FRAME
+        return int(min(self.prompt_budget / self.calibration.factor - FRAME, self._shortened))
 
     @property
     def room(self) -> int:
@@ -163,6 +212,7 @@ class ModelAgent(Agent):
     def reset(self, problem: Problem, *, seed: int = 0) -> None:
         """Begins a new problem, at its start values."""
         super().reset(problem, seed=seed)
+        self._shortened = math.inf
         self.values: Values = problem.start
         self.working: Values = problem.start
         self.calibration, self.readings = Calibration(), []
@@ -188,10 +238,11 @@ class ModelAgent(Agent):
     def ask(
         self, messages: Messages, schema: dict[str, Any] | None = None, *, temperature: float | None = None, n: int = 1
     ) -> list[Reply]:
-        """One call of the model.
+        """One call of the model, or a second one where the prompt is longer than the model's context.
 
         Args:
-            messages: The prompt.
+            messages: The prompt. `BuiltMessages` are built again once with `SHORTER` of their tokens, where they are
+                longer than the model's context, and all later prompts have that budget.
             schema: The JSON schema of a constrained answer.
             temperature: The temperature of this call; None is the agent's own.
             n: The number of answers wanted.
@@ -199,29 +250,78 @@ class ModelAgent(Agent):
         Returns:
             The usable answers, `n` at most. Each other one is recorded as an invalid answer.
         """
+        return self.ask_all([Question(messages, schema, temperature, n)])[0]
+
+    def ask_all(self, questions: Sequence[Question]) -> list[list[Reply]]:
+        """Calls of the model that don't depend on each other, side by side.
+
+        Args:
+            questions: The calls, each as the arguments of `ask`.
+
+        Returns:
+            The usable answers to each question, as `ask` returns them.
+        """
         local = self.llm.endpoint == "local"
-        constrained = self.constrained if self.constrained is not None else local
-        replies: list[Reply] = []
-        for _ in range(n if local else 1):  # the embedded model gives one answer per call
-            answer = self.llm.chat(
-                messages,
-                max_tokens=self.max_tokens,
-                fewest_tokens=min(self.max_tokens, SHORTEST_ANSWER),
-                temperature=self.temperature if temperature is None else temperature,
-                # equal seeds give equal texts on the embedded model, which makes trials on it repeatable
-                seed=int(self.rng.integers(2**31)) if local else None,
-                json_schema=schema if constrained else None,
-                n=1 if local else n,
-            )
-            self.calibration.add(messages, answer, f"{self.llm.model} at {self.llm.endpoint}")
-            if answer.problem is not None:
-                self._refuse(answer.call, answer.problem)
-            for k, text in enumerate(answer.texts):  # of several, some may be usable
-                if text:
-                    replies.append(Reply(text, self.described_cut(answer, k), answer.call))
-                elif answer.problem is None:
-                    self._refuse(answer.call, "the answer is empty")
+        # the embedded model gives one answer a call; equal seeds give equal texts there, which makes trials repeatable
+        calls = [
+            (k, question._replace(n=1 if local else question.n), int(self.rng.integers(2**31)) if local else None)
+            for k, question in enumerate(questions)
+            for _ in range(question.n if local else 1)
+        ]
+        replies: list[list[Reply]] = [[] for _ in questions]
+        several = len(calls) > 1
+
+        def answer_to(place: int) -> Answer:
+            with calls_of_evaluation(f"question {place}") if several else contextlib.nullcontext():
+                return self._ask_once(*calls[place][1:])
+
+        with results_ahead(answer_to, range(len(calls)), min(len(calls), self.llm.concurrency)) as answers:
+            for (k, question, seed), answer in zip(calls, answers, strict=True):
+                messages = question.messages
+                self.calibration.add(messages, answer, f"{self.llm.model} at {self.llm.endpoint}")
+                if answer.too_long and isinstance(messages, BuiltMessages) and self.shorten(messages):
+                    answer = self._ask_once(question, seed)
+                    self.calibration.add(messages, answer, f"{self.llm.model} at {self.llm.endpoint}")
+                replies[k] += self._replies(answer)
         return replies
+
+    def _ask_once(self, question: Question, seed: int | None) -> Answer:
+        constrained = self.constrained if self.constrained is not None else self.llm.endpoint == "local"
+        return self.llm.chat(
+            question.messages,
+            max_tokens=self.max_tokens,
+            fewest_tokens=min(self.max_tokens, SHORTEST_ANSWER),
+            temperature=self.temperature if question.temperature is None else question.temperature,
+            seed=seed,
+            json_schema=question.schema if constrained else None,
+            n=question.n,
+        )
+
+    def _replies(self, answer: Answer) -> list[Reply]:
+        """The usable completions of an answer; each other one is recorded as an invalid answer."""
+        replies = []
+        if answer.problem is not None:
+            self._refuse(answer.call, answer.problem)
+        for k, text in enumerate(answer.texts):  # of several, some may be usable
+            if text:
+                replies.append(Reply(text, self.described_cut(answer, k), answer.call))
+            elif answer.problem is None:
+                self._refuse(answer.call, "the answer is empty")
+        return replies
+
+    def shorten(self, messages: BuiltMessages) -> bool:
+        """Builds messages again with `SHORTER` of their tokens, which is the budget of all later prompts, too.
+
+        Returns:
+            Whether they are shorter now.
+        """
+        before = self._count(messages)
+        self._shortened = min(self._shortened, SHORTER * before)
+        return self._count(messages.rebuilt()) < before
+
+    @staticmethod
+    def _count(messages: Messages) -> int:
+        return sum(count_tokens(message["content"]) for message in messages)
 
     def described_cut(self, answer: Answer, k: int = 0) -> str:
         """How the k-th completion of an answer was cut, in words; "" if it was not."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RecordError
+from ...llm.adapting import describe_changes
 from ...problems import Anchors
 from ...utils.text import write_text
 from ..results import ResultRow, TrialData, load, rows
@@ -112,12 +113,16 @@ def _table(env: str, made: list[ResultRow]) -> Any:
 def notes(trials: Sequence[TrialData]) -> list[str]:
     """Notes that a reader needs to interpret the results, one string each.
 
-    They say whether the embedded model was used, and name the trials that failed, were restarted, had prompts cut by
-    the server, or are not finished.
+    They say whether the embedded model was used and what endpoints refused of the requests, and name the trials that
+    failed, were restarted, had prompts cut by the server, or are not finished.
     """
     lines = []
     if any(t.record.spec.optimizer_model in (None, "local") and t.record.identity.models.optimizer for t in trials):
         lines.append(SMALL_MODEL)
+    adapted = [pair for t in trials if t.summary for pair in t.summary.adaptations.items()]
+    for model in dict.fromkeys(model for model, _ in adapted):
+        changes = [change for name, found in adapted if name == model for change in found]
+        lines.append(f"{model} was asked {describe_changes(changes)}: its endpoint takes nothing else.")
     failed = [t.name for t in trials if t.record.status == "failed"]
     if failed:
         lines.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
