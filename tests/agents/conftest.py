@@ -13,6 +13,7 @@ from opto_gym.agents.external.server import EvaluationServer, Session
 from opto_gym.leaderboard.oracle import RecordedOracle
 from opto_gym.leaderboard.records import TrialFolder
 from opto_gym.llm import Budget, Client
+from opto_gym.llm.limiter import set_concurrency
 from opto_gym.registration import agent_class
 from tests.support.openai_server import OpenAIServer
 from tests.support.program_trials import family, threads
@@ -88,3 +89,11 @@ def serve(evaluation_server: EvaluationServer, tmp_path: Path) -> Iterator[Calla
     yield serve
     for session in opened:
         session.close()
+
+
+@pytest.fixture(autouse=True)
+def one_call_at_a_time() -> Iterator[None]:
+    """Scripted answers come in the order of the requests. tests/leaderboard/test_side_by_side.py has calls at once."""
+    set_concurrency(1)
+    yield
+    set_concurrency()
