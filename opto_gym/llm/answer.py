@@ -85,16 +85,19 @@ class Answer:
         return str(self.reason(k)).lower() in CUT_REASONS
 
 
-def read_answer(body: bytes, data: Any, request: Mapping[str, Any], price: Price | None, seconds: float) -> Answer:
+def read_answer(
+    body: bytes, request: Mapping[str, Any], price: Price | None, seconds: float, *, data: Any = None
+) -> Answer:
     """The answer in the body of a 200. A body without a completion is an answer with a `problem`, not an error.
 
     Args:
         body: The endpoint's body.
-        data: Its JSON data, see `json_data`.
         request: The request, by which tokens are estimated if the endpoint does not count them.
         price: The price of the model's tokens, or None.
         seconds: Latency.
+        data: The body's JSON data, where the caller has it.
     """
+    data = json_data(body) if data is None else data
     choices = _completions(data)
     texts = [choice.content.text for choice in choices or () if choice.content.text is not None]
     reasons = tuple(choice.finish_reason for choice in choices or () if choice.content.text is not None)

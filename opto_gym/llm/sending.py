@@ -69,7 +69,7 @@ class Sender:
         error = error_in_200(body, data)
         if error is not None:
             raise self._endpoint.failure_in_200(error, read_usage(data))
-        answer = read_answer(body, data, request, self._price, round(time.monotonic() - begin, 4))
+        answer = read_answer(body, request, self._price, round(time.monotonic() - begin, 4), data=data)
         if answer.problem is None:
             return answer
         return dataclasses.replace(answer, problem=self._endpoint.scrub(answer.problem)[:500])
