@@ -7,6 +7,7 @@ import json
 import pytest
 
 import opto_gym
+from opto_gym.agents.textgrad import Criticised
 from opto_gym.llm.answer import read_answer
 from tests.support.tasks import Valley
 
@@ -109,9 +110,8 @@ def test_textgrad_s_no_change_is_a_decision(text):
     env = Valley()
     agent = opto_gym.make_agent("TextGrad", model="fake", base_url="http://localhost:9")
     agent.reset(env.problem, seed=0)
-    (p,) = env.problem.parameters
     agent.llm = Scripted((text, "stop"))
-    assert agent.step(p, ["good"]) == 0
+    assert agent.step({"x": ["good"]}) == {"x": 0}
     assert agent.invalid_answers == []
 
 
@@ -119,6 +119,7 @@ def test_a_cut_criticism_ends_with_its_last_sentence():
     agent = opto_gym.make_agent("TextGrad", model="fake", base_url="http://localhost:9")
     agent.reset(Valley().problem, seed=0)
     agent.llm = Scripted(("<think>hm</think>It is low. Raise it by 1", "length"), ("It is", "length"))
-    assert agent.criticise("x", "y", "feedback", ["bad"]) == ["It is low."]
-    assert agent.criticise("x", "y", "feedback", ["bad"]) == []
+    asked = [Criticised("x", "y", "feedback", ["bad"])]
+    assert agent.criticise(asked) == [["It is low."]]
+    assert agent.criticise(asked) == [[]]
     assert "max_tokens" in agent.invalid_answers[0]

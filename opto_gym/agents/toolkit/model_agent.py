@@ -270,12 +270,13 @@ class ModelAgent(Agent):
         ]
         replies: list[list[Reply]] = [[] for _ in questions]
         several = len(calls) > 1
+        workers = min(len(calls), self.llm.concurrency) if several else 1
 
         def answer_to(place: int) -> Answer:
             with calls_of_evaluation(f"question {place}") if several else contextlib.nullcontext():
                 return self._ask_once(*calls[place][1:])
 
-        with results_ahead(answer_to, range(len(calls)), min(len(calls), self.llm.concurrency)) as answers:
+        with results_ahead(answer_to, range(len(calls)), workers) as answers:
             for (k, question, seed), answer in zip(calls, answers, strict=True):
                 messages = question.messages
                 self.calibration.add(messages, answer, f"{self.llm.model} at {self.llm.endpoint}")
