@@ -71,6 +71,12 @@ _NO_ACCESS = re.compile(
     r"(?:invalid|incorrect|expired|missing|no)[_ ](?:api[_ ]?key|auth\w*)|authentication_error|unauthori[sz]ed", re.I
 )
 _BAD_REQUEST = re.compile(r"invalid_request_error|INVALID_ARGUMENT|BadRequest", re.IGNORECASE)
+_SOUNDS_LIKE_ERROR = re.compile(
+    r"\b(?:error|exception|unexpected endpoint|unavailable|overloaded|time-?d? ?out|gateway|upstream|too many requests"
+    r"|rate limit|forbidden|unauthori[sz]ed|access denied|not found)\b",
+    re.IGNORECASE,
+)
+_NAMES_OF_ERRORS = ("errors", "message", "msg", "detail", "details", "error_message", "error_msg")
 _ENDED_WELL = ("stop", "length", "tool_calls", "function_call", "eos", "end_turn", "stop_sequence", "max_tokens")
 
 
@@ -117,8 +123,8 @@ class ErrorIn200(NamedTuple):
 def error_in_200(body: bytes, data: Any) -> ErrorIn200 | None:
     """The error that a response with status 200 holds in place of a completion, or beside one; None if it holds none.
 
-    A body that is no chat completion at all, as the page of a proxy or ``{"error": "Unexpected endpoint or method"}``,
-    is an error. One with choices and without an error is none, even if nothing in it can be used.
+    An HTML page is an error, and so is a text or JSON data in the form of one, as ``{"error": "Unexpected endpoint or
+    method"}`` or ``{"detail": ...}``. A body without an error is none, even if nothing in it can be used.
 
     Args:
         body: The body.
@@ -126,14 +132,14 @@ def error_in_200(body: bytes, data: Any) -> ErrorIn200 | None:
     """
     if not isinstance(data, Mapping):
         said = read_error_body(body)
-        return ErrorIn200(said, 500 if data is None else _status(said), may_be_billed=False)
+        if said.is_page or (data is None and _SOUNDS_LIKE_ERROR.search(said.text)):
+            return ErrorIn200(said, 500 if said.is_page else _status(said), may_be_billed=False)
+        is_error = isinstance(data, list) and any(isinstance(part, Mapping) and part.get("error") for part in data)
+        return ErrorIn200(said, _status(said), may_be_billed=False) if is_error else None
     choices = data.get("choices")
-    if data.get("error"):
-        said = read_error_data(data["error"])
+    if data.get("error") or ("choices" not in data and any(data.get(name) for name in _NAMES_OF_ERRORS)):
+        said = read_error_data(data.get("error") or data)
         return ErrorIn200(said, _status(said), may_be_billed=bool(choices))
-    if "choices" not in data:
-        said = read_error_data(data)
-        return ErrorIn200(said, _status(said), may_be_billed=False)
     errors = [_error_of_choice(choice) for choice in choices] if isinstance(choices, list) else []
     if not errors or any(error is None for error in errors):  # of several choices, some may be usable
         return None

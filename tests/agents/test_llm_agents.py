@@ -44,7 +44,7 @@ def test_a_good_answer_is_proposed(name):
 
 
 @pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
-@pytest.mark.parametrize("answer", ["no", None, b'{"choices": []}', '{"suggestion": {"add": 5}}'])
+@pytest.mark.parametrize("answer", ["no", None, b"not json", b'{"choices": []}', '{"suggestion": {"add": 5}}'])
 def test_an_unusable_answer_proposes_the_last_good_parameters(name, answer):
     with OpenAIServer(GOOD, script=["ok", answer if isinstance(answer, bytes) else "ok"]) as server:
         agent, env = made(name, server)

@@ -141,7 +141,6 @@ def test_agents_with_a_model_take_every_kind_and_specialists_do_not():
 GARBAGE = [
     b"",
     b"not json",
-    b"<html>502 Bad Gateway</html>",
     b"\xff\xfe\x00",
     b"null",
     b"[]",

@@ -127,7 +127,19 @@ def test_pauses_grow(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"choices": []}', b'{"choices": null}', b'{"choices": [7]}', b'{"choices": [{"message": null}]}']
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": null}',
+        b'{"choices": [7]}',
+        b'{"choices": [{"message": null}]}',
+        b"\xff\xfe",
+        pytest.param(b"[" * 100_000, id="deep"),
+    ],
 )
 def test_a_200_without_a_completion_is_a_problem_and_no_error(server: OpenAIServer, body: bytes):
     server.script = [body]
