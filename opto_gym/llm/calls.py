@@ -56,6 +56,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         reasoning: The reasoning's text.
         dropped: Fields of the request that were not sent, since the endpoint refuses them.
         finish_reasons: Of each completion, where there are several.
+        interrupted: Whether the budget's end, or the user, stopped the call between two attempts.
     """
 
     key: str
@@ -83,6 +84,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: str | None = None
     dropped: tuple[str, ...] | None = None
     finish_reasons: tuple[str | None, ...] | None = None
+    interrupted: bool | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The line as JSON data; what is not recorded is left out."""
@@ -90,7 +92,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in data.items() if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons")
+_OPTIONAL = ("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "interrupted")
 
 
 def read_call(data: Mapping[str, Any], place: Path | str) -> CallLine:

@@ -7,6 +7,7 @@ in the budget, tried until an attempt succeeds or another would fail too, settle
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import time
 import warnings
@@ -21,6 +22,7 @@ from .budget import Budget
 from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
+from .monitor import CallMonitor
 from .prices import Price, price_of
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
@@ -28,6 +30,8 @@ from .settings import from_environment, read_model, trimmed
 
 _WHERE = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
+_LONGEST_RETRY_AFTER = 60.0  # seconds between attempts, where the endpoint asks for more
+DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT = 6, 600.0
 
 
 class Client:
@@ -44,14 +48,16 @@ class Client:
         ledger: Where every attempt is entered.
         record: Where calls are recorded, and looked up.
         price: (USD per million tokens in, out), for a model that the price list does not have.
-        attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses.
-        timeout: Seconds that an attempt may take; None is 120, and 600 for the embedded model, whose callers queue.
+        attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses; None is
+            6. After an attempt whose time was over there is one more at most.
+        timeout: Seconds that an attempt may take as a whole; None is 600. A limit of `budget` on time bounds it too.
+        monitor: Where the calls of all clients of a run are watched and stopped; None for a client by itself.
 
     Attributes:
         price: The price of the model's tokens, or None where it is unknown.
 
     Raises:
-        ValueError: For an unknown role, or fewer than 1 attempt.
+        ValueError: For an unknown role, fewer than 1 attempt, or a time of 0 or less.
         OptoGymError: If there is an endpoint but no model, or money is limited and the price is unknown.
         SettingsError: If the model's name, the URL, the key or a proxy can't be used as it is given.
     """
@@ -68,13 +74,18 @@ class Client:
         ledger: Ledger | None = None,
         record: CallRecord | None = None,
         price: tuple[float, float] | None = None,
-        attempts: int = 6,
+        attempts: int | None = None,
         timeout: float | None = None,
+        monitor: CallMonitor | None = None,
     ) -> None:
         if role not in ROLES:
             raise ValueError(f"Client: expected a role of {ROLES}, got {role!r}")
-        if attempts < 1:
+        self.attempts = DEFAULT_ATTEMPTS if attempts is None else attempts
+        self.timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+        if self.attempts < 1:
             raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
+        if not 0 < self.timeout < float("inf"):
+            raise ValueError(f"Client: expected a timeout of more than 0 seconds, got {timeout!r}")
         model = read_model(model, "model") or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
         if model is None:
             if any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE)):
@@ -83,7 +94,7 @@ class Client:
                     "('local' is the embedded one)"
                 )
             model = "local"
-        self.model, self.role, self.attempts, self.label = model, role, attempts, label
+        self.model, self.role, self.label = model, role, label
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
         self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
         if self.price is None and self.budget.limited("usd"):
@@ -91,8 +102,8 @@ class Client:
                 f"money is limited but the price of {model!r} is unknown: give it as Client(price=(in, out)), in USD "
                 "per million tokens, or limit tokens instead"
             )
-        timeout = timeout or (600.0 if model == "local" else 120.0)
-        self._endpoint = Endpoint(model, base_url, api_key, timeout)
+        self.monitor = monitor or CallMonitor()
+        self._endpoint = Endpoint(model, base_url, api_key, self.timeout)
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
 
     @property
@@ -215,7 +226,7 @@ class Client:
             self._account.book_recorded_failures(number, recorded)
             if recorded.error is None:
                 return self._account.book_recorded_answer(number, recorded)
-            if self.record.mode == "replay":
+            if self.record.mode == "replay" and not recorded.interrupted:
                 raise EndpointError(recorded.error, recorded.failed_attempts[-1].status)
         self._check_new_call(self.record, request, n)
         bound = self._bound(request)
@@ -240,6 +251,10 @@ class Client:
             answer = self._ask(request, number, bound, failures)
         except EndpointError as e:
             self.record.write(line(error=str(e)))
+            raise
+        except BudgetSpent as e:  # between two attempts: what these cost is known, and booked when it is resumed
+            if failures:
+                self.record.write(line(error=str(e), interrupted=True))
             raise
         self.record.write(line(**record_fields(answer, with_body=record_body)))
         return answer
@@ -269,8 +284,9 @@ class Client:
             failures: Gets the failed attempts.
         """
         reservation = self._account.reserve(bound)
+        attempts = self.attempts
         try:
-            for attempt in range(1, self.attempts + 1):
+            for attempt in itertools.count(1):
                 begin = time.monotonic()
                 try:
                     answer = self._attempt(request, begin)
@@ -291,12 +307,16 @@ class Client:
                     raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{hint}", failed.status)
                 if failed.may_be_billed:
                     reservation.settle(llm_calls=0)  # at the bound: what it really cost is unknown
-                if attempt < self.attempts:
-                    time.sleep(_pause(attempt) if failed.retry_after is None else failed.retry_after)
-                    reservation = self._account.reserve(bound) if failed.may_be_billed else reservation
+                if failed.timed_out:
+                    attempts = min(attempts, attempt + 1)  # each may cost an answer, and the time for it
+                if attempt >= attempts:
+                    break
+                self._pause(attempt, attempts, failed)
+                reservation = self._account.reserve(bound) if failed.may_be_billed else reservation
+            tried = f"{attempt} attempt{'s'[: attempt > 1]}"
             raise EndpointError(
-                f"{self.endpoint} gave no answer in {self.attempts} attempts; the last: {failed.error}. What is "
-                "recorded is safe: resume when it is up again",
+                f"{self.endpoint} gave no answer in {tried}; the last: {failed.error}. What is recorded is safe: "
+                "resume when it is up again",
                 failed.status,
             )
         finally:
@@ -307,12 +327,33 @@ class Client:
 
         Raises:
             AttemptFailed: If there is none.
+            BudgetSpent: If no time is left, or the run is stopped.
         """
-        body = self._endpoint.post(request)
+        self.monitor.check()
+        seconds = min(self.timeout, self.budget.left("seconds"))
+        if seconds <= 0:
+            raise BudgetSpent("seconds", "the time of the budget is over")
+        to = f"{self.model!r} at {self.endpoint}"
+        body = self.monitor.post(self._endpoint.post, request, seconds=seconds, to=to)
         answer = read_answer(body, request, self.price, round(time.monotonic() - begin, 4))
         if answer.problem is None:
             return answer
         return dataclasses.replace(answer, problem=self._endpoint.scrub(answer.problem))
+
+    def _pause(self, attempt: int, attempts: int, failed: AttemptFailed) -> None:
+        """Waits after a failed attempt: as long as the endpoint asks, else by exponential backoff with jitter.
+
+        Raises:
+            BudgetSpent: If the run is stopped meanwhile.
+        """
+        seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)
+        asked = ""
+        if failed.retry_after is not None:
+            seconds = min(failed.retry_after, _LONGEST_RETRY_AFTER)
+            asked = f"; it asks for {failed.retry_after:.0f} s"
+        seconds = min(seconds, self.budget.left("seconds"))
+        reason = f"attempt {attempt} of {attempts} for {self.model!r} failed ({failed.error[:200]}{asked})"
+        self.monitor.pause(seconds, self.endpoint, reason)
 
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
         """The most tokens (in, out) of a call; those of the prompt are counted for the embedded model."""
@@ -329,8 +370,3 @@ def _hint(model: str, status: int | None) -> str:
     if status == 404:
         return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
     return ""
-
-
-def _pause(attempt: int) -> float:
-    """Seconds to wait after a failed attempt: exponential backoff with jitter."""
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)

@@ -22,7 +22,7 @@ _NEVER_SENT = (  # connection errors before a request is sent
     "PoolTimeout",
 )
 _SECRETS = re.compile(r"\bsk-[\w*-]{6,}|(?<=Bearer )[^\s'\"]+|(?<=://)[^/@\s]+(?=@)|(?<=key=)[^&\s'\"]+")
-_LONGEST_PAUSE = 60.0
+_CONNECT_TIMEOUT = 30.0  # seconds; nothing is computed yet, so a longer wait gains nothing
 REFUSALS = (400, 404, 413, 422)
 """HTTP statuses by which an endpoint refuses a request for what it holds; another request may be accepted."""
 
@@ -37,6 +37,7 @@ class AttemptFailed(Exception):
         may_be_billed: Whether the request was sent, so that an answer that did not arrive may be billed.
         context_exceeded: Whether the prompt is longer than the model's context.
         retry_after: Seconds to wait before the next attempt, if the endpoint says so; or None.
+        timed_out: Whether the time for the attempt was over.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class AttemptFailed(Exception):
         final: bool = False,
         may_be_billed: bool = False,
         retry_after: float | None = None,
+        timed_out: bool = False,
     ) -> None:
         super().__init__(error)
         self.error, self.status, self.final = error, status, final
-        self.may_be_billed, self.retry_after = may_be_billed, retry_after
+        self.may_be_billed, self.retry_after, self.timed_out = may_be_billed, retry_after, timed_out
         self.context_exceeded = any(mark in error for mark in _CONTEXT_EXCEEDED)
 
     def as_record(self, seconds: float) -> FailedAttempt:
@@ -116,7 +118,9 @@ class Endpoint:
         except openai.APIConnectionError as e:
             kind = type(e.__cause__ or e).__name__
             error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")
-            failure = AttemptFailed(error, None, may_be_billed=kind not in _NEVER_SENT)
+            sent = kind not in _NEVER_SENT
+            late = sent and isinstance(e, openai.APITimeoutError)
+            failure = AttemptFailed(error, None, may_be_billed=sent, timed_out=late)
         raise failure
 
     def _one_by_one(self, request: dict[str, Any]) -> bytes:
@@ -146,9 +150,7 @@ class Endpoint:
             return AttemptFailed(error, status, retry_after=0.0)
         out_of_credit = status == 429 and "insufficient_quota" in (body.get("type"), body.get("code"))
         final = (status < 500 and status not in (408, 409, 429)) or out_of_credit
-        return AttemptFailed(
-            error, status, final=final, retry_after=_retry_after(e.response.headers.get("retry-after"))
-        )
+        return AttemptFailed(error, status, final=final, retry_after=_retry_after(e.response.headers))
 
     def _client(self) -> Any:
         if self._openai is None:
@@ -169,7 +171,7 @@ class Endpoint:
                 base_url=address.url,
                 api_key=key,
                 default_query=address.query,
-                timeout=self._timeout,
+                timeout=openai.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_TIMEOUT)),
                 http_client=http,
                 max_retries=0,
             )
@@ -187,13 +189,17 @@ class Endpoint:
         return _SECRETS.sub("***", text)[:500]
 
 
-def _retry_after(header: str | None) -> float | None:
-    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3); at most 60."""
+def _retry_after(headers: Any) -> float | None:
+    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3), or None.
+
+    OpenAI's endpoint sends ``retry-after-ms`` too, in milliseconds.
+    """
+    milliseconds, header = headers.get("retry-after-ms"), headers.get("retry-after") or ""
     try:
-        seconds = float(header or "")
+        seconds = float(milliseconds) / 1000 if milliseconds else float(header)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(header or "").timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
         except ValueError:
             return None
-    return min(_LONGEST_PAUSE, max(0.0, seconds)) if seconds == seconds else None
+    return max(0.0, seconds) if seconds == seconds else None
