@@ -36,6 +36,7 @@ class Answer:
         replayed: Whether it came from the record.
         body: The endpoint's body, JSON. Only from `Client.complete`, and only where it holds completions.
         finish_reasons: Of each of `texts`; None where there are not several.
+        cached_tokens: The part of `tokens_in` that the endpoint read from its cache; None if it does not tell.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Answer:
     replayed: bool = False
     body: str | None = None
     finish_reasons: tuple[str | None, ...] | None = None
+    cached_tokens: int | None = None
 
     def reason(self, k: int = 0) -> str | None:
         """The finish reason of the k-th of `texts`."""
@@ -82,7 +84,8 @@ def read_answer(body: bytes, request: Mapping[str, Any], price: Price | None, se
         if empty is not None:
             problem = _where_the_text_went(empty, request, data)
     tokens_in, tokens_out, counted = _usage(data, request, texts)
-    usd = price.of(tokens_in, tokens_out) if price else None
+    cached = _cached_tokens(data, tokens_in) if counted == "usage" else None
+    usd = price.of(tokens_in, tokens_out, cached or 0) if price else None
     kept_body = None if choices is None else body.decode(json.detect_encoding(body), "surrogatepass")
     text = texts[0] if texts else ""
     return Answer(
@@ -97,6 +100,7 @@ def read_answer(body: bytes, request: Mapping[str, Any], price: Price | None, se
         problem=problem,
         body=kept_body,
         finish_reasons=reasons if len(reasons) > 1 else None,
+        cached_tokens=cached,
     )
 
 
@@ -109,7 +113,7 @@ def recorded_answer(line: CallLine, price: Price | None) -> Answer:
     """
     usd = line.usd
     if usd is None and price:
-        usd = price.of(line.tokens_in, line.tokens_out)
+        usd = price.of(line.tokens_in, line.tokens_out, line.cached_tokens or 0)
     return Answer(
         text=line.texts[0] if line.texts else "",
         texts=line.texts,
@@ -123,6 +127,7 @@ def recorded_answer(line: CallLine, price: Price | None) -> Answer:
         replayed=True,
         body=line.body,
         finish_reasons=line.finish_reasons,
+        cached_tokens=line.cached_tokens,
     )
 
 
@@ -187,3 +192,14 @@ def _usage(data: Any, request: Mapping[str, Any], texts: list[str]) -> tuple[int
         return tokens_in, tokens_out, "usage"
     bytes_out = sum(len(text.encode("utf-8", "replace")) for text in texts)
     return prompt_bytes(request) // _BYTES_PER_TOKEN, bytes_out // _BYTES_PER_TOKEN, "estimate"
+
+
+def _cached_tokens(data: Any, tokens_in: int) -> int | None:
+    """The tokens of the prompt that came from a cache, by OpenAI's, DeepSeek's or Moonshot's field; else None."""
+    usage = data["usage"]
+    details = usage.get("prompt_tokens_details")
+    inner = details.get("cached_tokens") if isinstance(details, dict) else None
+    for tokens in (inner, usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")):
+        if isinstance(tokens, int) and 0 <= tokens <= tokens_in:
+            return tokens
+    return None

@@ -23,7 +23,7 @@ from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
 from .monitor import CallMonitor
-from .prices import Price, price_of
+from .prices import given_price, price_of, unknown_price
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
 from .settings import from_environment, read_model, trimmed
@@ -47,7 +47,7 @@ class Client:
         budget: Where calls are reserved before they are made.
         ledger: Where every attempt is entered.
         record: Where calls are recorded, and looked up.
-        price: (USD per million tokens in, out), for a model that the price list does not have.
+        price: USD per million tokens (in, out) or (in, out, read from the cache), in place of the price list's.
         attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses; None is
             6. After an attempt whose time was over there is one more at most.
         timeout: Seconds that an attempt may take as a whole; None is 600. A limit of `budget` on time bounds it too.
@@ -73,7 +73,7 @@ class Client:
         budget: Budget | None = None,
         ledger: Ledger | None = None,
         record: CallRecord | None = None,
-        price: tuple[float, float] | None = None,
+        price: Sequence[float] | None = None,
         attempts: int | None = None,
         timeout: float | None = None,
         monitor: CallMonitor | None = None,
@@ -96,12 +96,9 @@ class Client:
             model = "local"
         self.model, self.role, self.label = model, role, label
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
-        self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
+        self.price = given_price(price) if price else price_of(model)
         if self.price is None and self.budget.limited("usd"):
-            raise OptoGymError(
-                f"money is limited but the price of {model!r} is unknown: give it as Client(price=(in, out)), in USD "
-                "per million tokens, or limit tokens instead"
-            )
+            raise OptoGymError(unknown_price(model))
         self.monitor = monitor or CallMonitor()
         self._endpoint = Endpoint(model, base_url, api_key, self.timeout)
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
