@@ -11,7 +11,9 @@ import msgspec
 
 from .. import registration
 from ..agents.human import check_terminal
-from ..llm import LIMITS, Budget, CallMonitor, Reservation, local
+from ..llm import LIMITS, Budget, CallMonitor, Client, Reservation, local
+from ..llm.probe import probe
+from .endpoints import check_key
 from .planning import Plan, Planned
 from .progress import Progress
 from .records import RunFolder, read_trial
@@ -87,10 +89,33 @@ class Execution:
                 progress.say(notice)
             for env, agent, reason in self.plan.skipped:
                 progress.say(f"skipped {agent} on {env}: {reason}")
+            probe(self._new_clients())
             self._run_trials(progress, interactive)
         order = list(self.plan.trials)
         trials = sorted(self.done, key=lambda outcome: order.index(outcome.trial))
         return RunResult(self.folder.path, tuple(trials), self.plan.skipped)
+
+    def _new_clients(self) -> list[Client]:
+        """A client for each endpoint that the trials of `todo` will certainly ask.
+
+        Those of a trial that has recorded calls may find all their answers there.
+
+        Raises:
+            SettingsError: If the key of one is not there.
+        """
+        clients: dict[str, Client] = {}
+        for name, planned in self.todo.items():
+            if (self.folder.trial_path(name) / "llm.jsonl").exists():
+                continue
+            spec = planned.spec
+            for role, model in (("optimizer", spec.optimizer_model), ("task", spec.task_model)):
+                if model is None or model == "local":
+                    continue
+                check_key(spec.endpoint(role))
+                settings = self.plan.calls.of_client(model)
+                client = spec.client(model, role=role, budget=self.run_budget, monitor=self.monitor, **settings)
+                clients.setdefault(f"{model} {client.endpoint} {spec.endpoint(role)}", client)
+        return list(clients.values())
 
     def _run_trials(self, progress: Progress, interactive: bool) -> None:
         """Runs the trials of `todo`. If one raises, or at Ctrl-C, stops all others and raises the error."""
@@ -144,6 +169,7 @@ class Execution:
             shared_scores=self.shared_scores,
             progress=progress.step,
             monitor=self.monitor,
+            calls=self.plan.calls,
         )
 
 

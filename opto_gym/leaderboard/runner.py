@@ -14,7 +14,8 @@ from ..llm import Budget
 from ..sandbox import shared
 from ..utils.extras import require
 from ..wrappers.observations import unwrapped
-from .config import Named, RunConfig
+from .config import ENDPOINT_FIELDS, Named, RunConfig
+from .endpoints import TRIAL_ROLES
 from .execution import Execution, RunResult
 from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
@@ -38,7 +39,8 @@ def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keyw
     config = envs if isinstance(envs, RunConfig) else RunConfig.of(envs, agents, **keywords)
     if config.suite is None:
         return grid(config)
-    names = ("cap", "model", "optimizer_model", "task_model", "base_url", "mask", "feedback", "wrappers", "test_scores")
+    names = ("cap", "model", "optimizer_model", "task_model", *ENDPOINT_FIELDS)
+    names += ("mask", "feedback", "wrappers", "test_scores")
     settings = {name: getattr(config, name) for name in names}
     return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **settings)
 
@@ -112,6 +114,7 @@ def resume(
     jobs: int | None = None,
     progress: bool = True,
     again: bool = False,
+    **endpoints: Any,
 ) -> RunResult:
     """Continues a run from its folder alone.
 
@@ -122,6 +125,9 @@ def resume(
         jobs: Number of trials that run at a time; None takes the number of the last session.
         progress: Whether to show progress.
         again: Whether to run recorded trials whose identity has changed again, from the beginning.
+        endpoints: New values of those fields of `RunConfig` that say how the models are asked, and that no result
+            depends on: ``base_url`` and ``api_key_env``, also with ``optimizer_`` or ``task_`` before them;
+            ``timeout``, ``attempts`` and ``prices``.
 
     Raises:
         ValueError: If a new limit is invalid, or less than what has been spent already.
@@ -133,18 +139,23 @@ def resume(
     Budget(limits)
     Budget(cap)
     notices = _check_new_limits(folder, record, limits or {}, cap or {})
+    moved = RunConfig.of(**endpoints)
+    calls, new_cap = record.calls.with_changes(moved.calls), record.cap.with_changes(cap or {})
     trials: dict[str, Planned] = {}
     environments = Environments()
     for trial in record.trials:
-        spec = trial.spec
+        spec = trial.spec.moved(moved.base_url, {role: moved.endpoint(role) for role in TRIAL_ROLES})
         require(*registration.agent_class(spec.agent).needs)
         env = environments.of(spec)
         identity = spec.identity(env)
-        planned = Planned(spec, identity, trial.limits.with_changes(limits or {}), unwrapped(env).runs_code)
+        new_limits = trial.limits.with_changes(limits or {})
+        if new_limits.usd is not None or new_cap.usd is not None:
+            calls.check_prices(spec.optimizer_model, spec.task_model)
+        planned = Planned(spec, identity, new_limits, unwrapped(env).runs_code)
         trials[spec.trial_id(identity)] = planned
     if not again:
         _check_identities(folder, trials)
-    resumed = Plan(trials, tuple(record.skipped), record.cap.with_changes(cap or {}), record.test_scores)
+    resumed = Plan(trials, tuple(record.skipped), new_cap, record.test_scores, calls)
     jobs = record.jobs if jobs is None else jobs
     return execute(resumed, Path(out), jobs=jobs, progress=progress, notices=notices)
 
@@ -253,6 +264,7 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
                 cap=plan.cap,
                 test_scores=plan.test_scores,
                 jobs=jobs,
+                calls=plan.calls,
             )
         )
         return Execution(plan, folder, jobs, progress).run(notices)

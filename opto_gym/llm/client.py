@@ -24,6 +24,7 @@ from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
 from .monitor import CallMonitor
 from .prices import given_price, price_of, unknown_price
+from .probe import refusal
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
 from .settings import from_environment, read_model, trimmed
@@ -42,6 +43,7 @@ class Client:
         base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
         role: What the calls are for, of ``ledger.ROLES``.
+        extra_body: Fields that are added to every request, such as ``{"reasoning_effort": "low"}``.
         label: A name that tells the endpoint from others whose models have equal names but other weights; part of the
             keys of recorded calls. The address is not.
         budget: Where calls are reserved before they are made.
@@ -69,6 +71,7 @@ class Client:
         base_url: str | None = None,
         api_key: str | None = None,
         role: str = "optimizer",
+        extra_body: Mapping[str, Any] | None = None,
         label: str | None = None,
         budget: Budget | None = None,
         ledger: Ledger | None = None,
@@ -94,7 +97,7 @@ class Client:
                     "('local' is the embedded one)"
                 )
             model = "local"
-        self.model, self.role, self.label = model, role, label
+        self.model, self.role, self.label, self.extra_body = model, role, label, dict(extra_body or {})
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
         self.price = given_price(price) if price else price_of(model)
         if self.price is None and self.budget.limited("usd"):
@@ -179,6 +182,16 @@ class Client:
         """
         return self._call(completion_request(self.model, body), record_body=True)
 
+    def probe(self) -> None:
+        """Makes one small call, which is booked in the budget and not recorded.
+
+        Raises:
+            EndpointError: If the endpoint refuses it for a reason that holds for every call.
+        """
+        refused = refusal(self.model, self._endpoint.post, self._account, self.price)
+        if refused is not None:
+            raise EndpointError(f"{self.endpoint} {refused[0]}", refused[1])
+
     def book_lost(self, lines: Iterable[CallLine]) -> None:
         """Books recorded calls of abandoned tries of a trial, whatever the limits are now.
 
@@ -214,7 +227,7 @@ class Client:
 
     def _call(self, request: dict[str, Any], *, record_body: bool) -> Answer:
         """The answer from the record, else from the endpoint, which is then recorded."""
-        number = self.ledger.next_call()
+        number, request = self.ledger.next_call(), {**request, **self.extra_body}
         if self.record is None:
             return self._ask(request, number, self._bound(request), [])
         key, n = self.record.key(request, self.role, self.label)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opto_gym.llm.probe import PROBE_TEXT
+
 Reply = str | None | Callable[[dict[str, Any]], Any]
 
 
@@ -28,12 +30,14 @@ class OpenAIServer:
     Attributes:
         url: The base URL for clients.
         requests: ``{"body", "path", "headers", "time"}`` of each request, in order.
+        probes: The number of calls before runs (`opto_gym.llm.probe`), which are neither in `requests` nor scripted.
         usage: Whether answers say how many tokens they took (a word is a token).
     """
 
     def __init__(self, reply: Reply = "ok", script: list[Any] | None = None) -> None:
         self.reply, self.script, self.usage = reply, list(script or []), True
         self.requests: list[dict[str, Any]] = []
+        self.probes = 0
         self._lock = threading.Lock()
         outer = self
 
@@ -69,6 +73,15 @@ class OpenAIServer:
 
     def _answer(self, http: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in http.headers.items()}
+        if body["messages"][-1]["content"] == PROBE_TEXT:
+            self.probes += 1
+            usage = {"prompt_tokens": 6, "completion_tokens": 1}
+            page = json.dumps({"choices": [{"message": {"content": "OK"}}], "usage": usage}).encode()
+            http.send_response(200)
+            http.send_header("content-length", str(len(page)))
+            http.end_headers()
+            http.wfile.write(page)
+            return
         with self._lock:
             self.requests.append({"body": body, "path": http.path, "headers": headers, "time": time.monotonic()})
             number, outcome = len(self.requests), self.script.pop(0) if self.script else "ok"

@@ -24,6 +24,16 @@ class Valley(OptoEnv):
         return Feedback(output, (Part("reward", f"The output is {output}."), Part("future_positive", way)), output == 0)
 
 
+class Asked(Valley):
+    """The valley, whose position is asked of a model."""
+
+    uses_model, ends_when_solved = True, False
+
+    def forward(self, p, example):
+        self.llm.chat([{"role": "user", "content": f"x is {p.x.data}"}], max_tokens=5)
+        return super().forward(p, example)
+
+
 class SlowAtTwo(Valley):
     """The valley, whose evaluation takes longer at x = 2."""
 
