@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..llm.callables import function_name
 from ..utils.checks import budget_limits, one_of, seed_list
 from .endpoints import TRIAL_ROLES, CallSettings, EndpointSettings
 from .scoring import SCORING
@@ -48,7 +49,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         seeds: The number of seeds, or the seeds themselves; None for the suite's number, or 5 without a suite.
         budget: The limits of each trial, by the names of `opto_gym.llm.LIMITS`.
         cap: The limits of all trials together, by the same names.
-        model: The model of agents and environments; ``"local"`` is the embedded model.
+        model: The model of agents and environments; ``"local"`` is the embedded model. A Python function is stored
+            by its name, ``module:function``, which is accepted, too.
         optimizer_model: The agents' model, in place of `model`.
         task_model: The model inside environments, in place of `model`.
         base_url: The endpoint of the models.
@@ -110,6 +112,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     out: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("model", "optimizer_model", "task_model"):
+            if callable(getattr(self, name)):
+                msgspec.structs.force_setattr(self, name, function_name(getattr(self, name)))
         if self.test_scores is not None:
             one_of(SCORING, test_scores=self.test_scores)
         if self.jobs < 1:

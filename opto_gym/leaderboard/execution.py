@@ -12,6 +12,7 @@ import msgspec
 from .. import registration
 from ..agents.human import check_terminal
 from ..llm import LIMITS, Budget, CallMonitor, Client, Reservation, local
+from ..llm.callables import find_function
 from ..llm.probe import probe
 from .endpoints import check_key
 from .planning import Plan, Planned
@@ -109,7 +110,7 @@ class Execution:
                 continue
             spec = planned.spec
             for role, model in (("optimizer", spec.optimizer_model), ("task", spec.task_model)):
-                if model is None or model == "local":
+                if model is None or model == "local" or find_function(model):
                     continue
                 check_key(spec.endpoint(role))
                 settings = self.plan.calls.of_client(model)

@@ -114,7 +114,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
         configured = (*addresses.values(), *map(from_environment, ("OPENAI_BASE_URL", "OPENAI_API_KEY")))
         names = named_models(asked, given, any(configured))
         clients = {role: self.client(name, role=role) for role, name in names.items()}
-        found = {role: client.endpoint for role, client in clients.items() if client.endpoint != "local"}
+        found = {role: client.endpoint for role, client in clients.items() if client.is_remote}
         own = {role for role in found if self.address(role) != self.base_url}
         common = [address for role, address in found.items() if role not in own]
         return msgspec.structs.replace(
@@ -123,9 +123,9 @@ class TrialSpec(msgspec.Struct, frozen=True):
             task_model=clients["task"].model if "task" in clients else None,
             base_url=common[0] if common else None,
             endpoints={
-                role: msgspec.structs.replace(settings, base_url=found[role] if settings.base_url else None)
+                role: msgspec.structs.replace(settings, base_url=found.get(role) if settings.base_url else None)
                 for role, settings in self.endpoints.items()
-                if role in found
+                if role in clients
             },
         )
 

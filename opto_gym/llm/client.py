@@ -19,6 +19,7 @@ from . import local
 from .accounting import Account
 from .answer import Answer, read_answer, record_fields
 from .budget import Budget
+from .callables import NAME, Function, PythonModel, find_function, function_name
 from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
@@ -39,7 +40,9 @@ class Client:
     """A language model behind an OpenAI-compatible endpoint, or the embedded one. Thread-safe.
 
     Args:
-        model: A name, or ``"local"`` for the embedded model. None takes ``OPTO_GYM_MODEL``, else ``"local"``.
+        model: A name, or ``"local"`` for the embedded model. None takes ``OPTO_GYM_MODEL``, else ``"local"``. A
+            Python function, or its name ``module:function``, answers in place of an endpoint, see
+            `callables.PythonModel`.
         base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
         role: What the calls are for, of ``ledger.ROLES``.
@@ -66,7 +69,7 @@ class Client:
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | Function | None = None,
         *,
         base_url: str | None = None,
         api_key: str | None = None,
@@ -89,7 +92,8 @@ class Client:
             raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
         if not 0 < self.timeout < float("inf"):
             raise ValueError(f"Client: expected a timeout of more than 0 seconds, got {timeout!r}")
-        model = read_model(model, "model") or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
+        model = function_name(model) if callable(model) else read_model(model, "model")
+        model = model or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
         if model is None:
             if any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE)):
                 raise OptoGymError(
@@ -103,13 +107,21 @@ class Client:
         if self.price is None and self.budget.limited("usd"):
             raise OptoGymError(unknown_price(model))
         self.monitor = monitor or CallMonitor()
-        self._endpoint = Endpoint(model, base_url, api_key, self.timeout)
+        function = find_function(model)
+        self._endpoint = (
+            PythonModel(function, self.timeout) if function else Endpoint(model, base_url, api_key, self.timeout)
+        )
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
 
     @property
     def endpoint(self) -> str:
         """The endpoint's URL without credentials, or ``"local"``."""
         return self._endpoint.name
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is behind an endpoint: neither the embedded one nor a function."""
+        return self.endpoint not in ("local", NAME)
 
     def __repr__(self) -> str:
         return f"Client({self.model!r}, endpoint={self.endpoint!r}, role={self.role!r})"
@@ -181,6 +193,14 @@ class Client:
             EndpointError: As in `chat`, and so `BudgetSpent` and `ReplayMismatch`.
         """
         return self._call(completion_request(self.model, body), record_body=True)
+
+    def prepare(self) -> None:
+        """Loads the package that makes requests, and connects to nothing. The first call does so, too.
+
+        Raises:
+            EndpointError: If there is no key where one is needed.
+        """
+        self._endpoint.prepare()
 
     def probe(self) -> None:
         """Makes one small call, which is booked in the budget and not recorded.

@@ -79,16 +79,27 @@ class Endpoint:
 
     def __init__(self, model: str, base_url: str | None, api_key: str | None, timeout: float) -> None:
         self._is_local, self._timeout = model == "local", timeout
-        self._api_key = read_key(api_key, "api_key") or read_key(from_environment("OPENAI_API_KEY"), "OPENAI_API_KEY")
+        self._api_key: str | None = None
         self._address: Address | None = None
         self._proxy: str | None = None
         if not self._is_local:
+            self._api_key = read_key(api_key, "api_key")
+            if self._api_key is None:
+                self._api_key = read_key(from_environment("OPENAI_API_KEY"), "OPENAI_API_KEY")
             given = read_address(base_url, "base_url")
             self._address = given or read_address(from_environment("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
             self._proxy = proxy_for(self._address.url if self._address else OPENAI_URL)
         self.name = "local" if self._is_local else self._address.public if self._address else OPENAI_URL
         self._openai: Any = None
         self._limit_field = "max_tokens"
+
+    def prepare(self) -> None:
+        """Loads what the first request needs, and connects to nothing.
+
+        Raises:
+            EndpointError: If there is no key where one is needed.
+        """
+        _ = self._client().chat.completions  # the package imports it on its first use
 
     def post(self, request: dict[str, Any]) -> bytes:
         """Sends a request and returns the body of the response with status 200.

@@ -6,7 +6,6 @@ place of JSON. Anything else may pass, and a slow answer is not waited for.
 
 from __future__ import annotations
 
-import importlib
 import json
 import threading
 import time
@@ -31,10 +30,10 @@ def probe(clients: Sequence[Client]) -> None:
     """Makes a small call by each client, side by side. They are booked in the clients' budgets, and not recorded.
 
     Raises:
-        EndpointError: If an endpoint refuses every call, and says so within two seconds.
+        EndpointError: If an endpoint refuses every call, and says so within two seconds; or without a key.
     """
-    if clients:
-        importlib.import_module("openai")  # it takes a second, which is no delay of the endpoint
+    for client in clients:
+        client.prepare()  # it takes a second or more, which is no delay of the endpoint
     outcomes: list[list[EndpointError]] = [[] for _ in clients]
 
     def ask(client: Client, outcome: list[EndpointError]) -> None:

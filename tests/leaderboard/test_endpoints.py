@@ -254,3 +254,27 @@ def test_there_is_one_probe_for_each_model_and_none_where_calls_are_recorded(tmp
 def test_a_probe_counts_in_the_cap_of_the_run(tmp_path, server):
     go(tmp_path, agent="Asking", model="fake", base_url=server.url, cap={"llm_calls": 4})
     assert (server.probes, len(server.requests)) == (1, 3)
+
+
+# ---- functions
+
+
+def steps_of_five(messages):
+    return str(len(messages[-1]["content"]))
+
+
+def test_functions_are_models_of_a_run(tmp_path, server):
+    name = f"{__name__}:steps_of_five"
+    settings = {"oracle_calls": 2, "seeds": 1, "progress": False}
+    (outcome,) = run(*BOTH, out=tmp_path / "a", model=steps_of_five, **settings).trials
+    assert outcome.error is None
+    record = record_of(outcome)
+    assert record.spec.optimizer_model == record.spec.task_model == name
+    assert record.spec.base_url is None
+    assert record.where.endpoints == {"optimizer": "python", "task": "python", "test": "python"}
+    assert replay(outcome.path).differences == []
+    mixed = {"optimizer_model": name, "task_model": "small", "base_url": server.url}
+    (other,) = run(*BOTH, out=tmp_path / "b", **mixed, **settings).trials
+    assert other.error is None
+    assert {r["body"]["model"] for r in server.requests} == {"small"}
+    assert server.probes == 1
