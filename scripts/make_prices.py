@@ -1,4 +1,4 @@
-"""Updates opto_gym/llm/prices.json from the price list in a wheel of LiteLLM (MIT license).
+"""Updates opto_gym/llm/prices.json and cached_prices.json from the price list in a wheel of LiteLLM (MIT license).
 
 pip download --no-deps litellm && python scripts/make_prices.py litellm-*.whl
 """
@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,26 @@ def main(wheel: str) -> None:
     }
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(models.items()))
     page = json.dumps(header, indent=1)[:-2] + ',\n "models": {\n' + rows + "\n }\n}\n"
-    Path(__file__).parent.with_name("opto_gym").joinpath("llm", "prices.json").write_text(page, encoding="utf-8")
+    folder = Path(__file__).parent.with_name("opto_gym") / "llm"
+    folder.joinpath("prices.json").write_text(page, encoding="utf-8")
+    cached = cached_prices(json.loads(text), models)
+    rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(price)}" for name, price in sorted(cached.items()))
+    folder.joinpath("cached_prices.json").write_text("{\n" + rows + "\n}\n", encoding="utf-8")
+
+
+def cached_prices(rows: dict[str, dict[str, Any]], models: Collection[str]) -> dict[str, float]:
+    """The USD per input token that the provider reads from its cache, of the models that have such a price.
+
+    Args:
+        rows: LiteLLM's list.
+        models: The models that are wanted.
+    """
+    cached: dict[str, float] = {}
+    for name, row in rows.items():
+        short, price = name.split("/", 1)[-1], row.get("cache_read_input_token_cost")
+        if short in models and row.get("litellm_provider") in PROVIDERS and price:
+            cached[short] = max(price, cached.get(short, price))
+    return cached
 
 
 if __name__ == "__main__":

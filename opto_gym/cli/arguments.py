@@ -199,7 +199,8 @@ def _check_choices(option: str, given: Sequence[str], known: Sequence[str]) -> N
 # ------------------------------------------------------------------ running trials
 FIXED_BY_FOLDER = (
     *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
-    *("model", "optimizer_model", "task_model", "base_url", "config", "print_config"),
+    *("model", "optimizer_model", "task_model", "config", "print_config"),
+    *(f"{role}{name}" for name in ("extra_body", "endpoint_label") for role in ("", "optimizer_", "task_")),
 )
 """The options that a run's folder determines, so that ``--resume`` does not accept them."""
 
@@ -208,6 +209,15 @@ def trial_limits(options: argparse.Namespace) -> dict[str, Any]:
     """The budget of a trial, by name."""
     limits = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in BUDGETS}
     return {k: v for k, v in limits.items() if v is not None}
+
+
+def endpoint_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `RunConfig` that say how the models are asked, as the options give them; None if not given."""
+    from ..leaderboard.config import ENDPOINT_FIELDS
+
+    return {
+        name: dict(options.price) or None if name == "prices" else getattr(options, name) for name in ENDPOINT_FIELDS
+    }
 
 
 def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -224,7 +234,7 @@ def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
         "model": options.model,
         "optimizer_model": options.optimizer_model,
         "task_model": options.task_model,
-        "base_url": options.base_url,
+        **{name: value for name, value in endpoint_settings(options).items() if value is not None},
         "mask": mask,
         "feedback": None if options.feedback is None else feedback,
         "wrappers": parse_wrappers(options.wrapper),
@@ -233,7 +243,7 @@ def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def run_config(options: argparse.Namespace) -> RunConfig:
     """What ``opto-gym run`` is asked for: the file of ``--config``, if there is one, with the options in its place."""
-    from ..leaderboard.config import RunConfig, stored
+    from ..leaderboard.config import ENDPOINT_FIELDS, RunConfig, stored
 
     if options.suite and (options.env or options.agent):
         raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
@@ -248,10 +258,12 @@ def run_config(options: argparse.Namespace) -> RunConfig:
         "budget": {**base.budget, **settings["limits"]},
         "cap": {**base.cap, **settings["cap"]},
         "seeds": parse_seeds(options.seeds) if options.seeds else None,
+        **{name: settings.get(name) for name in ENDPOINT_FIELDS},
+        "prices": {**base.prices, **settings.get("prices", {})},
     }
     if isinstance(asked["seeds"], list):
         asked["seeds"] = tuple(asked["seeds"])
-    for name in ("suite", "model", "optimizer_model", "task_model", "base_url", "test_scores", "out", "jobs"):
+    for name in ("suite", "model", "optimizer_model", "task_model", "test_scores", "out", "jobs"):
         asked[name] = getattr(options, name)
     given = {name: value for name, value in asked.items() if value not in (None, (), {})}
     return msgspec.structs.replace(base, **given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
     """
     never_fail_to_print()
+    status = _main(arguments)
+    if status == 130 and arguments is None:  # as a program: Ctrl-C once more ends it, without a traceback
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if _trials_are_running():
+            os._exit(130)
+    return status
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     try:
         options = parse(arguments)
     except UsageError as e:
@@ -62,6 +74,12 @@ def _run(options: argparse.Namespace) -> int:
         if isinstance(e, OSError) and e.filename is not None:
             return _fail(f"{e.filename}: {e.strerror}", 1)
         raise
+
+
+def _trials_are_running() -> bool:
+    """Whether a trial still runs, which a run did not wait for after the second Ctrl-C."""
+    workers = sys.modules.get("opto_gym.leaderboard.workers")  # not loaded by other commands
+    return workers is not None and bool(workers.trials_are_running())
 
 
 def _how_to_continue(options: argparse.Namespace) -> str:

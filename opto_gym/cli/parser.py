@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from ..utils.suggestions import did_you_mean
 from .arguments import BUDGETS, UsageError, trial_call, whole_number
+from .models import add_model_options
 
 LEVELS = ("L0", "L1", "L2", "L3")
 """The levels of the sandbox, see `opto_gym.sandbox`."""
@@ -134,7 +135,10 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seeds", metavar="SEEDS", help=f"{SEEDS} (default: 5, or the suite's)")
     p.add_argument("--out", metavar="FOLDER", help="the folder to record the run in")
     p.add_argument(
-        "--resume", metavar="RUN", help="continue the run in this folder; only budgets, --jobs and --sandbox may change"
+        "--resume",
+        metavar="RUN",
+        help="continue the run in this folder; only budgets, prices, addresses, --timeout, --attempts, --jobs and "
+        "--sandbox may change",
     )
     p.add_argument(
         "--again", action="store_true", help="with --resume: run those trials again whose agent has changed since"
@@ -162,13 +166,7 @@ def _add_compare(p: argparse.ArgumentParser) -> None:
 def _add_trials(p: argparse.ArgumentParser) -> None:
     """The options of `run` and `compare` beside environments, agents and seeds."""
     _add_budget(p)
-    model = p.add_argument_group("language models")
-    model.add_argument(
-        "--model", metavar="NAME", help='the model of agents and environments; "local" is the embedded one'
-    )
-    model.add_argument("--optimizer-model", metavar="NAME", help="the agents' model, in place of --model")
-    model.add_argument("--task-model", metavar="NAME", help="the model inside environments, in place of --model")
-    model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint (default: OPENAI_BASE_URL)")
+    add_model_options(p)
     _add_observation(p)
     running = p.add_argument_group("running")
     running.add_argument(

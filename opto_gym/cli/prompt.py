@@ -169,7 +169,7 @@ class _ReplayUntil(Replayer):
         if role != "optimizer":
             return super()._client(model, role, budget, record)
         lines = [line for line in self.folder.calls() if line.role == role and line.error is None]
-        self.shown = _RecordedAnswers(model, self.spec.base_url, lines, self._is_after)
+        self.shown = _RecordedAnswers(model, self.spec.address(role), lines, self._is_after)
         return self.shown
 
 

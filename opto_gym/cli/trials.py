@@ -18,6 +18,7 @@ from .arguments import (
     run_config,
     trial_limits,
 )
+from .models import moved
 
 
 def run_trials(options: argparse.Namespace) -> int:
@@ -30,7 +31,8 @@ def run_trials(options: argparse.Namespace) -> int:
     if options.resume:
         if any(getattr(options, name) for name in FIXED_BY_FOLDER):
             raise ValueError(
-                "--resume takes everything from the run's folder; only budgets, --jobs and --sandbox may change"
+                "--resume takes everything from the run's folder; only budgets, prices, addresses, --timeout, "
+                "--attempts, --jobs and --sandbox may change"
             )
         quiet, cap = options.quiet, parse_cap(options.cap)
         return show_end(
@@ -41,6 +43,7 @@ def run_trials(options: argparse.Namespace) -> int:
                 jobs=options.jobs,
                 progress=not quiet,
                 again=options.again,
+                **moved(options),
             )
         )
     if options.again:

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 from ..utils.moved import moved_names
 from .config import RunConfig
+from .execution import RunResult
 from .planning import Plan
 from .records import RunFolder, TrialFolder
 from .replaying import replay
 from .reporting.page import report
-from .runner import RunResult, plan, resume, run
+from .runner import plan, resume, run
 from .spec import TrialSpec
 from .trial import Outcome, TrialRunner
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from ..llm.callables import function_name
 from ..utils.checks import budget_limits, one_of, seed_list
+from .endpoints import TRIAL_ROLES, CallSettings, EndpointSettings
 from .scoring import SCORING
 
 Named = str | tuple[str, Mapping[str, Any]]
@@ -17,7 +19,15 @@ Named = str | tuple[str, Mapping[str, Any]]
 StoredName = str | tuple[str, dict[str, Any]]
 """The form of `Named` in which `RunConfig` stores it."""
 
-TEXT_OPTIONS = ("model", "optimizer_model", "task_model", "base_url", "test_scores", "suite", "out")
+_ROLES = ("", "optimizer_", "task_")
+ENDPOINT_TEXTS = tuple(f"{role}{name}" for name in ("base_url", "api_key_env", "endpoint_label") for role in _ROLES)
+"""The fields that say in a text how the models are asked, for all roles or for one."""
+EXTRA_BODIES = tuple(f"{role}extra_body" for role in _ROLES)
+"""The fields that say what is added to the requests."""
+ENDPOINT_FIELDS = (*ENDPOINT_TEXTS, *EXTRA_BODIES, "timeout", "attempts", "prices")
+"""All fields that say how the models are asked."""
+
+TEXT_OPTIONS = ("model", "optimizer_model", "task_model", *ENDPOINT_TEXTS, "test_scores", "suite", "out")
 """The fields whose values are text that the command line takes as it is."""
 
 
@@ -39,10 +49,25 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         seeds: The number of seeds, or the seeds themselves; None for the suite's number, or 5 without a suite.
         budget: The limits of each trial, by the names of `opto_gym.llm.LIMITS`.
         cap: The limits of all trials together, by the same names.
-        model: The model of agents and environments; ``"local"`` is the embedded model.
+        model: The model of agents and environments; ``"local"`` is the embedded model. A Python function is stored
+            by its name, ``module:function``, which is accepted, too.
         optimizer_model: The agents' model, in place of `model`.
         task_model: The model inside environments, in place of `model`.
         base_url: The endpoint of the models.
+        optimizer_base_url: The endpoint of the agents' model, in place of `base_url`.
+        task_base_url: The endpoint of the model inside environments, in place of `base_url`.
+        api_key_env: The name of the environment variable that holds the key; None is ``OPENAI_API_KEY``.
+        optimizer_api_key_env: The same for the agents' model alone.
+        task_api_key_env: The same for the model inside environments alone.
+        extra_body: Fields that are added to every request, such as ``{"reasoning_effort": "low"}``.
+        optimizer_extra_body: The same for the agents' model, in place of `extra_body`.
+        task_extra_body: The same for the model inside environments, in place of `extra_body`.
+        endpoint_label: A name that tells the endpoint from others whose models have equal names but other weights.
+        optimizer_endpoint_label: The same for the agents' model, in place of `endpoint_label`.
+        task_endpoint_label: The same for the model inside environments, in place of `endpoint_label`.
+        timeout: The most seconds that an attempt of a model call may take; None is 600.
+        attempts: How often a model call is tried; None is 6.
+        prices: USD per million tokens (in, out) or (in, out, read from the cache), by the model's name.
         mask: The parts of the trace graph to hide from agents.
         feedback: The kinds of feedback that agents get; None for all.
         wrappers: Further wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
@@ -65,6 +90,20 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     optimizer_model: str | None = None
     task_model: str | None = None
     base_url: str | None = None
+    optimizer_base_url: str | None = None
+    task_base_url: str | None = None
+    api_key_env: str | None = None
+    optimizer_api_key_env: str | None = None
+    task_api_key_env: str | None = None
+    extra_body: dict[str, Any] = {}
+    optimizer_extra_body: dict[str, Any] = {}
+    task_extra_body: dict[str, Any] = {}
+    endpoint_label: str | None = None
+    optimizer_endpoint_label: str | None = None
+    task_endpoint_label: str | None = None
+    timeout: float | None = None
+    attempts: int | None = None
+    prices: dict[str, tuple[float, ...]] = {}
     mask: tuple[str, ...] = ()
     feedback: tuple[str, ...] | None = None
     wrappers: tuple[StoredName, ...] = ()
@@ -73,16 +112,40 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     out: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("model", "optimizer_model", "task_model"):
+            if callable(getattr(self, name)):
+                msgspec.structs.force_setattr(self, name, function_name(getattr(self, name)))
         if self.test_scores is not None:
             one_of(SCORING, test_scores=self.test_scores)
         if self.jobs < 1:
             raise ValueError(f"expected at least 1 job, got {self.jobs}")
         if self.seeds is not None:
             seed_list(self.seeds)
+        self.calls  # noqa: B018 - its values are checked here
+        for role in TRIAL_ROLES:
+            self.endpoint(role)
         budget_limits(self.budget)
         budget_limits(self.cap)
         if self.suite is not None and self.envs:
             raise ValueError(f"expected either environments or a suite, got both: {list(self.envs)} and {self.suite}")
+
+    @property
+    def calls(self) -> CallSettings:
+        """How model calls are made, and their prices."""
+        return CallSettings(timeout=self.timeout, attempts=self.attempts, prices=self.prices)
+
+    def endpoint(self, role: str) -> EndpointSettings:
+        """How the model of a role is asked.
+
+        Args:
+            role: Of `endpoints.TRIAL_ROLES`.
+        """
+        return EndpointSettings(
+            base_url=getattr(self, f"{role}_base_url"),
+            api_key_env=getattr(self, f"{role}_api_key_env") or self.api_key_env,
+            extra_body=getattr(self, f"{role}_extra_body") or self.extra_body or None,
+            label=getattr(self, f"{role}_endpoint_label") or self.endpoint_label,
+        )
 
     @classmethod
     def of(
@@ -160,6 +223,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         ]
         if self.cap:
             arguments += ["--cap", ",".join(f"{name}={_amount(v)}" for name, v in self.cap.items())]
+        for name in EXTRA_BODIES:
+            if getattr(self, name):
+                arguments += [f"--{name.replace('_', '-')}", json.dumps(getattr(self, name))]
+        for name in ("timeout", "attempts"):
+            if getattr(self, name) is not None:
+                arguments += [f"--{name}", _amount(getattr(self, name))]
+        for model, price in self.prices.items():
+            arguments += ["--price", f"{model}={','.join(map(_amount, price))}"]
         if self.mask:
             arguments += ["--mask", ",".join(self.mask)]
         if self.feedback is not None:

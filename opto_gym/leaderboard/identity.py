@@ -77,11 +77,21 @@ class AgentIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     files: list[tuple[str, str]] | None = None
 
 
-class ModelNames(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of the optimizer's model and the task's model; None where no model is used."""
+class ModelNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The names of the optimizer's model and the task's model; None where no model is used.
+
+    Attributes:
+        optimizer: The agent's model.
+        task: The model inside the environment.
+        optimizer_settings: The fields that are added to the requests of the agent's model (``extra_body``), and the
+            ``label`` of its endpoint; None without them.
+        task_settings: The same of the model inside the environment.
+    """
 
     optimizer: str | None
     task: str | None
+    optimizer_settings: dict[str, Any] | None = None
+    task_settings: dict[str, Any] | None = None
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from .. import registration
-from ..llm import LIMITS, price_of
+from ..llm import LIMITS
 from ..utils.checks import seed_list
 from ..utils.moved import moved_names
 from ..wrappers.observations import unwrapped
 from .config import Named, RunConfig, as_argument, named
+from .endpoints import TRIAL_ROLES, CallSettings, EndpointSettings
 from .identity import Identity
 from .schema import Limits
 from .spec import TrialSpec
@@ -48,12 +49,14 @@ class Plan:
         skipped: (environment, agent, reason why the agent can't run on it).
         cap: The budget of the whole run.
         test_scores: When parameters are scored on test; one of `scoring.SCORING`.
+        calls: How model calls are made, and their prices.
     """
 
     trials: Mapping[str, Planned]
     skipped: tuple[tuple[str, str, str], ...]
     cap: Limits
     test_scores: str
+    calls: CallSettings = dataclasses.field(default_factory=CallSettings)
 
     @property
     def specs(self) -> Mapping[str, TrialSpec]:
@@ -99,7 +102,7 @@ class Plan:
         for planned in self.trials.values():
             if not registration.agent_class(planned.spec.agent).uses_model:
                 continue
-            limits, price = planned.limits, price_of(str(planned.spec.optimizer_model))
+            limits, price = planned.limits, self.calls.price(str(planned.spec.optimizer_model))
             calls = _least(limits.oracle_calls, limits.llm_calls)
             llm_calls.append(calls)
             tokens.append(_least(None if calls is None else calls * (4000 + 1024), limits.tokens))
@@ -138,7 +141,8 @@ def grid(config: RunConfig) -> Plan:
         ValueError: If there is no budget, an argument is invalid, or no pair can run.
         MissingExtra: If an extra that an environment or agent needs is not installed.
     """
-    limits = Limits.of(config.budget)
+    limits, cap = Limits.of(config.budget), Limits.of(config.cap)
+    money_is_limited = limits.usd is not None or cap.usd is not None
     if not config.budget:
         raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
     trials: dict[str, Planned] = {}
@@ -155,12 +159,14 @@ def grid(config: RunConfig) -> Plan:
             if reason is not None:
                 skipped.append((spec.env, spec.agent, reason))
                 break
+            if money_is_limited:
+                config.calls.check_prices(spec.optimizer_model, spec.task_model)
             identity = spec.identity(wrapped_env)
             trials[spec.trial_id(identity)] = Planned(spec, identity, limits, base_env.runs_code)
     if not trials:
         reasons = "; ".join(f"{agent} on {env}: {reason}" for env, agent, reason in skipped)
         raise ValueError(f"there is nothing to run: {reasons or 'expected at least one environment and one agent'}")
-    return Plan(trials, tuple(skipped), Limits.of(config.cap), config.test_scores or "each")
+    return Plan(trials, tuple(skipped), cap, config.test_scores or "each", config.calls)
 
 
 def unresolved_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialSpec:
@@ -188,6 +194,7 @@ def unresolved_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> T
         config.task_model or config.model,
         config.base_url,
         tuple(map(named, config.wrappers)),
+        endpoints={role: e for role in TRIAL_ROLES if (e := config.endpoint(role)) != EndpointSettings()},
     )
 
 

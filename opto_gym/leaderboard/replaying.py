@@ -17,7 +17,7 @@ from ..utils.moved import moved_names
 from .identity import RULES
 from .notes import AgentNotes
 from .oracle import CallKey, RecordedOracle
-from .records import TrialFolder, read_trial
+from .records import RunFolder, TrialFolder, read_trial
 from .schema import Record, StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
 from .spec import digest
@@ -90,7 +90,9 @@ class Replayer(TrialRunner):
     def __init__(self, record: TrialRecord, path: Path) -> None:
         # The record of a killed trial may lack the scorings after its last oracle calls, so none are compared.
         test_scores = record.test_scores if record.status != "running" else "never"
-        super().__init__(record.spec, path, limits=record.limits, test_scores=test_scores)
+        run = RunFolder(path.parent.parent)
+        calls = run.plan.calls if run.has_plan else None  # with the prices that a limit on money needs
+        super().__init__(record.spec, path, limits=record.limits, test_scores=test_scores, calls=calls)
         self.record, self._agent_was_skipped = record, False
         self._repeated: StepRecord | None = None
         self.differences: list[str] = []

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from .. import registration
-from ..agents.human import check_terminal
 from ..errors import RecordError
-from ..llm import LIMITS, Budget, Reservation, local
+from ..llm import Budget
 from ..sandbox import shared
 from ..utils.extras import require
 from ..wrappers.observations import unwrapped
-from .config import Named, RunConfig
+from .config import ENDPOINT_FIELDS, Named, RunConfig
+from .endpoints import TRIAL_ROLES
+from .execution import Execution, RunResult
 from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
-from .progress import Progress
 from .records import RunFolder, TrialFolder, read_trial
-from .schema import VERSION, Amounts, Limits, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
-from .spec import TrialSpec
+from .schema import VERSION, Amounts, PlannedTrial, RunRecord
 from .suites import suite_plan
-from .trial import Outcome, TrialRunner
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RunResult:
-    """The result of a run.
-
-    Attributes:
-        path: The run's folder.
-        trials: The outcome of each trial, in the order of the plan.
-        skipped: (environment, agent, reason why the agent can't run on it).
-    """
-
-    path: Path
-    trials: tuple[Outcome, ...]
-    skipped: tuple[tuple[str, str, str], ...] = ()
 
 
 def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keywords: Any) -> Plan:
@@ -59,7 +39,8 @@ def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keyw
     config = envs if isinstance(envs, RunConfig) else RunConfig.of(envs, agents, **keywords)
     if config.suite is None:
         return grid(config)
-    names = ("cap", "model", "optimizer_model", "task_model", "base_url", "mask", "feedback", "wrappers", "test_scores")
+    names = ("cap", "model", "optimizer_model", "task_model", *ENDPOINT_FIELDS)
+    names += ("mask", "feedback", "wrappers", "test_scores")
     settings = {name: getattr(config, name) for name in names}
     return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **settings)
 
@@ -133,6 +114,7 @@ def resume(
     jobs: int | None = None,
     progress: bool = True,
     again: bool = False,
+    **endpoints: Any,
 ) -> RunResult:
     """Continues a run from its folder alone.
 
@@ -143,6 +125,9 @@ def resume(
         jobs: Number of trials that run at a time; None takes the number of the last session.
         progress: Whether to show progress.
         again: Whether to run recorded trials whose identity has changed again, from the beginning.
+        endpoints: New values of those fields of `RunConfig` that say how the models are asked, and that no result
+            depends on: ``base_url`` and ``api_key_env``, also with ``optimizer_`` or ``task_`` before them;
+            ``timeout``, ``attempts`` and ``prices``.
 
     Raises:
         ValueError: If a new limit is invalid, or less than what has been spent already.
@@ -154,18 +139,23 @@ def resume(
     Budget(limits)
     Budget(cap)
     notices = _check_new_limits(folder, record, limits or {}, cap or {})
+    moved = RunConfig.of(**endpoints)
+    calls, new_cap = record.calls.with_changes(moved.calls), record.cap.with_changes(cap or {})
     trials: dict[str, Planned] = {}
     environments = Environments()
     for trial in record.trials:
-        spec = trial.spec
+        spec = trial.spec.moved(moved.base_url, {role: moved.endpoint(role) for role in TRIAL_ROLES})
         require(*registration.agent_class(spec.agent).needs)
         env = environments.of(spec)
         identity = spec.identity(env)
-        planned = Planned(spec, identity, trial.limits.with_changes(limits or {}), unwrapped(env).runs_code)
+        new_limits = trial.limits.with_changes(limits or {})
+        if new_limits.usd is not None or new_cap.usd is not None:
+            calls.check_prices(spec.optimizer_model, spec.task_model)
+        planned = Planned(spec, identity, new_limits, unwrapped(env).runs_code)
         trials[spec.trial_id(identity)] = planned
     if not again:
         _check_identities(folder, trials)
-    resumed = Plan(trials, tuple(record.skipped), record.cap.with_changes(cap or {}), record.test_scores)
+    resumed = Plan(trials, tuple(record.skipped), new_cap, record.test_scores, calls)
     jobs = record.jobs if jobs is None else jobs
     return execute(resumed, Path(out), jobs=jobs, progress=progress, notices=notices)
 
@@ -274,9 +264,10 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
                 cap=plan.cap,
                 test_scores=plan.test_scores,
                 jobs=jobs,
+                calls=plan.calls,
             )
         )
-        return _Execution(plan, folder, jobs, progress).run(notices)
+        return Execution(plan, folder, jobs, progress).run(notices)
     finally:
         folder.unlock()
 
@@ -297,128 +288,3 @@ def _check_folder(folder: RunFolder) -> None:
             f"{folder.path} holds files that are not a run's: {', '.join(foreign[:3])}{more}. Expected a folder that "
             "is empty or missing, or that a run has made: choose another --out"
         )
-
-
-class _Execution:
-    """Runs the trials of a plan in a pool of threads, under the budget of the whole run.
-
-    Args:
-        plan: The plan.
-        folder: The run's folder, locked.
-        jobs: Number of trials that run at a time.
-        show_progress: Whether to show progress.
-    """
-
-    def __init__(self, plan: Plan, folder: RunFolder, jobs: int, show_progress: bool) -> None:
-        self.plan, self.folder, self.jobs, self.show_progress = plan, folder, jobs, show_progress
-        self.run_budget = Budget(plan.cap.to_dict())
-        self.stop = threading.Event()
-        self.shared_scores: dict[str, ScoreRecord] = {}
-        self.done: list[Outcome] = []
-        self.todo: dict[str, Planned] = {}
-
-    def run(self, notices: Sequence[str]) -> RunResult:
-        """Runs the trials that are not finished.
-
-        Args:
-            notices: Lines to print before the trials start.
-        """
-        for name, planned in self.plan.trials.items():
-            finished = _finished(self.folder.trial_path(name), planned, self.plan)
-            if finished is None:
-                self.todo[name] = planned
-                continue
-            assert finished.summary is not None
-            path = self.folder.trial_path(name)
-            self.done.append(Outcome(name, path, "done", steps=finished.summary.oracle_calls))
-            Reservation(self.run_budget, _charged_to_run(finished)).settle()
-        specs = [planned.spec for planned in self.todo.values()]
-        if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
-            local.server()  # before the trials: its start blocks all threads for a second, which counts as their time
-        interactive = any(registration.agent_class(spec.agent).in_terminal for spec in specs)
-        if interactive:
-            check_terminal()
-            if self.jobs > 1:
-                raise ValueError(f"a person does one trial at a time: expected 1 job, got {self.jobs}")
-        calls = {trial: planned.limits.oracle_calls for trial, planned in self.plan.trials.items()}
-        with Progress(len(calls), len(self.done), calls, self.show_progress, bar=not interactive) as progress:
-            for notice in notices:
-                progress.say(notice)
-            for env, agent, reason in self.plan.skipped:
-                progress.say(f"skipped {agent} on {env}: {reason}")
-            self._run_trials(progress, interactive)
-        order = list(self.plan.trials)
-        trials = sorted(self.done, key=lambda outcome: order.index(outcome.trial))
-        return RunResult(self.folder.path, tuple(trials), self.plan.skipped)
-
-    def _run_trials(self, progress: Progress, interactive: bool) -> None:
-        """Runs the trials of `todo`. If one raises, or at Ctrl-C, stops all others and raises the error."""
-        runners = [self._runner(name, planned, progress) for name, planned in self.todo.items()]
-        with ThreadPoolExecutor(self.jobs) as pool:
-            futures: list[Future[Outcome]] = [pool.submit(runner.run) for runner in runners]
-            try:
-                pending = set(futures)
-                while pending:
-                    ready, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
-                    for future in ready:
-                        outcome = future.result()
-                        self.done.append(outcome)
-                        progress.trial(outcome)
-            except BaseException:
-                self.stop.set()
-                self.run_budget.stop()  # refuses model calls too, for agents that make no oracle call for a long time
-                for future in futures:
-                    future.cancel()
-                progress.say(
-                    "stopping: leave the prompt with Ctrl-D" if interactive else "stopping after the calls in flight"
-                )
-                raise
-
-    def _runner(self, name: str, planned: Planned, progress: Progress) -> TrialRunner:
-        return TrialRunner(
-            planned.spec,
-            self.folder.trial_path(name),
-            limits=planned.limits,
-            test_scores=self.plan.test_scores,
-            parent=self.run_budget,
-            cap=self.plan.cap,
-            identity=planned.identity,
-            shared_scores=self.shared_scores,
-            progress=progress.step,
-            stop=self.stop,
-        )
-
-
-def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
-    """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued."""
-    record = read_trial(path)
-    if record is None or record.summary is None or record.status != "done" or record.test_scores != plan.test_scores:
-        return None
-    done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)
-    return record if done else None
-
-
-def _same_budget(record: TrialRecord, limits: Limits, cap: Limits, spec: TrialSpec) -> bool:
-    """Whether the limits that decide when the trial ends are the recorded ones.
-
-    For a trial that can be resumed, these are all limits. Any other trial would run again from the beginning, so that
-    only the limit that ended it counts.
-    """
-    names = LIMITS if spec.resumable else ((record.ended or "").removeprefix("budget: "),)
-    pairs = ((record.limits.to_dict(), limits.to_dict()), (record.cap.to_dict(), cap.to_dict()))
-    return all(old.get(name) == new.get(name) for old, new in pairs for name in names)
-
-
-def _charged_to_run(record: TrialRecord) -> dict[str, float]:
-    """What a finished trial took from the budget of the whole run: what it spent itself, and its scoring on test.
-
-    Time is left out, because the run's time limit holds for one session.
-    """
-    assert record.summary is not None
-    test = record.summary.ledger.test
-    spent = msgspec.structs.asdict(record.summary.spent)
-    del spent["seconds"]
-    spent["llm_calls"] += test.calls
-    spent["tokens"] += test.tokens
-    spent["usd"] += test.usd or 0.0
-    return spent

@@ -14,8 +14,7 @@ Records of version 1 are converted by `upgrade`. A field that they did not have 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -24,39 +23,17 @@ import msgspec
 from ..errors import RecordError
 from ..llm import LIMITS
 from ..problems import Anchors
+from .base_record import Record as Record
+from .endpoints import CallSettings
 from .identity import Identity
 from .spec import TrialSpec
+from .where import Machine as Machine
+from .where import SandboxRecord as SandboxRecord
 
 VERSION = 2
 """The version of the record format that this release writes."""
 
 R = TypeVar("R")
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base class of the records. For one release, ``record["name"]`` works too, with the keys of version 1."""
-
-    _old_keys: ClassVar[Mapping[str, str]] = {}
-
-    def __getitem__(self, key: str) -> Any:
-        message = f"records have attributes instead of keys: read .{self._name(key)}"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        try:
-            return getattr(self, self._name(key))
-        except AttributeError:
-            raise KeyError(key) from None
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key of version 1; `default` if there is no such field, or if it was not recorded."""
-        value = getattr(self, self._name(key), None)
-        return default if value is None else value
-
-    def keys(self) -> Iterator[str]:
-        """The names of the fields, so that ``dict(record)`` and ``{**record}`` work."""
-        return iter(self.__struct_fields__)
-
-    def _name(self, key: str) -> str:
-        return self._old_keys.get(key, key)
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -167,37 +144,6 @@ class ProblemRecord(Record, frozen=True, kw_only=True):
     feedback_kinds: list[str]
     examples: dict[str, int]
     runtime: str | None = None
-
-
-class SandboxRecord(Record, frozen=True, kw_only=True):
-    """The protections of the sandbox that were active, see `opto_gym.sandbox.Sandbox.in_force`."""
-
-    level: str
-    landlock_abi: int | None = None
-    seccomp: bool = False
-    namespaces: list[str] = []
-    uid_dropped: bool = False
-    missing: list[str] = []
-    least: str = ""
-    platform: str = ""
-
-
-class Machine(Record, frozen=True, kw_only=True):
-    """The machine that a trial ran on.
-
-    Attributes:
-        python: Version of Python.
-        system: Operating system, its release, and the processor's architecture.
-        cores: Number of processor cores; None if unknown.
-        versions: Versions of packages and programs, by name.
-        sandbox: The protections of the sandbox.
-    """
-
-    python: str
-    system: str
-    cores: int | None
-    versions: dict[str, str]
-    sandbox: SandboxRecord
 
 
 class ModelsRecord(Record, frozen=True, kw_only=True):
@@ -414,6 +360,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
         cap: Budget of the whole run.
         test_scores: As in `TrialRecord`.
         jobs: Number of trials that run at a time.
+        calls: How model calls are made, and their prices.
     """
 
     version: int
@@ -422,6 +369,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
     cap: Limits
     test_scores: str
     jobs: int
+    calls: CallSettings = CallSettings()
 
 
 def to_plain(record: Record) -> dict[str, Any]:

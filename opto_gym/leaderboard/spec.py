@@ -15,11 +15,12 @@ import numpy as np
 from .. import registration, wrappers
 from ..core import OptoEnv
 from ..llm import Client
-from ..llm.settings import from_environment, has_secrets, public_address
+from ..llm.settings import from_environment
 from ..utils.arguments import naming_arguments
 from ..utils.checks import one_of
 from ..wrappers.observations import unwrapped
 from ..wrappers.supported import check_wrappers
+from .endpoints import EndpointSettings, check_address, client_of_role, named_models
 from .identity import RULES, AgentIdentity, EnvIdentity, Identity, ModelNames, source_hash
 
 
@@ -39,6 +40,7 @@ class TrialSpec(msgspec.Struct, frozen=True):
         base_url: The endpoint of all models except the embedded one, without credentials; None if there is none.
         wrappers: Further wrappers, the innermost first: (name in `opto_gym.wrappers`, keyword arguments).
         model_settings: The agent's settings that are not given and follow from its model, see `Agent.model_settings`.
+        endpoints: How the models are asked, by role, of `endpoints.TRIAL_ROLES`; roles without settings are left out.
     """
 
     env: str
@@ -53,11 +55,12 @@ class TrialSpec(msgspec.Struct, frozen=True):
     base_url: str | None
     wrappers: tuple[tuple[str, dict[str, Any]], ...] = ()
     model_settings: dict[str, Any] = {}
+    endpoints: dict[str, EndpointSettings] = {}
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain data; without `model_settings` where there are none, as in records of older releases."""
+        """The spec as plain data; without the last fields where they are empty, as in records of older releases."""
         data: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
-        return {name: value for name, value in data.items() if value or name != "model_settings"}
+        return {name: value for name, value in data.items() if value or name not in ("model_settings", "endpoints")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrialSpec:
@@ -66,8 +69,10 @@ class TrialSpec(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The spec as JSON text. Specs that are stored alike in a record have the same text."""
-        return json.dumps(self.to_dict(), sort_keys=True, default=str)
+        """The spec as JSON text, without addresses and keys. Specs that are recorded alike have the same text."""
+        data = self.to_dict() | {"base_url": None}
+        data["endpoints"] = {role: settings.identity for role, settings in self.endpoints.items()}
+        return json.dumps(data, sort_keys=True, default=str)
 
     @property
     def env_key(self) -> str:
@@ -79,7 +84,8 @@ class TrialSpec(msgspec.Struct, frozen=True):
     @property
     def task_key(self) -> str:
         """`env_key` with the model inside the environment. Trials can be compared if they have the same key."""
-        return json.dumps([self.env_key, self.task_model])
+        settings = self.endpoint("task").identity
+        return json.dumps([self.env_key, self.task_model, *([settings] if settings else [])], sort_keys=True)
 
     @property
     def resumable(self) -> bool:
@@ -97,42 +103,73 @@ class TrialSpec(msgspec.Struct, frozen=True):
 
         Raises:
             ValueError: If the endpoint's URL contains a user name or password, which would be recorded.
-            OptoGymError: If there is an endpoint but no model name.
+            OptoGymError: If the name of a model is missing; the message says of which role.
         """
-        url = self.settings.get("base_url") or self.base_url
-        if url and has_secrets(url):
-            raise ValueError(
-                "expected a base_url without user name and password, and without a query that may be secret, since it "
-                "is recorded; got one with them: set the environment variable OPENAI_BASE_URL to this URL, and leave "
-                "base_url out"
-            )
-        optimizer = task = None
-        agent_class = registration.agent_class(self.agent)
+        agent_class, asked = registration.agent_class(self.agent), {}
         if agent_class.uses_model:
-            optimizer = Client(self.settings.get("model") or self.optimizer_model, base_url=url)
+            asked["optimizer"] = f"{self.agent} asks a language model"
         if env.uses_model:
-            task = Client(self.task_model, base_url=url)
-        remote = [client.endpoint for client in (optimizer, task) if client is not None and client.endpoint != "local"]
+            asked["task"] = f"{self.env} asks a language model inside the task"
+        addresses = {role: self.address(role) for role in asked}
+        for address in addresses.values():
+            check_address(address)
+        given = {"optimizer": self.settings.get("model") or self.optimizer_model, "task": self.task_model}
+        configured = (*addresses.values(), *map(from_environment, ("OPENAI_BASE_URL", "OPENAI_API_KEY")))
+        names = named_models(asked, given, any(configured))
+        clients = {role: self.client(name, role=role) for role, name in names.items()}
+        found = {role: client.endpoint for role, client in clients.items() if client.is_remote}
+        own = {role for role in found if self.address(role) != self.base_url}
+        common = [address for role, address in found.items() if role not in own]
         return msgspec.structs.replace(
             self,
-            optimizer_model=optimizer.model if optimizer else None,
-            task_model=task.model if task else None,
-            base_url=remote[0] if remote else None,
-            model_settings=dict(agent_class.model_settings(optimizer.model, self.settings)) if optimizer else {},
+            optimizer_model=clients["optimizer"].model if "optimizer" in clients else None,
+            task_model=clients["task"].model if "task" in clients else None,
+            base_url=common[0] if common else None,
+            endpoints={
+                role: msgspec.structs.replace(settings, base_url=found.get(role) if settings.base_url else None)
+                for role, settings in self.endpoints.items()
+                if role in clients
+            },
+            model_settings=dict(agent_class.model_settings(names["optimizer"], self.settings))
+            if "optimizer" in names
+            else {},
         )
 
-    def client(self, model: str | None, **settings: Any) -> Client:
-        """Creates a client for one of the models.
+    def endpoint(self, role: str) -> EndpointSettings:
+        """How the model of a role is asked; scoring on test (``"test"``) asks the task's."""
+        return self.endpoints.get("optimizer" if role == "optimizer" else "task", EndpointSettings())
 
-        If ``OPENAI_BASE_URL`` is the same endpoint, it is used, since it may contain a user name and password.
+    def address(self, role: str) -> str | None:
+        """The address at which the model of a role is asked, as it is given; None for the default."""
+        own = self.settings.get("base_url") if role == "optimizer" else None
+        return own or self.endpoint(role).base_url or self.base_url
+
+    def moved(self, base_url: str | None, endpoints: Mapping[str, EndpointSettings]) -> TrialSpec:
+        """A copy whose models are asked at other addresses, or with the keys of other environment variables.
+
+        Args:
+            base_url: The new address of all roles; None keeps theirs.
+            endpoints: New addresses and names of variables by role; what is None is kept. Other fields are ignored.
+        """
+        settings = dict(self.endpoints)
+        for role, new in endpoints.items():
+            old = self.endpoint(role)
+            kept = None if base_url else old.base_url
+            key = new.api_key_env or old.api_key_env
+            changed = msgspec.structs.replace(old, base_url=new.base_url or kept, api_key_env=key)
+            settings[role] = changed
+        plain = {role: value for role, value in settings.items() if value != EndpointSettings()}
+        return msgspec.structs.replace(self, base_url=base_url or self.base_url, endpoints=plain)
+
+    def client(self, model: str | None, *, role: str, **settings: Any) -> Client:
+        """Creates a client for one of the models.
 
         Args:
             model: The name of the model.
+            role: Of `opto_gym.llm.ROLES`.
             settings: Further arguments of `opto_gym.llm.Client`.
         """
-        url = from_environment("OPENAI_BASE_URL")
-        is_same_endpoint = url is not None and public_address(url) == self.base_url
-        return Client(model, base_url=None if is_same_endpoint else self.base_url, **settings)
+        return client_of_role(model, self.address(role), self.endpoint(role), role=role, **settings)
 
     def make_env(self, oracle_calls: int | None = None) -> gym.Env[Any, Any]:
         """Makes the environment with its wrappers.
@@ -182,7 +219,12 @@ class TrialSpec(msgspec.Struct, frozen=True):
                 source=source_hash(cls),
                 files=files or None,
             ),
-            models=ModelNames(optimizer=self.optimizer_model, task=self.task_model),
+            models=ModelNames(
+                optimizer=self.optimizer_model,
+                task=self.task_model,
+                optimizer_settings=self.endpoint("optimizer").identity,
+                task_settings=self.endpoint("task").identity,
+            ),
             seed=self.seed,
         )
 

@@ -17,8 +17,9 @@ from ..agents.base import Values
 from ..agents.toolkit.model_agent import ModelAgent
 from ..core import OptoEnv
 from ..errors import BudgetSpent, OptoGymError, RecordError
-from ..llm import Budget, CallRecord, Client, Ledger, Reservation
+from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
+from .endpoints import CallSettings
 from .identity import Identity
 from .machine import machine
 from .notes import AgentNotes, take_notes
@@ -30,6 +31,7 @@ from .schema import (
     LedgerTotals,
     Limits,
     LostAttempts,
+    Machine,
     ModelsRecord,
     ProblemRecord,
     ScoreRecord,
@@ -117,7 +119,9 @@ class TrialRunner:
         identity: The trial's identity; None computes it.
         shared_scores: Scores that the trials of a run share, see `Scorer`.
         progress: Called with (id of the trial, step, ledger) after each oracle call.
-        stop: An event that stops the trial after its current oracle call.
+        stop: An event that stops the trial after its current oracle call; None takes that of `monitor`.
+        monitor: Watches the model calls of the whole run.
+        calls: How model calls are made, and their prices.
 
     Attributes:
         call_mode: How model calls use their record, see `opto_gym.llm.CallRecord`. The replay overrides it.
@@ -138,11 +142,15 @@ class TrialRunner:
         shared_scores: dict[str, ScoreRecord] | None = None,
         progress: Callable[[str, StepRecord, Ledger], None] = lambda trial, step, ledger: None,
         stop: threading.Event | None = None,
+        monitor: CallMonitor | None = None,
+        calls: CallSettings | None = None,
     ) -> None:
         self.spec, self.path, self.trial, self.test_scores = spec, path, path.name, test_scores
         self.limits, self.cap, self.parent = Limits.of(limits), Limits.of(cap), parent
         self._identity, self._shared_scores, self._progress = identity, shared_scores, progress
-        self._stop = stop or threading.Event()
+        self._monitor = monitor or CallMonitor()
+        self._stop = stop or self._monitor.stopped
+        self._calls_settings, self._endpoints = calls or CallSettings(), dict[str, str]()
         self._lock = threading.Lock()
 
     def run(self) -> Outcome:
@@ -263,7 +271,16 @@ class TrialRunner:
 
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
         """A client for a model. It adds its calls, and first those of lost attempts, to the trial's ledger."""
-        client = self.spec.client(model, role=role, budget=budget, ledger=self.ledger, record=record)
+        client = self.spec.client(
+            model,
+            role=role,
+            budget=budget,
+            ledger=self.ledger,
+            record=record,
+            monitor=self._monitor,
+            **self._calls_settings.of_client(model),
+        )
+        self._endpoints[role] = client.endpoint
         client.book_lost(line for line in self.folder.lost_calls() if line.role == role)
         return client
 
@@ -319,10 +336,14 @@ class TrialRunner:
                 test_scores=self.test_scores,
                 started=self._started,
                 seconds=round(seconds, 3),
-                where=machine(registration.agent_class(self.spec.agent)),
+                where=self._where(),
                 summary=summary,
             )
         )
+
+    def _where(self) -> Machine:
+        where = machine(registration.agent_class(self.spec.agent))
+        return msgspec.structs.replace(where, endpoints=dict(self._endpoints) or None)
 
     def _summary(self, oracle: RecordedOracle) -> TrialSummary:
         """The summary of the trial so far."""

@@ -5,6 +5,7 @@ from .budget import LIMITS, Budget, Reservation
 from .client import Client
 from .endpoint import REFUSALS
 from .ledger import ROLES, Attempt, Ledger
+from .monitor import CallMonitor
 from .prices import Price, price_of
 from .record import CallRecord
 
@@ -15,6 +16,7 @@ __all__ = [
     "Answer",
     "Attempt",
     "Budget",
+    "CallMonitor",
     "CallRecord",
     "Client",
     "Ledger",

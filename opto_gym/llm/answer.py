@@ -111,6 +111,7 @@ def read_answer(
             problem = _where_the_text_went(empty, request, data)
     usage = read_usage(data)
     tokens_in, tokens_out, counted = (*usage, "usage") if usage else (*_estimate(request, texts), "estimate")
+    cached = _cached_tokens(data, tokens_in) if usage else None
     return Answer(
         text=texts[0] if texts else "",
         texts=tuple(texts),
@@ -118,14 +119,14 @@ def read_answer(
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         seconds=seconds,
-        usd=price.of(tokens_in, tokens_out) if price else None,
+        usd=price.of(tokens_in, tokens_out, cached or 0) if price else None,
         counted=counted,
         problem=problem,
         body=None if choices is None else body.decode(json.detect_encoding(body), "surrogatepass"),
         finish_reasons=reasons if len(reasons) > 1 else None,
-        cached_tokens=_detail(data, ("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",)),
         reasoning_tokens=_detail(data, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",)),
         reasoning=reasoning or None,
+        cached_tokens=cached,
     )
 
 
@@ -138,7 +139,7 @@ def recorded_answer(line: CallLine, price: Price | None) -> Answer:
     """
     usd = line.usd
     if usd is None and price:
-        usd = price.of(line.tokens_in, line.tokens_out)
+        usd = price.of(line.tokens_in, line.tokens_out, line.cached_tokens or 0)
     return Answer(
         text=line.texts[0] if line.texts else "",
         texts=line.texts,
@@ -244,3 +245,14 @@ def _estimate(request: Mapping[str, Any], texts: list[str]) -> tuple[int, int]:
     """The tokens (in, out) of a call, estimated by bytes."""
     bytes_out = sum(len(text.encode("utf-8", "replace")) for text in texts)
     return prompt_bytes(request) // _BYTES_PER_TOKEN, bytes_out // _BYTES_PER_TOKEN
+
+
+def _cached_tokens(data: Any, tokens_in: int) -> int | None:
+    """The tokens of the prompt that came from a cache, by OpenAI's, DeepSeek's or Moonshot's field; else None."""
+    usage = data["usage"]
+    details = usage.get("prompt_tokens_details")
+    inner = details.get("cached_tokens") if isinstance(details, dict) else None
+    for tokens in (inner, usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")):
+        if isinstance(tokens, int) and 0 <= tokens <= tokens_in:
+            return tokens
+    return None

@@ -64,6 +64,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
             in the example; None outside of evaluations.
         part: Of the answer to one of the requests into which a call for several completions was divided: the index of
             its first completion. The whole call has a line of its own, once it is complete.
+        interrupted: Whether the budget's end, or the user, stopped the call between two attempts.
     """
 
     key: str
@@ -94,6 +95,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     place: str | None = None
     part: int | None = None
+    interrupted: bool | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """The line as JSON data; what is not recorded is left out."""
@@ -103,7 +105,7 @@ class CallLine(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPTIONAL = (
     *("body", "cached_tokens", "reasoning_tokens", "reasoning", "dropped", "finish_reasons", "max_tokens"),
-    *("place", "part"),
+    *("place", "part", "interrupted"),
 )
 
 

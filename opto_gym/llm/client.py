@@ -7,6 +7,7 @@ in the budget, tried until an attempt succeeds or another would fail too, settle
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import re
 import time
@@ -20,11 +21,14 @@ from .accounting import Account
 from .adapting import N
 from .answer import Answer, record_fields
 from .budget import Budget, Reservation
+from .callables import NAME, Function, PythonModel, find_function, function_name
 from .calls import CallLine, FailedAttempt
 from .endpoint import AttemptFailed, Endpoint
 from .ledger import ROLES, Ledger
 from .limiter import limiter_of
-from .prices import Price, price_of
+from .monitor import CallMonitor
+from .prices import given_price, price_of, unknown_price
+from .probe import refusal
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
 from .sending import Sender
@@ -33,6 +37,8 @@ from .several import Division, SeveralRefused, is_complete
 
 _WHERE = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
+_LONGEST_RETRY_AFTER = 60.0  # seconds between attempts, where the endpoint asks for more
+DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT = 6, 600.0
 
 
 class _Limited(NamedTuple):
@@ -53,48 +59,60 @@ class Client:
     """A language model behind an OpenAI-compatible endpoint, or the embedded one. Thread-safe.
 
     Args:
-        model: A name, or ``"local"`` for the embedded model. None takes ``OPTO_GYM_MODEL``, else ``"local"``.
+        model: A name, or ``"local"`` for the embedded model. None takes ``OPTO_GYM_MODEL``, else ``"local"``. A
+            Python function, or its name ``module:function``, answers in place of an endpoint, see
+            `callables.PythonModel`.
         base_url: The endpoint; None takes ``OPENAI_BASE_URL``, else OpenAI's own. The embedded model has none.
         api_key: None takes ``OPENAI_API_KEY``.
         role: What the calls are for, of ``ledger.ROLES``.
+        extra_body: Fields that are added to every request, such as ``{"reasoning_effort": "low"}``.
         label: A name that tells the endpoint from others whose models have equal names but other weights; part of the
             keys of recorded calls. The address is not.
         budget: Where calls are reserved before they are made.
         ledger: Where every attempt is entered.
         record: Where calls are recorded, and looked up.
-        price: (USD per million tokens in, out), for a model that the price list does not have.
-        attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses.
-        timeout: Seconds that an attempt may take; None is 120, and 600 for the embedded model, whose callers queue.
+        price: USD per million tokens (in, out) or (in, out, read from the cache), in place of the price list's.
+        attempts: How often a call is tried on 408, 409, 429, 5xx and broken connections, with growing pauses; None is
+            6. After an attempt whose time was over there is one more at most.
+        timeout: Seconds that an attempt may take as a whole; None is 600. A limit of `budget` on time bounds it too.
+        monitor: Where the calls of all clients of a run are watched and stopped; None for a client by itself.
 
     Attributes:
         price: The price of the model's tokens, or None where it is unknown.
 
     Raises:
-        ValueError: For an unknown role, or fewer than 1 attempt.
+        ValueError: For an unknown role, fewer than 1 attempt, or a time of 0 or less.
         OptoGymError: If there is an endpoint but no model, or money is limited and the price is unknown.
         SettingsError: If the model's name, the URL, the key or a proxy can't be used as it is given.
     """
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | Function | None = None,
         *,
         base_url: str | None = None,
         api_key: str | None = None,
         role: str = "optimizer",
+        extra_body: Mapping[str, Any] | None = None,
         label: str | None = None,
         budget: Budget | None = None,
         ledger: Ledger | None = None,
         record: CallRecord | None = None,
-        price: tuple[float, float] | None = None,
-        attempts: int = 6,
+        price: Sequence[float] | None = None,
+        attempts: int | None = None,
         timeout: float | None = None,
+        monitor: CallMonitor | None = None,
     ) -> None:
         if role not in ROLES:
             raise ValueError(f"Client: expected a role of {ROLES}, got {role!r}")
-        if attempts < 1:
+        self.attempts = DEFAULT_ATTEMPTS if attempts is None else attempts
+        self.timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+        if self.attempts < 1:
             raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
-        model = read_model(model, "model") or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
+        if not 0 < self.timeout < float("inf"):
+            raise ValueError(f"Client: expected a timeout of more than 0 seconds, got {timeout!r}")
+        model = function_name(model) if callable(model) else read_model(model, "model")
+        model = model or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
         if model is None:
             if any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE)):
                 raise OptoGymError(
@@ -102,18 +120,18 @@ class Client:
                     "('local' is the embedded one)"
                 )
             model = "local"
-        self.model, self.role, self.attempts, self.label = model, role, attempts, label
+        self.model, self.role, self.label, self.extra_body = model, role, label, dict(extra_body or {})
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
-        self.price = Price(price[0] / 1e6, price[1] / 1e6, "given by the user") if price else price_of(model)
+        self.price = given_price(price) if price else price_of(model)
         if self.price is None and self.budget.limited("usd"):
-            raise OptoGymError(
-                f"money is limited but the price of {model!r} is unknown: give it as Client(price=(in, out)), in USD "
-                "per million tokens, or limit tokens instead"
-            )
-        timeout = timeout or (600.0 if model == "local" else 120.0)
-        self._endpoint = Endpoint(model, base_url, api_key, timeout)
+            raise OptoGymError(unknown_price(model))
+        self.monitor = monitor or CallMonitor()
+        function = find_function(model)
+        self._endpoint = (
+            PythonModel(function, self.timeout) if function else Endpoint(model, base_url, api_key, self.timeout)
+        )
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
-        self._sender = Sender(self._endpoint, model, self.price)
+        self._sender = Sender(self._endpoint, self._post, model, self.price)
         if record is not None and record.mode == "resume":  # the trial goes on as it began
             self._sender.adaptations.add(record.changes(self.endpoint, model))
 
@@ -128,6 +146,11 @@ class Client:
         if self.record is not None and not self.record.has_places:
             return 1
         return limiter_of(self.endpoint).most
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is behind an endpoint: neither the embedded one nor a function."""
+        return self.endpoint not in ("local", NAME)
 
     def __repr__(self) -> str:
         return f"Client({self.model!r}, endpoint={self.endpoint!r}, role={self.role!r})"
@@ -204,6 +227,24 @@ class Client:
         """
         return self._call(completion_request(self.model, body), record_body=True)
 
+    def prepare(self) -> None:
+        """Loads the package that makes requests, and connects to nothing. The first call does so, too.
+
+        Raises:
+            EndpointError: If there is no key where one is needed.
+        """
+        self._endpoint.prepare()
+
+    def probe(self) -> None:
+        """Makes one small call, which is booked in the budget and not recorded.
+
+        Raises:
+            EndpointError: If the endpoint refuses it for a reason that holds for every call.
+        """
+        refused = refusal(self.model, self._endpoint.post, self._account, self.price)
+        if refused is not None:
+            raise EndpointError(f"{self.endpoint} {refused[0]}", refused[1])
+
     def book_lost(self, lines: Iterable[CallLine]) -> None:
         """Books recorded calls of abandoned tries of a trial, whatever the limits are now.
 
@@ -242,7 +283,7 @@ class Client:
 
     def _call(self, request: dict[str, Any], *, record_body: bool, fewest_tokens: int | None = None) -> Answer:
         """The answer from the record, else from the endpoint, which is then recorded."""
-        number = self.ledger.next_call()
+        number, request = self.ledger.next_call(), {**request, **self.extra_body}
         if self.record is None:
             limited = self._limited(request, fewest_tokens)
             answer = self._ask_for_all(limited.request, number, limited.bound, [], lambda **_: None)
@@ -254,7 +295,7 @@ class Client:
             self._account.book_recorded_failures(number, recorded)
             if recorded.error is None:
                 return self._account.book_recorded_answer(number, recorded, parts)
-            if self.record.mode == "replay":
+            if self.record.mode == "replay" and not recorded.interrupted:
                 self._account.book_recorded_parts(number, parts)
                 attempts = (recorded, *parts)[-1].failed_attempts or recorded.failed_attempts
                 raise EndpointError(recorded.error, attempts[-1].status if attempts else None)
@@ -274,6 +315,10 @@ class Client:
             answer = self._ask_for_all(limited.request, number, limited.bound, failures, write, parts)
         except EndpointError as e:
             write(error=str(e))
+            raise
+        except BudgetSpent as e:  # between two attempts: what these cost is known, and booked when it is resumed
+            if failures:
+                write(error=str(e), interrupted=True)
             raise
         write(**record_fields(answer, with_body=record_body))
         return dataclasses.replace(answer, call=key, max_tokens=limited.max_tokens)
@@ -367,8 +412,9 @@ class Client:
             self._account.enter_failure(number, failed, bound)
 
         reservation = reservation or self._account.reserve(bound, calls=calls)
+        attempts = self.attempts
         try:
-            for attempt in range(1, self.attempts + 1):
+            for attempt in itertools.count(1):
                 begin = time.monotonic()
                 try:
                     answer = self._sender.send(request, enter)
@@ -388,13 +434,17 @@ class Client:
                 if failed.final:
                     hint = _hint(self.model, failed)
                     raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{hint}", failed.status)
-                if attempt < self.attempts:
-                    time.sleep(_pause(attempt) if failed.retry_after is None else failed.retry_after)
-                    if failed.may_be_billed:
-                        reservation = self._account.reserve(bound, calls=calls)
+                if failed.timed_out:
+                    attempts = min(attempts, attempt + 1)  # each may cost an answer, and the time for it
+                if attempt >= attempts:
+                    break
+                self._pause(attempt, attempts, failed)
+                if failed.may_be_billed:
+                    reservation = self._account.reserve(bound, calls=calls)
+            tried = f"{attempt} attempt{'s'[: attempt > 1]}"
             raise EndpointError(
-                f"{self.endpoint} gave no answer in {self.attempts} attempts; the last: {failed.error}. What is "
-                "recorded is safe: resume when it is up again",
+                f"{self.endpoint} gave no answer in {tried}; the last: {failed.error}. What is recorded is safe: "
+                "resume when it is up again",
                 failed.status,
             )
         finally:
@@ -408,6 +458,40 @@ class Client:
             return _Limited(request, None, bound)
         fewer = max(int(held), fewest_tokens)
         return _Limited({**request, "max_tokens": fewer}, fewer, (bound[0], fewer * n))
+
+    def _post(self, request: dict[str, Any]) -> bytes:
+        """The body of the response to one HTTP request, as soon as the endpoint's limiter admits it.
+
+        Raises:
+            AttemptFailed: If there is none.
+            BudgetSpent: If no time is left, or the run is stopped.
+        """
+        self.monitor.check()
+        with limiter_of(self.endpoint).request(self.monitor.check) as ticket:
+            seconds = min(self.timeout, self.budget.left("seconds"))
+            if seconds <= 0:
+                raise BudgetSpent("seconds", "the time of the budget is over")
+            to = f"{self.model!r} at {self.endpoint}"
+            try:
+                return self.monitor.post(self._endpoint.post, request, seconds=seconds, to=to)
+            except AttemptFailed as e:
+                ticket.is_too_many = e.status == 429 or e.timed_out
+                raise
+
+    def _pause(self, attempt: int, attempts: int, failed: AttemptFailed) -> None:
+        """Waits after a failed attempt: as long as the endpoint asks, else by exponential backoff with jitter.
+
+        Raises:
+            BudgetSpent: If the run is stopped meanwhile.
+        """
+        seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)
+        asked = ""
+        if failed.retry_after is not None:
+            seconds = min(failed.retry_after, _LONGEST_RETRY_AFTER)
+            asked = f"; it asks for {failed.retry_after:.0f} s"
+        seconds = min(seconds, self.budget.left("seconds"))
+        reason = f"attempt {attempt} of {attempts} for {self.model!r} failed ({failed.error[:200]}{asked})"
+        self.monitor.pause(seconds, self.endpoint, reason)
 
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
         """The most tokens (in, out) of a call; the embedded model counts those of the prompt, except in replay."""
@@ -427,8 +511,3 @@ def _hint(model: str, failed: AttemptFailed) -> str:
     if status in (404, 405) or (failed.said is not None and failed.said.is_page):
         return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
     return ""
-
-
-def _pause(attempt: int) -> float:
-    """Seconds to wait after a failed attempt: exponential backoff with jitter."""
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)

@@ -13,7 +13,6 @@ from ..errors import EndpointError
 from . import local
 from .calls import FailedAttempt
 from .error_body import ErrorBody, read_error_body
-from .limiter import limiter_of
 from .proxies import certificates, proxy_for
 from .refusals import ErrorIn200, refused_prompt
 from .settings import OPENAI_URL, Address, from_environment, read_address, read_key
@@ -24,7 +23,7 @@ _NEVER_SENT = (  # connection errors before a request is sent
     "PoolTimeout",
 )
 _SECRETS = re.compile(r"\bsk-[\w*-]{6,}|(?<=Bearer )[^\s'\"]+|(?<=://)[^/@\s]+(?=@)|(?<=key=)[^&\s'\"]+")
-_LONGEST_PAUSE = 60.0
+_CONNECT_TIMEOUT = 30.0  # seconds; nothing is computed yet, so a longer wait gains nothing
 REFUSALS = (400, 404, 413, 422)
 """HTTP statuses by which an endpoint refuses a request for what it holds; another request may be accepted."""
 
@@ -41,6 +40,7 @@ class AttemptFailed(Exception):
         said: What the endpoint said; None where no response arrived.
         usage: The tokens (in, out) that the endpoint reported; None if it did not.
         prompt_refused: How the problem begins where the prompt was refused, see `refusals.refused_prompt`; else None.
+        timed_out: Whether the time for the attempt was over.
     """
 
     def __init__(
@@ -53,9 +53,10 @@ class AttemptFailed(Exception):
         retry_after: float | None = None,
         said: ErrorBody | None = None,
         usage: tuple[int, int] | None = None,
+        timed_out: bool = False,
     ) -> None:
         super().__init__(error)
-        self.error, self.status, self.final = error, status, final
+        self.error, self.status, self.final, self.timed_out = error, status, final, timed_out
         self.may_be_billed, self.retry_after = may_be_billed or usage is not None, retry_after
         self.said, self.usage = said, usage
         self.prompt_refused = refused_prompt(said, status) if said else None
@@ -84,15 +85,26 @@ class Endpoint:
 
     def __init__(self, model: str, base_url: str | None, api_key: str | None, timeout: float) -> None:
         self._is_local, self._timeout = model == "local", timeout
-        self._api_key = read_key(api_key, "api_key") or read_key(from_environment("OPENAI_API_KEY"), "OPENAI_API_KEY")
+        self._api_key: str | None = None
         self._address: Address | None = None
         self._proxy: str | None = None
         if not self._is_local:
+            self._api_key = read_key(api_key, "api_key")
+            if self._api_key is None:
+                self._api_key = read_key(from_environment("OPENAI_API_KEY"), "OPENAI_API_KEY")
             given = read_address(base_url, "base_url")
             self._address = given or read_address(from_environment("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
             self._proxy = proxy_for(self._address.url if self._address else OPENAI_URL)
         self.name = "local" if self._is_local else self._address.public if self._address else OPENAI_URL
         self._openai: Any = None
+
+    def prepare(self) -> None:
+        """Loads what the first request needs, and connects to nothing.
+
+        Raises:
+            EndpointError: If there is no key where one is needed.
+        """
+        self._client()
 
     def post(self, request: dict[str, Any]) -> bytes:
         """Sends a request and returns the body of the response with status 200.
@@ -108,20 +120,18 @@ class Endpoint:
 
         if self._is_local and request.get("n", 1) > 1:
             return self._one_by_one(request)
-        client = self._client()
-        with limiter_of(self.name).request() as ticket:
-            try:
-                # the package's method for chats would go through every message, which takes longer than all the rest
-                content = openai.HttpxBinaryResponseContent
-                return bytes(client.post("/chat/completions", cast_to=content, body=request).content)
-            except openai.APIStatusError as e:
-                failure = self._status_failure(e)
-                ticket.is_too_many = e.status_code == 429
-            except openai.APIConnectionError as e:
-                kind = type(e.__cause__ or e).__name__
-                error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")[:500]
-                failure = AttemptFailed(error, None, may_be_billed=kind not in _NEVER_SENT)
-                ticket.is_too_many = isinstance(e, openai.APITimeoutError)
+        content = openai.HttpxBinaryResponseContent
+        try:
+            # the package's method for chats would go through every message, which takes longer than all the rest
+            return bytes(self._client().post("/chat/completions", cast_to=content, body=request).content)
+        except openai.APIStatusError as e:
+            failure = self._status_failure(e)
+        except openai.APIConnectionError as e:
+            kind = type(e.__cause__ or e).__name__
+            error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")[:500]
+            sent = kind not in _NEVER_SENT
+            late = sent and isinstance(e, openai.APITimeoutError)
+            failure = AttemptFailed(error, None, may_be_billed=sent, timed_out=late)
         raise failure
 
     def _one_by_one(self, request: dict[str, Any]) -> bytes:
@@ -143,7 +153,7 @@ class Endpoint:
     def _status_failure(self, e: Any) -> AttemptFailed:
         """The failure for a response with an error status, an `openai.APIStatusError`."""
         said, status = read_error_body(e.response.content), int(e.status_code)
-        retry_after = _retry_after(e.response.headers.get("retry-after"))
+        retry_after = _retry_after(e.response.headers)
         return self.failure(said, status, retry_after=retry_after)
 
     def failure(self, said: ErrorBody, status: int, **settings: Any) -> AttemptFailed:
@@ -188,7 +198,7 @@ class Endpoint:
                 base_url=address.url,
                 api_key=key,
                 default_query=address.query,
-                timeout=self._timeout,
+                timeout=openai.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_TIMEOUT)),
                 http_client=http,
                 max_retries=0,
             )
@@ -206,13 +216,17 @@ class Endpoint:
         return _SECRETS.sub("***", text)
 
 
-def _retry_after(header: str | None) -> float | None:
-    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3); at most 60."""
+def _retry_after(headers: Any) -> float | None:
+    """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3), or None.
+
+    OpenAI's endpoint sends ``retry-after-ms`` too, in milliseconds.
+    """
+    milliseconds, header = headers.get("retry-after-ms"), headers.get("retry-after") or ""
     try:
-        seconds = float(header or "")
+        seconds = float(milliseconds) / 1000 if milliseconds else float(header)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(header or "").timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
         except ValueError:
             return None
-    return min(_LONGEST_PAUSE, max(0.0, seconds)) if seconds == seconds else None
+    return max(0.0, seconds) if seconds == seconds else None

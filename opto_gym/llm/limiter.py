@@ -10,12 +10,14 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..utils.checks import at_least
 
 START, MOST = 20, 100
 """The requests at a time at the beginning, and at most."""
+
+_CHECK = 0.2  # seconds
 
 
 class Limiter:
@@ -39,11 +41,16 @@ class Limiter:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def request(self) -> Iterator[Ticket]:
-        """Waits until a request may be sent. The block sends it, and sets `Ticket.is_too_many` where that is so."""
+    def request(self, check: Callable[[], None] = lambda: None) -> Iterator[Ticket]:
+        """Waits until a request may be sent. The block sends it, and sets `Ticket.is_too_many` where that is so.
+
+        Args:
+            check: Called now and then while it waits; what it raises ends the waiting.
+        """
         with self._changed:
             while self._in_flight >= self.limit:
-                self._changed.wait()
+                self._changed.wait(_CHECK)
+                check()
             self._in_flight += 1
         ticket = Ticket(time.monotonic())
         try:

@@ -21,6 +21,7 @@ class Sender:
 
     Args:
         endpoint: The endpoint.
+        post: Sends one HTTP request to it and returns the body of the response.
         model: The model's name.
         price: The price of its tokens, or None.
 
@@ -28,8 +29,10 @@ class Sender:
         adaptations: What the model refuses; shared by all senders of this process to the same model.
     """
 
-    def __init__(self, endpoint: Endpoint, model: str, price: Price | None) -> None:
-        self._endpoint, self._price = endpoint, price
+    def __init__(
+        self, endpoint: Endpoint, post: Callable[[dict[str, Any]], bytes], model: str, price: Price | None
+    ) -> None:
+        self._endpoint, self._post, self._price = endpoint, post, price
         self.adaptations = adaptations_of(endpoint.name, model)
 
     def send(self, request: dict[str, Any], enter: Callable[[FailedAttempt], None]) -> Answer:
@@ -47,7 +50,7 @@ class Sender:
             begin = time.monotonic()
             sent, dropped = self.adaptations.sent(request)
             try:
-                answer = self._read(self._endpoint.post(sent), request, begin)
+                answer = self._read(self._post(sent), request, begin)
             except AttemptFailed as e:
                 if e.said is None or e.prompt_refused == TOO_LONG or e.may_be_billed:
                     raise

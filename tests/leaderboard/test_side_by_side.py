@@ -19,7 +19,7 @@ from opto_gym.llm import Client
 from opto_gym.llm.limiter import Limiter, limiter_of, set_concurrency
 from tests.support.openai_server import OpenAIServer
 from tests.support.runs import content
-from tests.support.tasks import Asked
+from tests.support.tasks import AskedInside
 
 ENDLESS = "def read(answer):\n    while True:\n        pass\n"
 SLOW_AT_EVEN = "def read(answer):\n    while int(answer) % 2 == 0:\n        pass\n    return answer\n"
@@ -60,7 +60,7 @@ def go(out, server, concurrency, **settings):
     set_concurrency(concurrency)
     settings = {"oracle_calls": 3, "test_scores": "end", **settings}
     return run(
-        ["tests.support.tasks:Asked"], [f"{__name__}:Fixed"], out=out, seeds=1, progress=False, model="fake",
+        ["tests.support.tasks:AskedInside"], [f"{__name__}:Fixed"], out=out, seeds=1, progress=False, model="fake",
         base_url=server.url, **settings,
     ).trials[0]  # fmt: skip
 
@@ -111,7 +111,7 @@ def test_time_outs_in_a_row_give_the_result_of_one_by_one(code, server, monkeypa
     results = []
     for concurrency in (1, 20):
         set_concurrency(concurrency)
-        env = Asked()
+        env = AskedInside()
         env.llm = Client("fake", base_url=server.url, api_key="none", role="task")
         found = env.evaluate({"prompt": "Count.", "read": code}, examples=list(range(6)))
         results.append((found.graph.content_hash, [str(r.feedback) for r in found.per_example]))
@@ -119,7 +119,7 @@ def test_time_outs_in_a_row_give_the_result_of_one_by_one(code, server, monkeypa
 
 
 def test_the_first_error_in_the_order_of_the_examples_is_raised(server):
-    class Broken(Asked):
+    class Broken(AskedInside):
         def forward(self, p, example):
             time.sleep(0.05 * (3 - example))
             if example:

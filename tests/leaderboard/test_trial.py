@@ -94,13 +94,13 @@ def test_replay_writes_nothing(tmp_path, server):
 
 
 def test_replay_of_a_trial_that_the_whole_run_s_cap_ended(tmp_path, server):
-    outcome = ask(tmp_path, server, cap={"llm_calls": 3})
+    outcome = ask(tmp_path, server, cap={"llm_calls": 1 + 3})  # the first is the probe's
     assert outcome.steps == 3
     assert replay(outcome.path).differences == []
 
 
 def test_a_resumed_run_remembers_what_its_cap_has_paid(tmp_path, server):
-    settings = {"model": "fake", "base_url": server.url, "cap": {"llm_calls": 9}, "oracle_calls": 6, "seeds": 2}
+    settings = {"model": "fake", "base_url": server.url, "cap": {"llm_calls": 1 + 9}, "oracle_calls": 6, "seeds": 2}
     first = go(tmp_path, agent="Asking", **settings).trials
     assert [t.steps for t in first] == [6, 3]
     assert [t.steps for t in resume(tmp_path, progress=False).trials] == [6, 3]

@@ -235,7 +235,7 @@ def test_money(server: OpenAIServer):
 
 def test_an_unknown_price_refuses_a_money_budget(server: OpenAIServer):
     run = Budget({"usd": 1.0})
-    with pytest.raises(OptoGymError, match=r"price of 'test-model' is unknown.*price="):
+    with pytest.raises(OptoGymError, match=r"price of 'test-model' is unknown.*--price test-model=IN,OUT"):
         client(server, budget=Budget(parent=run))
     client(server, budget=Budget(parent=run), price=(1.0, 2.0)).chat(ASK)
     assert 0 < run.spent["usd"] < 1e-4

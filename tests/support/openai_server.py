@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from opto_gym.agents.toolkit.prompt_budget import FRAME, count_tokens
+from opto_gym.llm.probe import PROBE_TEXT
 
 Reply = str | None | Callable[[dict[str, Any]], Any]
 
@@ -40,6 +41,7 @@ class OpenAIServer:
     Attributes:
         url: The base URL for clients.
         requests: ``{"body", "path", "headers", "time"}`` of each request, in order.
+        probes: The number of calls before runs (`opto_gym.llm.probe`), which are neither in `requests` nor scripted.
         usage: Whether answers say how many tokens they took. In answers a word is a token.
         count: The tokens of a prompt by its text; by default as many as agents estimate, with those of a chat template.
     """
@@ -53,6 +55,7 @@ class OpenAIServer:
         self.reply, self.script, self.usage, self.profile = reply, list(script or []), True, profile
         self.requests: list[dict[str, Any]] = []
         self.count: Callable[[str], int] = lambda text: count_tokens(text) + FRAME
+        self.probes = 0
         self._lock = threading.Lock()
         outer = self
 
@@ -88,6 +91,15 @@ class OpenAIServer:
 
     def _answer(self, http: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in http.headers.items()}
+        if body["messages"][-1]["content"] == PROBE_TEXT:
+            self.probes += 1
+            usage = {"prompt_tokens": 6, "completion_tokens": 1}
+            page = json.dumps({"choices": [{"message": {"content": "OK"}}], "usage": usage}).encode()
+            http.send_response(200)
+            http.send_header("content-length", str(len(page)))
+            http.end_headers()
+            http.wfile.write(page)
+            return
         with self._lock:
             self.requests.append({"body": body, "path": http.path, "headers": headers, "time": time.monotonic()})
             number, outcome = len(self.requests), self.script.pop(0) if self.script else self.profile(body)

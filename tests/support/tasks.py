@@ -24,6 +24,16 @@ class Valley(OptoEnv):
         return Feedback(output, (Part("reward", f"The output is {output}."), Part("future_positive", way)), output == 0)
 
 
+class Asked(Valley):
+    """The valley, whose position is asked of a model."""
+
+    uses_model, ends_when_solved = True, False
+
+    def forward(self, p, example):
+        self.llm.chat([{"role": "user", "content": f"x is {p.x.data}"}], max_tokens=5)
+        return super().forward(p, example)
+
+
 class SlowAtTwo(Valley):
     """The valley, whose evaluation takes longer at x = 2."""
 
@@ -144,7 +154,7 @@ EVERY_KIND = Problem(
 """A problem with a parameter of each kind, for what reads answers."""
 
 
-class Asked(OptoEnv):
+class AskedInside(OptoEnv):
     """A prompt for a model inside the task, which is asked twice about each example; code reads the answers."""
 
     objective, scores, batch, uses_model = "Make the answers right.", (0.0, 1.0), 8, True

@@ -25,6 +25,7 @@ from ...utils.suggestions import did_you_mean
 from ...utils.tables import as_struct, check_at, parse_toml, read_toml
 from ...wrappers.observations import unwrapped
 from ..config import Named, RunConfig
+from ..endpoints import CallSettings
 from ..planning import Plan, Planned, grid
 from ..schema import Limits
 from ..scoring import SCORING
@@ -165,6 +166,7 @@ def suite_plan(
     common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
     with_model = bool(settings.get("task_model") or settings.get("model"))
     trials: dict[str, Planned] = {}
+    calls = CallSettings()
     skipped: list[tuple[str, str, str]] = []
     for number, task in enumerate(suite.tasks, 1):
         for agent in task.agents if agents is None else agents:
@@ -174,7 +176,9 @@ def suite_plan(
                 if reason is None:
                     env = (task.env, task.arguments)
                     config = RunConfig.of([env], [agent], limits={**task.budget, **new_limits}, **common)
-                    trials.update(grid(config).trials)
+                    made = grid(config)
+                    trials.update(made.trials)
+                    calls = made.calls
             except (MissingExtra, DataNotFound) as e:
                 reason = str(e)
             except (ValueError, TypeError, KeyError, ImportError, Error) as e:
@@ -185,7 +189,7 @@ def suite_plan(
         reasons = "; ".join(f"{env}: {reason}" for env, _, reason in skipped)
         raise ValueError(f"expected at least one task of the suite {name} to be able to run, got none: {reasons}")
     cap = {k: v for k, v in (settings.get("cap") or {}).items() if v is not None}
-    return Plan(trials, tuple(skipped), Limits.of(cap), scores)
+    return Plan(trials, tuple(skipped), Limits.of(cap), scores, calls)
 
 
 def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
