@@ -102,10 +102,16 @@ _limiters = _Limiters()
 
 
 def limiter_of(endpoint: str) -> Limiter:
-    """The limiter that all clients of an endpoint in this process share. The embedded model gets one call at a time."""
+    """The limiter that all clients of an endpoint in this process share.
+
+    The embedded model gets one call at a time, and so does a Python function where no other number is set, since it
+    may not be safe to use from several threads.
+    """
     with _limiters.lock:
         if endpoint not in _limiters.by_endpoint:
             fixed = 1 if endpoint == "local" else _limiters.fixed
+            if endpoint == "python" and fixed is None:
+                fixed = 1
             _limiters.by_endpoint[endpoint] = Limiter(fixed, start=_limiters.start)
         return _limiters.by_endpoint[endpoint]
 

@@ -50,7 +50,7 @@ def test_what_a_function_gets():
     [
         ("x", ("x", "x"), None),
         (["a", "b"], ("a", "b"), None),
-        ({"choices": [{"message": {"content": "whole"}}]}, ("whole",), None),
+        ({"choices": [{"message": {"content": "whole"}}]}, ("whole", "whole"), None),
         (None, (), "no text"),
         ("", ("", ""), None),
     ],

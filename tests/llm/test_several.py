@@ -142,7 +142,7 @@ def test_a_part_without_an_answer_fails_the_call_and_the_others_are_kept(server:
     server.profile, server.script = refusing, [Page(400, {"error": {"message": "n must be 1"}}), 500, 500, "ok", "ok"]
     with pytest.raises(EndpointError):
         client(server.url, path, attempts=1).chat(ASK, n=4)
-    with pytest.raises(EndpointError, match="1 attempts"):
+    with pytest.raises(EndpointError, match="1 attempt;"):
         client(server.url, path, "replay").chat(ASK, n=4)
     paid = len(server.requests)
     resumed = client(server.url, path)

@@ -284,7 +284,7 @@ PROFILES = (
         "Azure OpenAI",
         "https://NAME.openai.azure.com/openai/v1",
         "AZURE_OPENAI_API_KEY",
-        "the deployment's name",
+        "my-deployment",
         azure,
         (AZURE_FILTER,),
     ),
