@@ -12,7 +12,7 @@ _WHOSE = {"": "the models", "optimizer-": "the agents' model alone", "task-": "t
 
 MOVABLE = (
     *(f"{role}{name}" for name in ("base_url", "api_key_env") for role in ("", "optimizer_", "task_")),
-    *("timeout", "attempts", "price"),
+    *("timeout", "attempts", "concurrency", "price"),
 )
 """The options that no result depends on, so that a run can be resumed with other values."""
 
@@ -71,6 +71,12 @@ def add_model_options(p: argparse.ArgumentParser) -> None:
         type=whole_number(1, "attempt"),
         metavar="N",
         help="how often a call is tried (default: 6; after a time-out once more at most)",
+    )
+    model.add_argument(
+        "--concurrency",
+        type=whole_number(1, "request"),
+        metavar="N",
+        help="requests to an endpoint at a time (default: begins with 20, grows, and halves where there are too many)",
     )
 
 

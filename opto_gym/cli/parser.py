@@ -137,7 +137,7 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--resume",
         metavar="RUN",
-        help="continue the run in this folder; only budgets, prices, addresses, --timeout, --attempts, --jobs and "
+        help="continue the run in this folder; only budgets, prices, addresses, --timeout, --attempts, --concurrency, --jobs and "
         "--sandbox may change",
     )
     p.add_argument(

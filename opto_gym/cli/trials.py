@@ -32,7 +32,7 @@ def run_trials(options: argparse.Namespace) -> int:
         if any(getattr(options, name) for name in FIXED_BY_FOLDER):
             raise ValueError(
                 "--resume takes everything from the run's folder; only budgets, prices, addresses, --timeout, "
-                "--attempts, --jobs and --sandbox may change"
+                "--attempts, --concurrency, --jobs and --sandbox may change"
             )
         quiet, cap = options.quiet, parse_cap(options.cap)
         return show_end(

@@ -24,7 +24,7 @@ ENDPOINT_TEXTS = tuple(f"{role}{name}" for name in ("base_url", "api_key_env", "
 """The fields that say in a text how the models are asked, for all roles or for one."""
 EXTRA_BODIES = tuple(f"{role}extra_body" for role in _ROLES)
 """The fields that say what is added to the requests."""
-ENDPOINT_FIELDS = (*ENDPOINT_TEXTS, *EXTRA_BODIES, "timeout", "attempts", "prices")
+ENDPOINT_FIELDS = (*ENDPOINT_TEXTS, *EXTRA_BODIES, "timeout", "attempts", "concurrency", "prices")
 """All fields that say how the models are asked."""
 
 TEXT_OPTIONS = ("model", "optimizer_model", "task_model", *ENDPOINT_TEXTS, "test_scores", "suite", "out")
@@ -67,6 +67,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         task_endpoint_label: The same for the model inside environments, in place of `endpoint_label`.
         timeout: The most seconds that an attempt of a model call may take; None is 600.
         attempts: How often a model call is tried; None is 6.
+        concurrency: The number of requests to an endpoint at a time; None begins with 20 and adapts it.
         prices: USD per million tokens (in, out) or (in, out, read from the cache), by the model's name.
         mask: The parts of the trace graph to hide from agents.
         feedback: The kinds of feedback that agents get; None for all.
@@ -103,6 +104,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     task_endpoint_label: str | None = None
     timeout: float | None = None
     attempts: int | None = None
+    concurrency: int | None = None
     prices: dict[str, tuple[float, ...]] = {}
     mask: tuple[str, ...] = ()
     feedback: tuple[str, ...] | None = None
@@ -132,7 +134,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     @property
     def calls(self) -> CallSettings:
         """How model calls are made, and their prices."""
-        return CallSettings(timeout=self.timeout, attempts=self.attempts, prices=self.prices)
+        return CallSettings(
+            timeout=self.timeout, attempts=self.attempts, concurrency=self.concurrency, prices=self.prices
+        )
 
     def endpoint(self, role: str) -> EndpointSettings:
         """How the model of a role is asked.
@@ -226,7 +230,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         for name in EXTRA_BODIES:
             if getattr(self, name):
                 arguments += [f"--{name.replace('_', '-')}", json.dumps(getattr(self, name))]
-        for name in ("timeout", "attempts"):
+        for name in ("timeout", "attempts", "concurrency"):
             if getattr(self, name) is not None:
                 arguments += [f"--{name}", _amount(getattr(self, name))]
         for model, price in self.prices.items():

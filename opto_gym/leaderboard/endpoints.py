@@ -52,11 +52,13 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         timeout: Seconds that an attempt may take; None is the client's default.
         attempts: How often a call is tried; None is the client's default.
+        concurrency: The number of requests to an endpoint at a time; None adapts it, see `opto_gym.llm.limiter`.
         prices: USD per million tokens (in, out) or (in, out, read from the cache), by the model's name.
     """
 
     timeout: float | None = None
     attempts: int | None = None
+    concurrency: int | None = None
     prices: dict[str, tuple[float, ...]] = {}
 
     def __post_init__(self) -> None:
@@ -64,6 +66,8 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             number_in("(0, inf)", timeout=self.timeout)
         if self.attempts is not None:
             at_least(1, attempts=self.attempts)
+        if self.concurrency is not None:
+            at_least(1, concurrency=self.concurrency)
         for price in self.prices.values():
             given_price(price)
 
@@ -80,6 +84,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return CallSettings(
             timeout=self.timeout if new.timeout is None else new.timeout,
             attempts=self.attempts if new.attempts is None else new.attempts,
+            concurrency=self.concurrency if new.concurrency is None else new.concurrency,
             prices={**self.prices, **new.prices},
         )
 

@@ -13,6 +13,7 @@ from .. import registration
 from ..agents.human import check_terminal
 from ..llm import LIMITS, Budget, CallMonitor, Client, Reservation, local
 from ..llm.callables import find_function
+from ..llm.limiter import START, set_concurrency
 from ..llm.probe import probe
 from .endpoints import check_key
 from .planning import Plan, Planned
@@ -75,6 +76,10 @@ class Execution:
             path = self.folder.trial_path(name)
             self.done.append(Outcome(name, path, "done", steps=finished.summary.oracle_calls))
             Reservation(self.run_budget, _charged_to_run(finished)).settle()
+        if self.plan.calls.concurrency is not None:
+            set_concurrency(self.plan.calls.concurrency)
+        elif self.jobs > START:
+            set_concurrency(start=self.jobs)
         specs = [planned.spec for planned in self.todo.values()]
         if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
             local.server()  # before the trials: its start blocks all threads for a second, which counts as their time

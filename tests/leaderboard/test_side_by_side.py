@@ -57,8 +57,7 @@ def server():
 
 
 def go(out, server, concurrency, **settings):
-    set_concurrency(concurrency)
-    settings = {"oracle_calls": 3, "test_scores": "end", **settings}
+    settings = {"oracle_calls": 3, "test_scores": "end", "concurrency": concurrency, **settings}
     return run(
         ["tests.support.tasks:AskedInside"], [f"{__name__}:Fixed"], out=out, seeds=1, progress=False, model="fake",
         base_url=server.url, **settings,
@@ -164,8 +163,7 @@ def test_nothing_recorded_is_paid_twice_after_a_kill(round, server, tmp_path):
     (path,) = (tmp_path / "r" / "trials").iterdir()
     recorded = {(line.key, line.n) for line in TrialFolder(path).calls()}
     before = len(server.requests)
-    set_concurrency(20)
-    outcome = resume(tmp_path / "r", progress=False).trials[0]
+    outcome = resume(tmp_path / "r", progress=False, concurrency=20).trials[0]
     assert outcome.status == "done", outcome.error
     lines = [(line.key, line.n) for line in TrialFolder(path).calls()]
     assert len(lines) == len(set(lines))
