@@ -52,32 +52,8 @@ def add_model_options(p: argparse.ArgumentParser) -> None:
             metavar="NAME",
             help=f"part of a trial's id, where equal names mean other weights on other servers, for {whose}",
         )
-    model.add_argument(
-        "--price",
-        type=model_price,
-        action="append",
-        default=[],
-        metavar="MODEL=IN,OUT[,CACHED]",
-        help="USD per million tokens of a model, in place of the price list; repeatable",
-    )
-    model.add_argument(
-        "--timeout",
-        type=positive,
-        metavar="SECONDS",
-        help="how long an attempt of a call may take (default: 600, and never more than is left of --seconds)",
-    )
-    model.add_argument(
-        "--attempts",
-        type=whole_number(1, "attempt"),
-        metavar="N",
-        help="how often a call is tried (default: 6; after a time-out once more at most)",
-    )
-    model.add_argument(
-        "--concurrency",
-        type=whole_number(1, "request"),
-        metavar="N",
-        help="requests to an endpoint at a time (default: begins with 20, grows, and halves where there are too many)",
-    )
+    for name, settings in _CALLS.items():
+        model.add_argument(name, **settings)
 
 
 def positive(text: str) -> float:
@@ -118,3 +94,30 @@ def moved(options: argparse.Namespace) -> dict[str, Any]:
     """Those of `endpoint_settings` that are given and that a resumed run takes."""
     movable = {*MOVABLE, "prices"}
     return {k: v for k, v in endpoint_settings(options).items() if k in movable and v is not None}
+
+
+_CALLS: dict[str, dict[str, Any]] = {
+    "--price": {
+        "type": model_price,
+        "action": "append",
+        "default": [],
+        "metavar": "MODEL=IN,OUT[,CACHED]",
+        "help": "USD per million tokens of a model, in place of the price list; repeatable",
+    },
+    "--timeout": {
+        "type": positive,
+        "metavar": "SECONDS",
+        "help": "how long an attempt of a call may take (default: 600, and never more than is left of --seconds)",
+    },
+    "--attempts": {
+        "type": whole_number(1, "attempt"),
+        "metavar": "N",
+        "help": "how often a call is tried (default: 6; after a time-out once more at most)",
+    },
+    "--concurrency": {
+        "type": whole_number(1, "request"),
+        "metavar": "N",
+        "help": "requests to an endpoint at a time (default: begins with 20, grows, and halves where there are too many)",
+    },
+}
+"""The options that say how calls are made and what they cost."""

@@ -255,7 +255,9 @@ def test_tokens_and_calls_of_a_model_are_bounded(tmp_path, server):
 
 
 def test_the_whole_run_has_a_cap(tmp_path, server):
-    result = go(tmp_path, agent="Asking", seeds=3, model="fake", base_url=server.url, cap={"llm_calls": 8})
+    result = go(
+        tmp_path, agent="Asking", seeds=3, model="fake", base_url=server.url, cap={"llm_calls": 1 + 8}
+    )  # one is the probe
     assert sum(t.steps for t in result.trials) == 8
 
 
