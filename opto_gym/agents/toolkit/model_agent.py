@@ -152,7 +152,9 @@ class ModelAgent(Agent):
             if answer.too_long and isinstance(messages, BuiltMessages) and self.shorten(messages):
                 answer = self._ask_once(messages, schema if constrained else None, temperature, 1 if local else n)
             if answer.problem is not None:
-                self.invalid(answer.problem)
+                divided = "n" in (answer.dropped or ()) and not answer.is_refusal
+                for _ in range(max(1, n - len(answer.texts)) if divided else 1):  # each was a request of its own
+                    self.invalid(answer.problem)
             for k, text in enumerate(answer.texts):  # of several, some may be usable
                 if text:
                     replies.append(Reply(text, self.described_cut(answer, k)))
