@@ -283,7 +283,7 @@ class ModelAgent(Agent):
                 if answer.too_long and isinstance(messages, BuiltMessages) and self.shorten(messages):
                     answer = self._ask_once(question, seed)
                     self.calibration.add(messages, answer, f"{self.llm.model} at {self.llm.endpoint}")
-                replies[k] += self._replies(answer)
+                replies[k] += self._replies(answer, question.n)
         return replies
 
     def _ask_once(self, question: Question, seed: int | None) -> Answer:
@@ -298,11 +298,13 @@ class ModelAgent(Agent):
             n=question.n,
         )
 
-    def _replies(self, answer: Answer) -> list[Reply]:
-        """The usable completions of an answer; each other one is recorded as an invalid answer."""
+    def _replies(self, answer: Answer, n: int) -> list[Reply]:
+        """The usable completions of an answer; each other one of the `n` is recorded as an invalid answer."""
         replies = []
         if answer.problem is not None:
-            self._refuse(answer.call, answer.problem)
+            divided = "n" in (answer.dropped or ()) and not answer.is_refusal
+            for _ in range(max(1, n - len(answer.texts)) if divided else 1):  # each was a request of its own
+                self._refuse(answer.call, answer.problem)
         for k, text in enumerate(answer.texts):  # of several, some may be usable
             if text:
                 replies.append(Reply(text, self.described_cut(answer, k), answer.call))
