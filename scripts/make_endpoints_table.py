@@ -7,10 +7,9 @@ The endpoints' profiles are in tests/llm/zoo/profiles.py, with their sources.
 
 from __future__ import annotations
 
-from opto_gym.llm import client
 from tests.llm.zoo.cells import PAGE, TABLE, table
 
 if __name__ == "__main__":
-    client._FIRST_PAUSE = 0.005  # the scripted endpoints need no pause
+    attempts._FIRST_PAUSE = 0.005  # the scripted endpoints need no pause
     made = table()
     PAGE.write_text(TABLE.sub(lambda _: made, PAGE.read_text(encoding="utf-8")), encoding="utf-8")

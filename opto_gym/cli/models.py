@@ -117,7 +117,7 @@ _CALLS: dict[str, dict[str, Any]] = {
     "--concurrency": {
         "type": whole_number(1, "request"),
         "metavar": "N",
-        "help": "requests to an endpoint at a time (default: begins with 20, grows, and halves where there are too many)",
+        "help": "requests to an endpoint at a time (default: begins with 20, and adapts to the endpoint)",
     },
 }
 """The options that say how calls are made and what they cost."""

@@ -137,8 +137,8 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--resume",
         metavar="RUN",
-        help="continue the run in this folder; only budgets, prices, addresses, --timeout, --attempts, --concurrency, --jobs and "
-        "--sandbox may change",
+        help="continue the run in this folder; only budgets, prices, addresses, --timeout, --attempts, --concurrency, "
+        "--jobs and --sandbox may change",
     )
     p.add_argument(
         "--again", action="store_true", help="with --resume: run those trials again whose agent has changed since"

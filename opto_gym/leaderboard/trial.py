@@ -368,25 +368,12 @@ class TrialRunner:
                 optimizer=self.agent.llm.describe() if self.agent.uses_model else None,
                 task=env.llm.describe() if env.uses_model else None,
             ),
-            ledger=self._totals(),
+            ledger=_totals(self.ledger),
             lost=self._lost_attempts(),
             spent=msgspec.convert(self.budget.spent, Amounts),
             cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
-            adaptations=self._adaptations(),
+            adaptations=_adaptations(self.folder),
         )
-
-    def _adaptations(self) -> dict[str, list[str]]:
-        """By model, how the recorded requests were changed for its endpoint."""
-        changes: dict[str, set[str]] = {}
-        for line in self.folder.calls():
-            if line.dropped:
-                changes.setdefault(line.model, set()).update(line.dropped)
-        return {model: sorted(found) for model, found in sorted(changes.items())}
-
-    def _totals(self, *, lost: bool = False) -> LedgerTotals:
-        """Sums over the model calls by role; with `lost`, over those of lost attempts only."""
-        roles = LedgerTotals.__struct_fields__
-        return LedgerTotals(**{r: msgspec.convert(self.ledger.totals(r, lost=lost), Totals) for r in roles})
 
     def _lost_attempts(self) -> LostAttempts | None:
         """What lost attempts spent; None if there are none."""
@@ -397,5 +384,20 @@ class TrialRunner:
             attempts=attempts,
             oracle_calls=self.lost_calls,
             evaluations=self.lost_evaluations,
-            ledger=self._totals(lost=True),
+            ledger=_totals(self.ledger, lost=True),
         )
+
+
+def _adaptations(folder: TrialFolder) -> dict[str, list[str]]:
+    """By model, how the recorded requests were changed for its endpoint."""
+    changes: dict[str, set[str]] = {}
+    for line in folder.calls():
+        if line.dropped:
+            changes.setdefault(line.model, set()).update(line.dropped)
+    return {model: sorted(found) for model, found in sorted(changes.items())}
+
+
+def _totals(ledger: Ledger, *, lost: bool = False) -> LedgerTotals:
+    """Sums over the model calls by role; with `lost`, over those of lost attempts only."""
+    roles = LedgerTotals.__struct_fields__
+    return LedgerTotals(**{r: msgspec.convert(ledger.totals(r, lost=lost), Totals) for r in roles})

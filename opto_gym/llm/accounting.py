@@ -32,13 +32,13 @@ class Account:
         self, role: str, model: str, endpoint: Endpoint, price: Price | None, budget: Budget, ledger: Ledger
     ) -> None:
         self._role, self._model, self._endpoint = role, model, endpoint
-        self._price, self._budget, self._ledger = price, budget, ledger
+        self.price, self.budget, self._ledger = price, budget, ledger
 
     def tokens_out_held(self, tokens_in: int) -> float:
         """The tokens of an answer that the budget holds beside a prompt of so many tokens; infinite without a limit."""
-        held = self._budget.left("tokens") - tokens_in
-        if self._price is not None and self._price.tokens_out:
-            held = min(held, (self._budget.left("usd") - self._usd((tokens_in, 0))) / self._price.tokens_out)
+        held = self.budget.left("tokens") - tokens_in
+        if self.price is not None and self.price.tokens_out:
+            held = min(held, (self.budget.left("usd") - self._usd((tokens_in, 0))) / self.price.tokens_out)
         return max(0.0, held)
 
     def reserve(self, bound: Sequence[int], *, calls: int = 1) -> Reservation:
@@ -51,7 +51,7 @@ class Account:
         Raises:
             BudgetSpent: If the budget can't hold them.
         """
-        return self._budget.reserve(llm_calls=calls, tokens=sum(bound), usd=self._usd(bound))
+        return self.budget.reserve(llm_calls=calls, tokens=sum(bound), usd=self._usd(bound))
 
     def settle(self, reservation: Reservation, number: int, answer: Answer) -> None:
         """Books an answer: in the ledger, unless nothing was computed, and in the budget."""
@@ -72,7 +72,7 @@ class Account:
         cost = self._cost(failed, bound)
         counted = "none" if not failed.lost else "bound" if failed.usage is None else "usage"
         tokens = (*cost, counted)
-        usd = self._price.of(*cost) if self._price else None if failed.lost else 0.0
+        usd = self.price.of(*cost) if self.price else None if failed.lost else 0.0
         self._enter(number, tokens, failed.seconds, usd, error=failed.error, replayed=replayed, lost=lost)
 
     def settle_failure(self, reservation: Reservation, failed: FailedAttempt, bound: Sequence[int]) -> None:
@@ -102,7 +102,7 @@ class Account:
         Raises:
             BudgetSpent: If the budget can't hold it.
         """
-        answer = recorded_answer(line, self._price)
+        answer = recorded_answer(line, self.price)
         if parts:
             self.book_recorded_parts(number, parts)
         else:
@@ -119,7 +119,7 @@ class Account:
         for part in parts:
             self.book_recorded_failures(number, part)
             if part.error is None:
-                answer = recorded_answer(part, self._price)
+                answer = recorded_answer(part, self.price)
                 self.settle(self.reserve(part.bound, calls=0 if answers else 1), number, answer)
                 answers.append(answer)
         return answers
@@ -132,13 +132,13 @@ class Account:
         costs = [self._cost(failed, line.bound) for failed in line.failed_attempts]
         spent = {"llm_calls": 0.0, "tokens": float(sum(map(sum, costs))), "usd": sum(map(self._usd, costs))}
         if line.error is None:
-            answer = recorded_answer(line, self._price)
+            answer = recorded_answer(line, self.price)
             spent["llm_calls"] = 0.0 if line.part else 1.0
             spent["tokens"] += answer.tokens_in + answer.tokens_out
             spent["usd"] += answer.usd or 0.0
             if answer.counted != "none":
                 self._enter_answer(number, answer, lost=True)
-        Reservation(self._budget, spent).settle()
+        Reservation(self.budget, spent).settle()
 
     def _enter_answer(self, number: int, answer: Answer, *, lost: bool = False) -> None:
         tokens = (answer.tokens_in, answer.tokens_out, answer.counted)
@@ -164,4 +164,4 @@ class Account:
         return (0, 0) if not failed.lost else failed.usage or (bound[0], bound[1])
 
     def _usd(self, tokens: Sequence[int]) -> float:
-        return self._price.of(*tokens) if self._price else 0.0
+        return self.price.of(*tokens) if self.price else 0.0

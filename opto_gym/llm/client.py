@@ -7,12 +7,9 @@ in the budget, tried until an attempt succeeds or another would fail too, settle
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import random
-import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import BudgetSpent, EndpointError, OptoGymError
@@ -20,10 +17,11 @@ from . import local
 from .accounting import Account
 from .adapting import N
 from .answer import Answer, record_fields
-from .budget import Budget, Reservation
+from .attempts import Attempts
+from .budget import Budget
 from .callables import NAME, Function, PythonModel, find_function, function_name
 from .calls import CallLine, FailedAttempt
-from .endpoint import AttemptFailed, Endpoint
+from .endpoint import Endpoint
 from .ledger import ROLES, Ledger
 from .limiter import limiter_of
 from .monitor import CallMonitor
@@ -31,13 +29,9 @@ from .prices import given_price, price_of, unknown_price
 from .probe import refusal
 from .record import CallRecord
 from .request import MAX_TOKENS, ChatMessage, chat_request, completion_request, token_bound
-from .sending import Sender
 from .settings import from_environment, read_model, trimmed
-from .several import Division, SeveralRefused, is_complete
 
 _WHERE = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
-_LONGEST_RETRY_AFTER = 60.0  # seconds between attempts, where the endpoint asks for more
 DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT = 6, 600.0
 
 
@@ -111,15 +105,7 @@ class Client:
             raise ValueError(f"Client: expected at least 1 attempt, got {attempts!r}")
         if not 0 < self.timeout < float("inf"):
             raise ValueError(f"Client: expected a timeout of more than 0 seconds, got {timeout!r}")
-        model = function_name(model) if callable(model) else read_model(model, "model")
-        model = model or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
-        if model is None:
-            if any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE)):
-                raise OptoGymError(
-                    "an endpoint is configured but no model: name it by model=..., --model or OPTO_GYM_MODEL "
-                    "('local' is the embedded one)"
-                )
-            model = "local"
+        model = _model_name(model, base_url, api_key)
         self.model, self.role, self.label, self.extra_body = model, role, label, dict(extra_body or {})
         self.budget, self.ledger, self.record = budget or Budget(), ledger or Ledger(), record
         self.price = given_price(price) if price else price_of(model)
@@ -131,9 +117,9 @@ class Client:
             PythonModel(function, self.timeout) if function else Endpoint(model, base_url, api_key, self.timeout)
         )
         self._account = Account(role, model, self._endpoint, self.price, self.budget, self.ledger)
-        self._sender = Sender(self._endpoint, self._post, model, self.price)
+        self._attempts = Attempts(model, self._endpoint, self._account, self.monitor, self.attempts, self.timeout)
         if record is not None and record.mode == "resume":  # the trial goes on as it began
-            self._sender.adaptations.add(record.changes(self.endpoint, model))
+            self._attempts.adaptations.add(record.changes(self.endpoint, model))
 
     @property
     def endpoint(self) -> str:
@@ -286,7 +272,7 @@ class Client:
         number, request = self.ledger.next_call(), {**request, **self.extra_body}
         if self.record is None:
             limited = self._limited(request, fewest_tokens)
-            answer = self._ask_for_all(limited.request, number, limited.bound, [], lambda **_: None)
+            answer = self._attempts.answer(limited.request, number, limited.bound, [], lambda **_: None)
             return dataclasses.replace(answer, max_tokens=limited.max_tokens)
         place = self.record.next_place()
         key, n = self.record.key(request, self.role, self.label, place)
@@ -312,7 +298,7 @@ class Client:
             self.record.write(CallLine(key=key, n=n, call=number, time=round(time.time(), 3), **fields))
 
         try:
-            answer = self._ask_for_all(limited.request, number, limited.bound, failures, write, parts)
+            answer = self._attempts.answer(limited.request, number, limited.bound, failures, write, parts)
         except EndpointError as e:
             write(error=str(e))
             raise
@@ -341,115 +327,6 @@ class Client:
         if self.role == "optimizer" and self.budget.left("llm_calls") < 1 + record.unused_answers(self.role):
             raise BudgetSpent("llm_calls", "the recorded calls, whose answers were not asked for again, take the rest")
 
-    def _ask_for_all(
-        self,
-        request: dict[str, Any],
-        number: int,
-        bound: tuple[int, int],
-        failures: list[FailedAttempt],
-        write: Callable[..., None],
-        recorded: Sequence[CallLine] = (),
-    ) -> Answer:
-        """The endpoint's answer with all completions that are asked for, by several requests where one gives too few.
-
-        Args:
-            request: What is asked.
-            number: The number of the call in the ledger.
-            bound: The most tokens (in, out) that the call can cost.
-            failures: Gets the failed attempts of the undivided request.
-            write: Records a line of the call.
-            recorded: The parts of the call that are recorded.
-        """
-        if request.get("n", 1) == 1 or self.model == "local":
-            return self._ask(request, number, bound, failures)
-
-        def write_part(k: int, part: Any, most: Any, failed: Any, answer: Answer | None, error: str | None) -> None:
-            fields = {"error": error} if answer is None else record_fields(answer, with_body=True)
-            write(part=k, request=part, bound=most, failed_attempts=tuple(failed), **fields)
-
-        division = Division(
-            request,
-            bound,
-            ask=lambda part, most, failed, held, calls: self._ask(part, number, most, failed, held, calls),
-            reserve=lambda most, calls: self._account.reserve(most, calls=calls),
-            write=write_part,
-        )
-        division.add_recorded(recorded, self._account.book_recorded_parts(number, recorded))
-        if not division.answers and N not in self._sender.adaptations:
-            try:
-                answer = self._ask(request, number, bound, failures)
-            except SeveralRefused:
-                pass
-            else:
-                if is_complete(answer, request["n"]):
-                    return answer
-                self._sender.adaptations.add([N])
-                division.add_first(answer)
-        return division.run()
-
-    def _ask(
-        self,
-        request: dict[str, Any],
-        number: int,
-        bound: tuple[int, int],
-        failures: list[FailedAttempt],
-        reservation: Reservation | None = None,
-        calls: int = 1,
-    ) -> Answer:
-        """The endpoint's answer, after one or more attempts.
-
-        Args:
-            request: The body.
-            number: The number of the call in the ledger.
-            bound: The most tokens (in, out) that the call can cost.
-            failures: Gets the failed attempts.
-            reservation: What is reserved for it; None reserves it.
-            calls: The logical calls in the reservation: 0 for a part of one.
-        """
-
-        def enter(failed: FailedAttempt) -> None:
-            failures.append(failed)
-            self._account.enter_failure(number, failed, bound)
-
-        reservation = reservation or self._account.reserve(bound, calls=calls)
-        attempts = self.attempts
-        try:
-            for attempt in itertools.count(1):
-                begin = time.monotonic()
-                try:
-                    answer = self._sender.send(request, enter)
-                except AttemptFailed as e:
-                    failed = e
-                else:
-                    self._account.settle(reservation, number, answer)
-                    return answer
-                seconds = round(time.monotonic() - begin, 4)
-                enter(failed.as_record(seconds))
-                if failed.may_be_billed:
-                    self._account.settle_failure(reservation, failures[-1], bound)
-                if failed.prompt_refused is not None:
-                    reservation.settle(tokens=0, usd=0.0)
-                    problem = f"{failed.prompt_refused} ({failed.error})"
-                    return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
-                if failed.final:
-                    hint = _hint(self.model, failed)
-                    raise EndpointError(f"{self.endpoint} refused {self.model!r}: {failed.error}{hint}", failed.status)
-                if failed.timed_out:
-                    attempts = min(attempts, attempt + 1)  # each may cost an answer, and the time for it
-                if attempt >= attempts:
-                    break
-                self._pause(attempt, attempts, failed)
-                if failed.may_be_billed:
-                    reservation = self._account.reserve(bound, calls=calls)
-            tried = f"{attempt} attempt{'s'[: attempt > 1]}"
-            raise EndpointError(
-                f"{self.endpoint} gave no answer in {tried}; the last: {failed.error}. What is recorded is safe: "
-                "resume when it is up again",
-                failed.status,
-            )
-        finally:
-            reservation.cancel()  # no effect if it is settled
-
     def _limited(self, request: dict[str, Any], fewest_tokens: int | None) -> _Limited:
         """The request with as many tokens of the answer as the budget holds, see `chat`."""
         bound, n = self._bound(request), request.get("n", 1)
@@ -459,40 +336,6 @@ class Client:
         fewer = max(int(held), fewest_tokens)
         return _Limited({**request, "max_tokens": fewer}, fewer, (bound[0], fewer * n))
 
-    def _post(self, request: dict[str, Any]) -> bytes:
-        """The body of the response to one HTTP request, as soon as the endpoint's limiter admits it.
-
-        Raises:
-            AttemptFailed: If there is none.
-            BudgetSpent: If no time is left, or the run is stopped.
-        """
-        self.monitor.check()
-        with limiter_of(self.endpoint).request(self.monitor.check) as ticket:
-            seconds = min(self.timeout, self.budget.left("seconds"))
-            if seconds <= 0:
-                raise BudgetSpent("seconds", "the time of the budget is over")
-            to = f"{self.model!r} at {self.endpoint}"
-            try:
-                return self.monitor.post(self._endpoint.post, request, seconds=seconds, to=to)
-            except AttemptFailed as e:
-                ticket.is_too_many = e.status == 429 or e.timed_out
-                raise
-
-    def _pause(self, attempt: int, attempts: int, failed: AttemptFailed) -> None:
-        """Waits after a failed attempt: as long as the endpoint asks, else by exponential backoff with jitter.
-
-        Raises:
-            BudgetSpent: If the run is stopped meanwhile.
-        """
-        seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)
-        asked = ""
-        if failed.retry_after is not None:
-            seconds = min(failed.retry_after, _LONGEST_RETRY_AFTER)
-            asked = f"; it asks for {failed.retry_after:.0f} s"
-        seconds = min(seconds, self.budget.left("seconds"))
-        reason = f"attempt {attempt} of {attempts} for {self.model!r} failed ({failed.error[:200]}{asked})"
-        self.monitor.pause(seconds, self.endpoint, reason)
-
     def _bound(self, request: dict[str, Any]) -> tuple[int, int]:
         """The most tokens (in, out) of a call; the embedded model counts those of the prompt, except in replay."""
         tokens_in, tokens_out = token_bound(request)
@@ -501,13 +344,13 @@ class Client:
         return tokens_in, tokens_out
 
 
-def _hint(model: str, failed: AttemptFailed) -> str:
-    """What to check where an endpoint refuses a request."""
-    status = failed.status
-    if status in (401, 403) or re.search(r"api[ _-]?key", failed.error, re.IGNORECASE):
-        return ". Set OPENAI_API_KEY to a key that is valid there"
-    if status == 402 or "insufficient_quota" in failed.error:
-        return ". The account there has no credit left"
-    if status in (404, 405) or (failed.said is not None and failed.said.is_page):
-        return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
-    return ""
+def _model_name(model: str | Function | None, base_url: str | None, api_key: str | None) -> str:
+    """The name of a client's model; see `Client` for the arguments and errors."""
+    name = function_name(model) if callable(model) else read_model(model, "model")
+    name = name or read_model(from_environment("OPTO_GYM_MODEL"), "OPTO_GYM_MODEL")
+    if name is None and (any(map(trimmed, (base_url, api_key))) or any(map(from_environment, _WHERE))):
+        raise OptoGymError(
+            "an endpoint is configured but no model: name it by model=..., --model or OPTO_GYM_MODEL "
+            "('local' is the embedded one)"
+        )
+    return name or "local"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opto_gym.llm import Client, client
+from opto_gym.llm import Client, attempts
 from opto_gym.llm.gateway import Access, Gateway
 from tests.support.openai_server import OpenAIServer
 
@@ -15,7 +15,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy of the developer's machine, and short pauses between attempts, ours and those of OpenAI's client."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(client, "_FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(attempts, "_FIRST_PAUSE", 0.005)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.005)
 
 

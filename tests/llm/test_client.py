@@ -118,7 +118,7 @@ def test_retry_after(server: OpenAIServer, seconds: Any):
 
 
 def test_pauses_grow(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("opto_gym.llm.client._FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("opto_gym.llm.attempts._FIRST_PAUSE", 0.05)
     server.script = [503] * 4
     client(server).chat(ASK)
     times = [r["time"] for r in server.requests]
