@@ -7,6 +7,7 @@ The endpoints' profiles are in tests/llm/zoo/profiles.py, with their sources.
 
 from __future__ import annotations
 
+from opto_gym.llm import attempts
 from tests.llm.zoo.cells import PAGE, TABLE, table
 
 if __name__ == "__main__":

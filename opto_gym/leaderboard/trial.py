@@ -369,23 +369,24 @@ class TrialRunner:
                 task=env.llm.describe() if env.uses_model else None,
             ),
             ledger=_totals(self.ledger),
-            lost=self._lost_attempts(),
+            lost=_lost_attempts(self),
             spent=msgspec.convert(self.budget.spent, Amounts),
             cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
             adaptations=_adaptations(self.folder),
         )
 
-    def _lost_attempts(self) -> LostAttempts | None:
-        """What lost attempts spent; None if there are none."""
-        attempts = len(self.folder.attempts())
-        if not attempts:
-            return None
-        return LostAttempts(
-            attempts=attempts,
-            oracle_calls=self.lost_calls,
-            evaluations=self.lost_evaluations,
-            ledger=_totals(self.ledger, lost=True),
-        )
+
+def _lost_attempts(runner: TrialRunner) -> LostAttempts | None:
+    """What a trial's lost attempts spent; None if there are none."""
+    attempts = len(runner.folder.attempts())
+    if not attempts:
+        return None
+    return LostAttempts(
+        attempts=attempts,
+        oracle_calls=runner.lost_calls,
+        evaluations=runner.lost_evaluations,
+        ledger=_totals(runner.ledger, lost=True),
+    )
 
 
 def _adaptations(folder: TrialFolder) -> dict[str, list[str]]:
