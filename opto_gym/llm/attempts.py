@@ -136,27 +136,33 @@ class Attempts:
                     self._account.settle_failure(reservation, failures[-1], bound)
                 if failed.prompt_refused is not None:
                     reservation.settle(tokens=0, usd=0.0)
-                    problem = f"{failed.prompt_refused} ({failed.error})"
-                    return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
+                    return _refused_prompt(failed, seconds)
                 if failed.final:
-                    hint = _hint(self._model, failed)
-                    refused = f"{self._endpoint.name} refused {self._model!r}: {failed.error}{hint}"
-                    raise EndpointError(refused, failed.status)
+                    raise self._refusal(failed)
                 if failed.timed_out:
                     attempts = min(attempts, attempt + 1)  # each may cost an answer, and the time for it
                 if attempt >= attempts:
-                    break
+                    raise self._no_answer(attempt, failed)
                 self._pause(attempt, attempts, failed)
                 if failed.may_be_billed:
                     reservation = self._account.reserve(bound, calls=calls)
-            tried = f"{attempt} attempt{'s'[: attempt > 1]}"
-            raise EndpointError(
-                f"{self._endpoint.name} gave no answer in {tried}; the last: {failed.error}. What is recorded is safe: "
-                "resume when it is up again",
-                failed.status,
-            )
+            raise AssertionError("the loop ends by an answer or an error")
         finally:
             reservation.cancel()  # no effect if it is settled
+
+    def _refusal(self, failed: AttemptFailed) -> EndpointError:
+        """The error after an attempt that would fail again."""
+        hint = _hint(self._model, failed)
+        return EndpointError(f"{self._endpoint.name} refused {self._model!r}: {failed.error}{hint}", failed.status)
+
+    def _no_answer(self, attempts: int, failed: AttemptFailed) -> EndpointError:
+        """The error after the last attempt."""
+        tried = f"{attempts} attempt{'s'[: attempts > 1]}"
+        return EndpointError(
+            f"{self._endpoint.name} gave no answer in {tried}; the last: {failed.error}. What is recorded is safe: "
+            "resume when it is up again",
+            failed.status,
+        )
 
     def _post(self, request: dict[str, Any]) -> bytes:
         """The body of the response to one HTTP request, as soon as the endpoint's limiter admits it.
@@ -203,3 +209,9 @@ def _hint(model: str, failed: AttemptFailed) -> str:
     if status in (404, 405) or (failed.said is not None and failed.said.is_page):
         return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
     return ""
+
+
+def _refused_prompt(failed: AttemptFailed, seconds: float) -> Answer:
+    """The answer where a prompt is refused, as by a content filter: it has no text, and a problem."""
+    problem = f"{failed.prompt_refused} ({failed.error})"
+    return Answer("", (), None, 0, 0, seconds, 0.0, "none", problem)
