@@ -216,7 +216,8 @@ def _add_observation(p: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--test-scores",
         choices=["each", "end", "never"],
-        help="score on test after each oracle call, at the end of a trial, or never (default: each, or the suite's)",
+        help="score on test after each oracle call, at the end of a trial, or never (default: the suite's, or end "
+        "where a model is inside the environment, else each)",
     )
 
 

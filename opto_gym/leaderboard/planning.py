@@ -13,9 +13,9 @@ from ..llm import LIMITS, price_of
 from ..utils.checks import seed_list
 from ..utils.moved import moved_names
 from ..wrappers.observations import unwrapped
+from .amounts import Limits
 from .config import Named, RunConfig, as_argument, named
 from .identity import Identity
-from .schema import Limits
 from .spec import TrialSpec
 
 DEFAULT_SEEDS = 5
@@ -31,12 +31,14 @@ class Planned:
         identity: Everything that determines its results.
         limits: The trial's budget.
         runs_code: Whether the environment runs proposed code, which needs the sandbox.
+        test_scores: When parameters are scored on test; one of `scoring.SCORING`. None is the plan's.
     """
 
     spec: TrialSpec
     identity: Identity
     limits: Limits
     runs_code: bool
+    test_scores: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Plan:
         trials: The trials by id.
         skipped: (environment, agent, reason why the agent can't run on it).
         cap: The budget of the whole run.
-        test_scores: When parameters are scored on test; one of `scoring.SCORING`.
+        test_scores: When parameters are scored on test, where a trial does not say otherwise; one of `scoring.SCORING`.
     """
 
     trials: Mapping[str, Planned]
@@ -129,7 +131,9 @@ class Environments:
 def grid(config: RunConfig) -> Plan:
     """Plans to run every agent on every environment with every seed.
 
-    A pair whose agent can't run on the environment is skipped, and its reason is kept in the plan.
+    A pair whose agent can't run on the environment is skipped, and its reason is kept in the plan. Where a model is
+    inside the environment, a scoring asks it about each example of test; so such trials are scored at the end by
+    default, and the others after each oracle call.
 
     Args:
         config: The configuration. Its `suite` is ignored; see `suites.suite_plan`.
@@ -156,7 +160,8 @@ def grid(config: RunConfig) -> Plan:
                 skipped.append((spec.env, spec.agent, reason))
                 break
             identity = spec.identity(wrapped_env)
-            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, base_env.runs_code)
+            scores = "end" if base_env.uses_model and config.test_scores is None else None
+            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, base_env.runs_code, scores)
     if not trials:
         reasons = "; ".join(f"{agent} on {env}: {reason}" for env, agent, reason in skipped)
         raise ValueError(f"there is nothing to run: {reasons or 'expected at least one environment and one agent'}")

@@ -14,11 +14,12 @@ from ..core import OptoEnv
 from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..problems import TraceFeedback
 from ..utils.moved import moved_names
+from .amounts import Record
 from .identity import RULES
 from .notes import AgentNotes
 from .oracle import CallKey, RecordedOracle
 from .records import TrialFolder, read_trial
-from .schema import Record, StepRecord, TrialRecord, TrialSummary
+from .schema import StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
 from .spec import digest
 from .trial import Outcome, TrialRunner

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from .. import registration
 from ..agents.human import check_terminal
@@ -18,12 +19,13 @@ from ..llm import LIMITS, Budget, Reservation, local
 from ..sandbox import shared
 from ..utils.extras import require
 from ..wrappers.observations import unwrapped
+from .amounts import Amounts, Limits
 from .config import Named, RunConfig
 from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
 from .progress import Progress
 from .records import RunFolder, TrialFolder, read_trial
-from .schema import VERSION, Amounts, Limits, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
+from .schema import VERSION, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
 from .spec import TrialSpec
 from .suites import suite_plan
 from .trial import Outcome, TrialRunner
@@ -161,7 +163,8 @@ def resume(
         require(*registration.agent_class(spec.agent).needs)
         env = environments.of(spec)
         identity = spec.identity(env)
-        planned = Planned(spec, identity, trial.limits.with_changes(limits or {}), unwrapped(env).runs_code)
+        new_limits = trial.limits.with_changes(limits or {})
+        planned = Planned(spec, identity, new_limits, unwrapped(env).runs_code, trial.test_scores)
         trials[spec.trial_id(identity)] = planned
     if not again:
         _check_identities(folder, trials)
@@ -205,7 +208,7 @@ def _spent_so_far(folder: TrialFolder) -> Amounts:
     if record is not None and record.summary is not None:
         return record.summary.spent
     steps = folder.steps()
-    return msgspec.structs.replace(steps[-1].spent, oracle_calls=len(steps) - 1.0) if steps else Amounts()
+    return replace(steps[-1].spent, oracle_calls=len(steps) - 1.0) if steps else Amounts()
 
 
 def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
@@ -262,13 +265,16 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
     folder.lock()
     try:
         planned_specs = {planned.spec.text for planned in plan.trials.values()}
-        earlier = folder.plan.trials if folder.has_plan else []
+        earlier = _earlier_trials(folder.plan, plan.test_scores) if folder.has_plan else []
         folder.write_plan(
             RunRecord(
                 version=VERSION,
                 trials=[
                     *(trial for trial in earlier if trial.spec.text not in planned_specs),
-                    *(PlannedTrial(spec=planned.spec, limits=planned.limits) for planned in plan.trials.values()),
+                    *(
+                        PlannedTrial(spec=planned.spec, limits=planned.limits, test_scores=planned.test_scores)
+                        for planned in plan.trials.values()
+                    ),
                 ],
                 skipped=list(plan.skipped),
                 cap=plan.cap,
@@ -279,6 +285,13 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
         return _Execution(plan, folder, jobs, progress).run(notices)
     finally:
         folder.unlock()
+
+
+def _earlier_trials(earlier: RunRecord, test_scores: str) -> list[PlannedTrial]:
+    """The trials of an earlier plan, which are scored as that said where the new plan's `test_scores` differs."""
+    if earlier.test_scores == test_scores:
+        return list(earlier.trials)
+    return [replace(trial, test_scores=trial.test_scores or earlier.test_scores) for trial in earlier.trials]
 
 
 def _check_folder(folder: RunFolder) -> None:
@@ -379,7 +392,7 @@ class _Execution:
             planned.spec,
             self.folder.trial_path(name),
             limits=planned.limits,
-            test_scores=self.plan.test_scores,
+            test_scores=planned.test_scores or self.plan.test_scores,
             parent=self.run_budget,
             cap=self.plan.cap,
             identity=planned.identity,
@@ -392,7 +405,9 @@ class _Execution:
 def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
     """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued."""
     record = read_trial(path)
-    if record is None or record.summary is None or record.status != "done" or record.test_scores != plan.test_scores:
+    if record is None or record.summary is None or record.status != "done":
+        return None
+    if record.test_scores != (planned.test_scores or plan.test_scores):
         return None
     done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)
     return record if done else None

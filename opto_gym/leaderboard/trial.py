@@ -19,6 +19,7 @@ from ..core import OptoEnv
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
+from .amounts import Amounts, LedgerTotals, Limits, Totals
 from .identity import Identity
 from .machine import machine
 from .notes import AgentNotes, take_notes
@@ -26,15 +27,11 @@ from .oracle import RecordedOracle
 from .records import TrialFolder
 from .schema import (
     VERSION,
-    Amounts,
-    LedgerTotals,
-    Limits,
     LostAttempts,
     ModelsRecord,
     ProblemRecord,
     ScoreRecord,
     StepRecord,
-    Totals,
     TrialRecord,
     TrialSummary,
     plain,
