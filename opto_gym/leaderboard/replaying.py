@@ -147,11 +147,11 @@ class Replayer(TrialRunner):
         return super()._agent_recommendation()
 
     def _close(self, status: str, ended: str, error: str | None) -> None:
-        """Compares the summaries, except for prices, times, models and lost attempts."""
+        """Compares the summaries, except for prices, times, models, lost attempts, and what follows from the rest."""
         recorded = self.record.summary
         if recorded is None or self.oracle is None:
             return
-        not_compared = {"ledger", "spent", "models", "lost"}
+        not_compared = {"ledger", "spent", "models", "lost", "caveats"}
         if [step.call for step in self.oracle.steps] != [step.call for step in self.folder.steps()]:
             not_compared |= {"recommendations", "current_score"}  # they depend on the order in which threads finished
         if self._agent_was_skipped:

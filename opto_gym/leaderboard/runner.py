@@ -25,7 +25,7 @@ from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
 from .progress import Progress
 from .records import RunFolder, TrialFolder, read_trial
-from .schema import VERSION, PlannedTrial, RunRecord, ScoreRecord, TrialRecord
+from .schema import VERSION, PlannedTrial, RunRecord, ScoreRecord, TrialRecord, TrialSummary
 from .spec import TrialSpec
 from .suites import suite_plan
 from .trial import Outcome, TrialRunner
@@ -342,8 +342,7 @@ class _Execution:
                 self.todo[name] = planned
                 continue
             assert finished.summary is not None
-            path = self.folder.trial_path(name)
-            self.done.append(Outcome(name, path, "done", steps=finished.summary.oracle_calls))
+            self.done.append(_outcome(name, self.folder.trial_path(name), finished.summary))
             Reservation(self.run_budget, _charged_to_run(finished)).settle()
         specs = [planned.spec for planned in self.todo.values()]
         if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
@@ -400,6 +399,18 @@ class _Execution:
             progress=progress.step,
             stop=self.stop,
         )
+
+
+def _outcome(trial: str, path: Path, summary: TrialSummary) -> Outcome:
+    """How a trial ended that was done before."""
+    caveats = summary.caveats or []
+    return Outcome(trial, path, "done", steps=summary.oracle_calls, ledger=summary.ledger, caveats=caveats)
+
+
+def left_to_do(plan: Plan, out: Path) -> Plan:
+    """The plan without the trials that are finished in a folder. Those that are not finished are whole in it."""
+    path = RunFolder(out).trial_path
+    return plan.only(t for t, planned in plan.trials.items() if _finished(path(t), planned, plan) is None)
 
 
 def _finished(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:

@@ -118,6 +118,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
         lost: The amounts that lost attempts spent; None if there were none.
         spent: The amounts that were spent of the trial's budget.
         cut_prompts: Number of the agent's prompts that the server has probably cut; None if not recorded.
+        caveats: Why the results mean little, see `caveats.find_caveats`; None if not recorded.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"invalid": "invalid_answers"}
@@ -141,6 +142,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
     lost: LostAttempts | None
     spent: Amounts
     cut_prompts: int | None = None
+    caveats: list[str] | None = None
 
 
 class TrialRecord(Record, frozen=True, kw_only=True):

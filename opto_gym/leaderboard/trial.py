@@ -19,7 +19,8 @@ from ..core import OptoEnv
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
-from .amounts import Amounts, LedgerTotals, Limits, Totals
+from .amounts import Amounts, LedgerTotals, Limits
+from .caveats import find_caveats
 from .identity import Identity
 from .machine import machine
 from .notes import AgentNotes, take_notes
@@ -38,6 +39,7 @@ from .schema import (
 )
 from .scoring import Scorer
 from .spec import TrialSpec, digest
+from .spending import ledger_totals
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,6 +54,8 @@ class Outcome:
         differences: In a replay, each deviation from the record, as a line of text.
         steps: Number of oracle calls; the start values' call is not counted.
         notices: In a replay, facts about the record that a reader should know but that are no deviation.
+        ledger: The model calls of each role; None if it is not known.
+        caveats: Why the results of a trial that is done mean little.
     """
 
     trial: str
@@ -61,6 +65,8 @@ class Outcome:
     differences: list[str] = dataclasses.field(default_factory=list)
     steps: int = 0
     notices: list[str] = dataclasses.field(default_factory=list)
+    ledger: LedgerTotals | None = None
+    caveats: list[str] = dataclasses.field(default_factory=list)
 
 
 class Choices:
@@ -176,7 +182,12 @@ class TrialRunner:
             self.folder.close()
         self._close(status, ended, error)
         steps = 0 if self.oracle is None else len(self.oracle.steps) - 1
-        return Outcome(self.trial, self.path, status, ended if error else None, steps=steps)
+        outcome = Outcome(
+            self.trial, self.path, status, ended if error else None, steps=steps, ledger=ledger_totals(self.ledger)
+        )
+        if status == "done":
+            outcome.caveats = self._caveats()
+        return outcome
 
     # ---------------------------------------------------------------- overridden by the replay
     def _open(self) -> None:
@@ -344,16 +355,28 @@ class TrialRunner:
                 optimizer=self.agent.llm.describe() if self.agent.uses_model else None,
                 task=env.llm.describe() if env.uses_model else None,
             ),
-            ledger=self._totals(),
+            ledger=ledger_totals(self.ledger),
             lost=self._lost_attempts(),
             spent=msgspec.convert(self.budget.spent, Amounts),
             cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
+            caveats=self._caveats(),
         )
 
-    def _totals(self, *, lost: bool = False) -> LedgerTotals:
-        """Sums over the model calls by role; with `lost`, over those of lost attempts only."""
-        roles = LedgerTotals.__struct_fields__
-        return LedgerTotals(**{r: msgspec.convert(self.ledger.totals(r, lost=lost), Totals) for r in roles})
+    def _caveats(self) -> list[str]:
+        """Why the results mean little."""
+        if self.oracle is None:
+            return []
+        refused = [reading.refused is not None for step in self.oracle.steps for reading in step.answers or ()]
+        if isinstance(self.agent, ModelAgent):  # it still holds those that came after the last oracle call
+            refused += [reading.refused is not None for reading in self.agent.readings]
+        return find_caveats(
+            self.oracle.steps,
+            refused=refused,
+            invalid_answers=sum(len(s.invalid_answers) for s in self.oracle.steps) + len(self.agent.invalid_answers),
+            asks_model=self.agent.uses_model,
+            ledger=ledger_totals(self.ledger),
+            calls=self.folder.calls(),
+        )
 
     def _lost_attempts(self) -> LostAttempts | None:
         """What lost attempts spent; None if there are none."""
@@ -364,5 +387,5 @@ class TrialRunner:
             attempts=attempts,
             oracle_calls=self.lost_calls,
             evaluations=self.lost_evaluations,
-            ledger=self._totals(lost=True),
+            ledger=ledger_totals(self.ledger, lost=True),
         )
