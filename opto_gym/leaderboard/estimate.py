@@ -26,6 +26,10 @@ FIRST_TOKEN, TOKENS_PER_SECOND = 1.0, 60.0
 LOCAL_READS, LOCAL_WRITES = 250.0, 30.0
 """Tokens that the embedded model reads and writes in a second, on two cores."""
 
+SCORED_AT_END = 2.4
+"""Sets of parameters that are scored at the end of a trial of several oracle calls: the start values, the last ones,
+and the recommended ones, which are often one of the two. The number is at most a fifth off both from 2 and from 3."""
+
 Range = tuple[float, float, float]
 """(the fewest, a middle number, the most): the length of answers is not known before."""
 
@@ -200,7 +204,7 @@ def _trial(planned: Planned, found: Rehearsal | str, scores: str) -> _Trial:
     if calls is None:
         return _Trial(dict.fromkeys(ROLES), dict.fromkeys(ROLES), None, nothing)
     uses = found.uses(calls)
-    scorings = 0.0 if scores == "never" else 1 + calls if scores == "each" else min(3.0, 1 + calls)
+    scorings = 0.0 if scores == "never" else 1 + calls if scores == "each" else min(SCORED_AT_END, 1 + calls)
     by_role: dict[str, Use | None] = {
         "optimizer": None if found.unknown is not None and spec.optimizer_model else uses.get("optimizer", Use()),
         "task": uses.get("task", Use()),

@@ -42,9 +42,6 @@ MOST_SECONDS = 10.0
 MOST_SCORED, MOST_VALIDATED = 40, 10
 """The examples of a scoring, and of an oracle call on val, that are rehearsed at most; the rest count like these."""
 
-MOST_REFUSALS = 1000
-"""How often an agent may go on after the end of its rehearsal."""
-
 OVERESTIMATE = {"local": 1.33}
 """By how much `count_tokens` exceeds the tokens of the embedded model on agents' prompts; see docs/agents.md."""
 OVERESTIMATE_HOSTED = 1.57
@@ -142,7 +139,7 @@ class _Meter:
         self.asked: list[tuple[int, dict[str, Use], dict[str, float]]] = []
         self.seconds: list[float] = []
         self.stopped = False
-        self._asks, self._begin, self._refusals = asks, 0.0, 0
+        self._asks, self._begin = asks, 0.0
         self._lock = threading.RLock()
 
     def add(self, client: Client, use: Use) -> None:
@@ -178,9 +175,6 @@ class _Meter:
         """
         passed, is_enough = time.monotonic() - self._begin, not self._asks or len(self.asked) > 3
         if len(self.history) > 1 and passed > (SECONDS if is_enough else MOST_SECONDS):
-            self._refusals += 1
-            if self._refusals > MOST_REFUSALS:
-                raise RuntimeError("it goes on asking when its budget is spent")
             self.stopped = True
             raise BudgetSpent("seconds", "the rehearsal has lasted long enough")
 
@@ -198,10 +192,12 @@ class _StandIn(Client):
         model: The model's name.
         role: Of `ledger.ROLES`.
         meter: Where calls are counted.
-        write: Makes up the text of an answer.
+        write: Makes up the text of an answer to a prompt.
     """
 
-    def __init__(self, spec: TrialSpec, model: str | None, role: str, meter: _Meter, write: Callable[[], str]) -> None:
+    def __init__(
+        self, spec: TrialSpec, model: str | None, role: str, meter: _Meter, write: Callable[[str], str]
+    ) -> None:
         super().__init__(model, base_url=spec.base_url, role=role)
         self._meter, self._write = meter, write
 
@@ -216,7 +212,7 @@ class _StandIn(Client):
         tokens_in = round((count_tokens(text) + FRAME) / OVERESTIMATE.get(self.model, OVERESTIMATE_HOSTED))
         few, middle = (min(tokens, most) for tokens in ANSWERS[self.role])
         self._meter.add(self, Use(1, tokens_in, (n * few, n * middle, n * most)))
-        texts = tuple(self._write() for _ in range(n))
+        texts = tuple(self._write(text) for _ in range(n))
         choices = [{"index": k, "message": {"role": "assistant", "content": t}} for k, t in enumerate(texts)]
         return Answer(
             text=texts[0],
@@ -246,30 +242,37 @@ class _Writer:
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self._problem, self._rng, self._written = problem, rng, 0
 
-    def proposal(self) -> str:
-        """An answer in the JSON form that all agents of opto_gym read."""
+    def proposal(self, prompt: str) -> str:
+        """An answer to an optimizer's prompt: in JSON, which all agents of opto_gym read, or in tags if it says so."""
         self._written += 1
         values: dict[str, Any] = {"choice": 1}  # where the agent asks the model to choose between proposals
         for p in self._problem.parameters:
             if isinstance(p.space, Code):
                 values[p.name] = f"{str(p.start).rstrip()}\n    # version {self._written}\n"
             elif isinstance(p.space, Prompt):
-                values[p.name] = f"{p.start} Then check your answer, {self._written} times."[-p.space.max_length :]
+                values[p.name] = f"{p.start} {_INSTRUCTION} {self._written}"[-p.space.max_length :]
             else:
                 values[p.name] = sample(p.space, p.start, self._rng)
+        if "<variable>\n<name>" in prompt:
+            blocks = (f"<variable>\n<name>{k}</name>\n<value>\n{v}\n</value>\n</variable>" for k, v in values.items())
+            return "\n".join([f"<reasoning>{_PROSE}</reasoning>", *blocks])
         return json.dumps({"reasoning": _PROSE, "answer": "", "suggestion": values}, default=str)
 
     @staticmethod
-    def reply() -> str:
-        """A reply to a question."""
+    def reply(prompt: str) -> str:
+        """A reply to a task's question."""
         return f"{_PROSE} The answer is 7."
 
 
+_INSTRUCTION = (
+    "Read the question twice, write down what is given and what is asked for, work through it in small steps, check "
+    "each step, and give the answer alone on the last line. Version"
+)
 _PROSE = (
     "The feedback says that the result is not yet as it should be. It follows from the values which were chosen in the "
     "step before: first one looks at what is given, then at each of the parts in turn, and adds up what they "
-    "contribute. Compared with what was expected, the difference comes from one of them, which has to be changed a "
-    "little, while the others can stay as they are."
+    "contribute. Compared with what was expected, the difference comes from one of them, for which a value is needed "
+    "that is larger or smaller than the one in the run; the next run will show which."
 )
 
 
@@ -300,6 +303,10 @@ class _Oracle(RecordedOracle):
     def over(self) -> bool:
         """Whether no further call is possible, or the rehearsal has lasted long enough."""
         return super().over or self._meter.stopped
+
+    def _finish(self, step: StepRecord) -> None:
+        super()._finish(step)
+        self._solved = False  # made-up values solve a problem by chance alone
 
     def _evaluate(
         self, parameters: Mapping[str, Any], examples: Sequence[Any] | None, split: str, number: int, key: CallKey
@@ -357,14 +364,14 @@ class Rehearser:
         elif not self.env.uses_model and self.meter.seconds[0] < SECONDS:  # the first call starts processes
             _Oracle(self.wrapped, self.meter, episode_seed)
         scoring, measuring, seconds = self._score()
-        history, each, calls = self._extrapolate(oracle, unknown is not None)
+        history, each, calls = self._extrapolate(unknown is not None)
         examples = min(self.env.batch, len(self.env.splits["train"])), len(self.env.splits.get("test", ()))
         each_call = statistics.median(self.meter.seconds[1:] or self.meter.seconds)
         if seconds is None:
             seconds = each_call / max(1, examples[0]) * examples[1]
         return Rehearsal(history, each, calls, scoring, measuring, (each_call, seconds), examples, unknown)
 
-    def _stand_in(self, model: str | None, role: str, write: Callable[[], str]) -> _StandIn:
+    def _stand_in(self, model: str | None, role: str, write: Callable[[str], str]) -> _StandIn:
         return _StandIn(self.spec, model, role, self.meter, write)
 
     def _unknown_reason(self) -> str | None:
@@ -408,7 +415,7 @@ class Rehearser:
         env.measure(env.problem.start)
         return part * share, meter.uses.get("test", Use()) - part, seconds * share
 
-    def _extrapolate(self, oracle: _Oracle, is_unknown: bool) -> tuple[tuple[Uses, ...], Uses, float | None]:
+    def _extrapolate(self, is_unknown: bool) -> tuple[tuple[Uses, ...], Uses, float | None]:
         """`Rehearsal.history`, `Rehearsal.each` and `Rehearsal.oracle_calls`."""
         history, limits = self.meter.history, self.meter.budget.limits
         uses = [past for past, _ in history]
@@ -419,7 +426,7 @@ class Rehearser:
                 calls = limits["evaluations"] // max(1, self.env.batch)
             task = uses[0].get("task", Use())
             return ({"task": task},), {"task": task}, calls
-        if not self.meter.stopped and not oracle.solved:  # it was rehearsed to its end
+        if not self.meter.stopped:  # it was rehearsed to its end
             return (*uses[:-1], dict(self.meter.uses)), {}, float(done)
         # whole steps of the agent, whose oracle calls may differ; prompts grow at first, so not from the very first
         asked = self.meter.asked

@@ -22,9 +22,7 @@ def money(usd: float | None) -> str:
     """An amount in US dollars: to the cent, but never 0.00 where something was paid; None is unknown."""
     if usd is None:
         return "unknown"
-    if usd == 0:
-        return "0"
-    return "<0.01" if usd < 0.01 else f"{usd:,.2f}"
+    return "<0.01" if 0 < usd < 0.01 else f"{usd:,.2f}"
 
 
 def ledger_totals(ledger: Ledger, *, lost: bool = False) -> LedgerTotals:

@@ -36,7 +36,6 @@ COLUMNS: dict[str, Callable[[ResultRow], str]] = {
     "LLM calls": lambda r: f"{r.ledger('calls'):,.0f}",
     "tokens": lambda r: f"{(r.ledger('tokens_in') or 0) + (r.ledger('tokens_out') or 0):,.0f}",
     "USD": lambda r: money(r.ledger("usd")),
-    "scoring USD": lambda r: money(r.roles()["scoring"].usd),
     "invalid": lambda r: f"{r.total('invalid_answers'):,.0f}",
 }
 """The columns of a table of results: a function from a row to the cell's text, by column name.
@@ -47,7 +46,9 @@ those of optimizing; `spent_table` has those of scoring, too.
 
 
 def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
-    """The columns of one environment's table: `COLUMNS`, and the means of the environment's own measurements.
+    """The columns of one environment's table: `COLUMNS`, the cost of scoring, the environment's own measurements.
+
+    The cost of scoring is there if a model was asked for it. Of measurements it is the mean.
 
     Args:
         made: The rows of the table.
@@ -57,8 +58,11 @@ def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
         values = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
         return number(statistics.fmean(values)) if values else "-"
 
+    scoring: dict[str, Callable[[ResultRow], str]] = {}
+    if any(r.roles()["scoring"].calls for r in made):
+        scoring["scoring USD"] = lambda r: money(r.roles()["scoring"].usd)
     names = sorted({name for r in made for t in r.trials if t.summary for name in t.summary.measures})
-    return COLUMNS | {name.replace("_", " "): functools.partial(mean_measure, name) for name in names}
+    return COLUMNS | scoring | {name.replace("_", " "): functools.partial(mean_measure, name) for name in names}
 
 
 def number(x: float | None) -> str:
