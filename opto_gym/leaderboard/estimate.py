@@ -208,7 +208,7 @@ def _trial(planned: Planned, found: Rehearsal | str, scores: str) -> _Trial:
     by_role: dict[str, Use | None] = {
         "optimizer": None if found.unknown is not None and spec.optimizer_model else uses.get("optimizer", Use()),
         "task": uses.get("task", Use()),
-        "scoring": found.scoring * scorings + found.measuring,
+        "scoring": found.scoring[0] + found.scoring[1] * (scorings - 1) + found.measuring if scorings else Use(),
     }
     prices = {role: None if use is None else _price(spec, role, use) for role, use in by_role.items()}
     prices = _limited(prices, planned.limits.usd)

@@ -39,7 +39,7 @@ SECONDS = 2.0
 MOST_SECONDS = 10.0
 """How long a rehearsal goes on at most, where the agent's first three steps have not ended before."""
 
-MOST_SCORED, MOST_VALIDATED = 40, 10
+MOST_SCORED, MOST_VALIDATED = 25, 10
 """The examples of a scoring, and of an oracle call on val, that are rehearsed at most; the rest count like these."""
 
 OVERESTIMATE = {"local": 1.33}
@@ -89,7 +89,7 @@ class Rehearsal:
         history: What has been used after each rehearsed oracle call, by role; the first is that of the start values.
         each: What one more oracle call uses, by role.
         oracle_calls: The number of oracle calls until the budget is spent, `seconds` aside; None if nothing bounds it.
-        scoring: What the scoring of one set of parameters uses.
+        scoring: What the scoring of the start values uses, and that of a proposal.
         measuring: What `OptoEnv.measure` uses.
         seconds: Time of an oracle call, and of a scoring, beside the models' answers.
         examples: The number of examples of an oracle call, and of a scoring.
@@ -99,7 +99,7 @@ class Rehearsal:
     history: tuple[Uses, ...]
     each: Uses
     oracle_calls: float | None
-    scoring: Use
+    scoring: tuple[Use, Use]
     measuring: Use
     seconds: tuple[float, float]
     examples: tuple[int, int]
@@ -363,7 +363,7 @@ class Rehearser:
             unknown = self._run_agent(oracle, agent_seed)
         elif not self.env.uses_model and self.meter.seconds[0] < SECONDS:  # the first call starts processes
             _Oracle(self.wrapped, self.meter, episode_seed)
-        scoring, measuring, seconds = self._score()
+        scoring, measuring, seconds = self._score(oracle.steps[-1].parameters)
         history, each, calls = self._extrapolate(unknown is not None)
         examples = min(self.env.batch, len(self.env.splits["train"])), len(self.env.splits.get("test", ()))
         each_call = statistics.median(self.meter.seconds[1:] or self.meter.seconds)
@@ -397,23 +397,28 @@ class Rehearser:
             return f"{type(e).__name__}: {e}".splitlines()[0][:200]
         return None
 
-    def _score(self) -> tuple[Use, Use, float | None]:
-        """What a scoring uses, what `OptoEnv.measure` uses, and the seconds of a scoring; None if not rehearsed."""
+    def _score(self, proposal: Mapping[str, Any]) -> tuple[tuple[Use, Use], Use, float | None]:
+        """What scorings and `OptoEnv.measure` use, and the seconds of a scoring, None if these are not rehearsed.
+
+        Args:
+            proposal: Proposed parameters, whose prompts differ from those of the start values.
+        """
         if not self.scores or "test" not in self.env.splits:
-            return Use(), Use(), 0.0
+            return (Use(), Use()), Use(), 0.0
         if not self.env.uses_model:
-            return Use(), Use(), None
+            return (Use(), Use()), Use(), None
         meter = _Meter(Limits())
         env = unwrapped(self.spec.make_env())
         env.llm = _StandIn(self.spec, self.spec.task_model, "test", meter, self.writer.reply)
         examples = range(len(env.splits["test"]))
-        rehearsed = _spread(examples, MOST_SCORED)
-        begin = time.monotonic()
+        rehearsed, begin = _spread(examples, MOST_SCORED), time.monotonic()
+        share = len(examples) / len(rehearsed)
         env.evaluate(env.problem.start, split="test", examples=rehearsed)
-        share, seconds = len(examples) / len(rehearsed), time.monotonic() - begin
-        part = meter.uses.get("test", Use())
+        seconds, start = time.monotonic() - begin, meter.uses.get("test", Use())
+        env.evaluate(proposal, split="test", examples=rehearsed)
+        both = meter.uses.get("test", Use())
         env.measure(env.problem.start)
-        return part * share, meter.uses.get("test", Use()) - part, seconds * share
+        return (start * share, (both - start) * share), meter.uses.get("test", Use()) - both, seconds * share
 
     def _extrapolate(self, is_unknown: bool) -> tuple[tuple[Uses, ...], Uses, float | None]:
         """`Rehearsal.history`, `Rehearsal.each` and `Rehearsal.oracle_calls`."""
