@@ -36,8 +36,8 @@ from .spec import TrialSpec
 SECONDS = 2.0
 """How long a rehearsal goes on after its first oracle call; the rest of the trial is extrapolated."""
 
-MOST_SECONDS = 10.0
-"""How long a rehearsal goes on at most, where the agent's first three steps have not ended before."""
+FEWEST_STEPS, MOST_SECONDS = 8, 10.0
+"""The steps of an agent that a rehearsal has to hold, since prompts grow at first; but no more than so many seconds."""
 
 MOST_SCORED, MOST_VALIDATED = 25, 10
 """The examples of a scoring, and of an oracle call on val, that are rehearsed at most; the rest count like these."""
@@ -120,7 +120,7 @@ class _Meter:
 
     Args:
         limits: The trial's budget, of which `seconds` is not rehearsed.
-        asks: Whether the agent asks a model, so that the rehearsal has to hold three of its steps.
+        asks: Whether the agent asks a model, so that the rehearsal has to hold some of its steps.
 
     Attributes:
         uses: What has been used, by role.
@@ -173,7 +173,7 @@ class _Meter:
         Raises:
             BudgetSpent: If so.
         """
-        passed, is_enough = time.monotonic() - self._begin, not self._asks or len(self.asked) > 3
+        passed, is_enough = time.monotonic() - self._begin, not self._asks or len(self.asked) > FEWEST_STEPS
         if len(self.history) > 1 and passed > (SECONDS if is_enough else MOST_SECONDS):
             self.stopped = True
             raise BudgetSpent("seconds", "the rehearsal has lasted long enough")
