@@ -143,6 +143,12 @@ def _add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--again", action="store_true", help="with --resume: run those trials again whose agent has changed since"
     )
+    p.add_argument(
+        "--yes",
+        action="store_true",
+        help="start without a question; otherwise a run that may cost over 1 USD or take over 1 hour asks first, if it "
+        "is in a terminal",
+    )
     _add_trials(p)
 
 
@@ -187,7 +193,10 @@ def _add_budget(p: argparse.ArgumentParser) -> None:
     for name, help in _BUDGET_HELP.items():
         budget.add_argument(f"--{name}", type=BUDGETS[name], metavar="N", help=help)
     budget.add_argument(
-        "--cap", default="", metavar="KEY=N,...", help="budget of the whole run, such as usd=5,tokens=1000000"
+        "--cap",
+        default="",
+        metavar="KEY=N,...",
+        help="budget of the whole run, scoring included, such as usd=5,tokens=1000000",
     )
 
 
@@ -214,16 +223,17 @@ def _add_observation(p: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--test-scores",
         choices=["each", "end", "never"],
-        help="score on test after each oracle call, at the end of a trial, or never (default: each, or the suite's)",
+        help="score on test after each oracle call, at the end of a trial, or never (default: the suite's, or end "
+        "where a model is inside the environment, else each)",
     )
 
 
 _BUDGET_HELP = {
     "oracle-calls": "evaluations of one set of parameters on a batch of examples",
     "evaluations": "evaluations of one set of parameters on one example",
-    "llm-calls": "calls of language models, except for those that score on test",
-    "tokens": "tokens of these calls, in and out",
-    "usd": "price of these calls, in US dollars",
+    "llm-calls": "calls of language models, except for those that score on test, which only --cap limits",
+    "tokens": "tokens of these calls, in and out; without scoring",
+    "usd": "price of these calls, in US dollars; without scoring: --cap usd=N limits all that a run spends",
     "seconds": "wall time",
 }
 

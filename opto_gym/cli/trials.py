@@ -25,27 +25,12 @@ def run_trials(options: argparse.Namespace) -> int:
     """Runs ``opto-gym run``: new trials, or those that a run's folder lacks."""
     from .. import leaderboard
     from ..leaderboard.runner import execute
+    from . import estimates
 
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
     if options.resume:
-        if any(getattr(options, name) for name in FIXED_BY_FOLDER):
-            raise ValueError(
-                "--resume takes everything from the run's folder; only budgets, prices, addresses, --timeout, "
-                "--attempts, --concurrency, --jobs and --sandbox may change"
-            )
-        quiet, cap = options.quiet, parse_cap(options.cap)
-        return show_end(
-            leaderboard.resume(
-                options.resume,
-                limits=trial_limits(options),
-                cap=cap,
-                jobs=options.jobs,
-                progress=not quiet,
-                again=options.again,
-                **moved(options),
-            )
-        )
+        return _resume_run(options)
     if options.again:
         raise ValueError("--again belongs to --resume: it runs trials again whose identity has changed")
     config = run_config(options)
@@ -58,29 +43,41 @@ def run_trials(options: argparse.Namespace) -> int:
         )
     plan = leaderboard.plan(config)
     if options.dry_run:
-        show_outline(plan)
+        estimates.show_outline(plan, out=config.out, jobs=config.jobs)
         return 0
     if config.out is None:
         raise ValueError("expected --out, the folder to record the run in")
+    if not (options.yes or estimates.confirmed(plan, out=config.out, jobs=config.jobs)):
+        print("nothing was run")
+        return 1
     return show_end(execute(plan, Path(config.out), jobs=config.jobs, progress=not options.quiet))
 
 
-def show_outline(plan: Any) -> None:
-    """Prints what a plan would run, and what it may cost."""
-    for line in plan.outline():
-        print(line)
-    for name, amount in plan.estimate().items():
-        value = ("unknown" if name == "usd" else "not bounded") if amount is None else f"{amount:,.6g}"
-        how = {"trials": "", "oracle_calls": "at most "}.get(name, "about ") if amount else ""
-        print(f"{name.replace('_', ' '):14} {how}{value}")
-    for env, agent, why in plan.skipped:
-        print(f"skipped        {agent} on {env}: {why}")
+def _resume_run(options: argparse.Namespace) -> int:
+    from .. import leaderboard
+
+    if any(getattr(options, name) for name in FIXED_BY_FOLDER):
+        raise ValueError(
+            "--resume takes everything from the run's folder; only budgets, prices, addresses, --timeout, "
+            "--attempts, --concurrency, --jobs and --sandbox may change"
+        )
+    resumed = leaderboard.resume(
+        options.resume,
+        limits=trial_limits(options),
+        cap=parse_cap(options.cap),
+        jobs=options.jobs,
+        progress=not options.quiet,
+        again=options.again,
+        **moved(options),
+    )
+    return show_end(resumed)
 
 
 def compare_agents(options: argparse.Namespace) -> int:
     """Runs ``opto-gym compare``."""
     from ..leaderboard import comparison
     from ..leaderboard.reporting import comparison_page
+    from . import estimates
 
     if options.sandbox:
         os.environ["OPTO_GYM_SANDBOX"] = options.sandbox
@@ -95,10 +92,10 @@ def compare_agents(options: argparse.Namespace) -> int:
         "cap": settings["cap"] or None,
     }
     agent, against = parse_agent(options.agent), parse_agent(options.against, "--against")
-    if options.dry_run:
-        show_outline(comparison.comparison_plan(agent, against, **what))
-        return 0
     jobs = 1 if options.jobs is None else options.jobs
+    if options.dry_run:
+        estimates.show_outline(comparison.comparison_plan(agent, against, **what), out=options.out, jobs=jobs)
+        return 0
     found = comparison.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
     comparison_page.show(found)
     print(f"\n{found.page}")
@@ -106,11 +103,21 @@ def compare_agents(options: argparse.Namespace) -> int:
 
 
 def show_end(result: Any) -> int:
-    """Prints how a run ended; returns the exit status."""
+    """Prints how a run ended, and what it spent; returns the exit status."""
+    from ..leaderboard.spending import described, summed
+
     failed = [t for t in result.trials if t.status == "failed"]
     for t in failed:
         print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
-    print(f"{len(result.trials) - len(failed)} trials done, {len(failed)} failed. See: opto-gym report {result.path}")
+    roles = summed([t.ledger for t in result.trials if t.ledger is not None])
+    spent = described(roles)
+    if spent:
+        hint = " (scoring is not in the budget of a trial, only in --cap)" if roles["scoring"].calls else ""
+        print(f"spent: {spent}{hint}")
+    without = sum(bool(t.caveats) for t in result.trials)
+    meaning = f", {without} of those done without meaning" if without else ""
+    done = f"{len(result.trials) - len(failed)} trials done, {len(failed)} failed{meaning}"
+    print(f"{done}. See: opto-gym report {result.path}")
     return 1 if failed else 0
 
 

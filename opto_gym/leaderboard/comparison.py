@@ -237,7 +237,8 @@ def comparison_plan(
     if cap is None and before is not None:
         cap = before.cap.to_dict()
     if test_scores is None:
-        test_scores = "each" if before is not None and before.test_scores == "each" else "end"
+        recorded = set() if before is None else {trial.test_scores or before.test_scores for trial in before.trials}
+        test_scores = "each" if recorded == {"each"} else "end"
     if seeds is None:
         seeds = fewest_pairs(look_level(1) / (len(load(suite).tasks) if suite else len(envs)))
     common = {"seeds": seeds, "limits": limits, "cap": cap, "test_scores": test_scores, **settings}

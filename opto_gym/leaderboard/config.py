@@ -73,7 +73,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         feedback: The kinds of feedback that agents get; None for all.
         wrappers: Further wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
         test_scores: When parameters are scored on test: after ``each`` oracle call, at the ``end``, or ``never``. None
-            for the suite's choice, or ``each`` without a suite.
+            for the suite's choice; without a suite for ``end`` where a model is inside the environment, else ``each``.
         jobs: The number of trials that run at a time.
         out: The folder of the run.
 

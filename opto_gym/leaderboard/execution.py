@@ -15,11 +15,12 @@ from ..llm import LIMITS, Budget, CallMonitor, Client, Reservation, local
 from ..llm.callables import find_function
 from ..llm.limiter import START, set_concurrency
 from ..llm.probe import probe
+from .amounts import Limits
 from .endpoints import check_key
 from .planning import Plan, Planned
 from .progress import Progress
 from .records import RunFolder, read_trial
-from .schema import Limits, ScoreRecord, TrialRecord
+from .schema import ScoreRecord, TrialRecord, TrialSummary
 from .spec import TrialSpec
 from .trial import Outcome, TrialRunner
 from .workers import Interrupts, Workers
@@ -73,8 +74,7 @@ class Execution:
                 self.todo[name] = planned
                 continue
             assert finished.summary is not None
-            path = self.folder.trial_path(name)
-            self.done.append(Outcome(name, path, "done", steps=finished.summary.oracle_calls))
+            self.done.append(_outcome(name, self.folder.trial_path(name), finished.summary))
             Reservation(self.run_budget, _charged_to_run(finished)).settle()
         if self.plan.calls.concurrency is not None:
             set_concurrency(self.plan.calls.concurrency)
@@ -168,7 +168,7 @@ class Execution:
             planned.spec,
             self.folder.trial_path(name),
             limits=planned.limits,
-            test_scores=self.plan.test_scores,
+            test_scores=planned.test_scores or self.plan.test_scores,
             parent=self.run_budget,
             cap=self.plan.cap,
             identity=planned.identity,
@@ -179,10 +179,18 @@ class Execution:
         )
 
 
+def _outcome(trial: str, path: Path, summary: TrialSummary) -> Outcome:
+    """How a trial ended that was done before."""
+    caveats = summary.caveats or []
+    return Outcome(trial, path, "done", steps=summary.oracle_calls, ledger=summary.ledger, caveats=caveats)
+
+
 def finished_record(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
     """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued."""
     record = read_trial(path)
-    if record is None or record.summary is None or record.status != "done" or record.test_scores != plan.test_scores:
+    if record is None or record.summary is None or record.status != "done":
+        return None
+    if record.test_scores != (planned.test_scores or plan.test_scores):
         return None
     done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)
     return record if done else None

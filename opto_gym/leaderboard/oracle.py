@@ -21,9 +21,10 @@ from ..problems import Evaluation, Feedback, TraceFeedback
 from ..trace import TraceGraph
 from ..utils.moved import moved_names
 from ..wrappers.channels import Channel
+from .amounts import Amounts
 from .notes import AgentNotes
 from .records import TrialFolder
-from .schema import Amounts, StepRecord, plain
+from .schema import StepRecord, plain
 from .spec import digest
 
 CallKey = tuple[str, int]

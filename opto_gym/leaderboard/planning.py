@@ -13,10 +13,11 @@ from ..llm import LIMITS
 from ..utils.checks import seed_list
 from ..utils.moved import moved_names
 from ..wrappers.observations import unwrapped
+from .amounts import Limits
 from .config import Named, RunConfig, as_argument, named
 from .endpoints import TRIAL_ROLES, CallSettings, EndpointSettings
+from .estimate import estimate
 from .identity import Identity
-from .schema import Limits
 from .spec import TrialSpec
 
 DEFAULT_SEEDS = 5
@@ -32,12 +33,14 @@ class Planned:
         identity: Everything that determines its results.
         limits: The trial's budget.
         runs_code: Whether the environment runs proposed code, which needs the sandbox.
+        test_scores: When parameters are scored on test; one of `scoring.SCORING`. None is the plan's.
     """
 
     spec: TrialSpec
     identity: Identity
     limits: Limits
     runs_code: bool
+    test_scores: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Plan:
         trials: The trials by id.
         skipped: (environment, agent, reason why the agent can't run on it).
         cap: The budget of the whole run.
-        test_scores: When parameters are scored on test; one of `scoring.SCORING`.
+        test_scores: When parameters are scored on test, where a trial does not say otherwise; one of `scoring.SCORING`.
         calls: How model calls are made, and their prices.
     """
 
@@ -89,31 +92,25 @@ class Plan:
         for (env, budget), (agents, seeds) in tasks.items():
             yield f"{env}: {', '.join(agents)}; {len(seeds)} seed{'s' if len(seeds) > 1 else ''}; budget {budget}"
 
-    def estimate(self) -> dict[str, Any]:
-        """Estimates what the whole run may spend.
+    def estimate(self, *, jobs: int = 1) -> dict[str, Any]:
+        """Estimates what the whole run will spend. No model is asked.
 
-        It assumes one model call per oracle call, with 4,000 input and 1,024 output tokens.
+        The start values and the first steps of each agent on each environment are run with made-up answers, for two
+        seconds, and the rest of a trial is taken to be like them. The estimate supposes that each proposal is new and
+        usable, and that none solves the problem. `opto_gym.leaderboard.estimate` has it as typed data.
+
+        Args:
+            jobs: Number of trials that run at a time.
 
         Returns:
-            ``trials``, ``oracle_calls``, ``llm_calls``, ``tokens`` and ``usd``. An amount is None where no limit bounds
-            it; ``usd`` is also None where a price is unknown.
+            ``trials``; ``oracle_calls``, the most; ``llm_calls``, ``tokens`` (in and out) and ``usd`` of all roles
+            together, and ``seconds``, with answers of middle length; ``usd_range`` and ``seconds_range``, (with short
+            answers, with the longest ones); ``roles``, which has ``calls``, ``tokens_in``, ``tokens_out`` (the fewest,
+            a middle number, the most) and ``usd`` (likewise) of ``optimizer``, ``task`` and ``scoring``; ``unknown``,
+            (environment, agent, reason) where it isn't known what an agent asks. An amount is None where no limit
+            bounds it, a price is unknown, or an agent is in ``unknown``.
         """
-        llm_calls, tokens, usd = [], [], []
-        for planned in self.trials.values():
-            if not registration.agent_class(planned.spec.agent).uses_model:
-                continue
-            limits, price = planned.limits, self.calls.price(str(planned.spec.optimizer_model))
-            calls = _least(limits.oracle_calls, limits.llm_calls)
-            llm_calls.append(calls)
-            tokens.append(_least(None if calls is None else calls * (4000 + 1024), limits.tokens))
-            usd.append(None if price is None or calls is None else calls * price.of(4000, 1024))
-        return {
-            "trials": len(self.trials),
-            "oracle_calls": _total(planned.limits.oracle_calls for planned in self.trials.values()),
-            "llm_calls": _total(llm_calls),
-            "tokens": _total(tokens),
-            "usd": _total(usd),
-        }
+        return estimate(self, jobs=jobs).to_dict()
 
 
 class Environments:
@@ -132,7 +129,9 @@ class Environments:
 def grid(config: RunConfig) -> Plan:
     """Plans to run every agent on every environment with every seed.
 
-    A pair whose agent can't run on the environment is skipped, and its reason is kept in the plan.
+    A pair whose agent can't run on the environment is skipped, and its reason is kept in the plan. Where a model is
+    inside the environment, a scoring asks it about each example of test; so such trials are scored at the end by
+    default, and the others after each oracle call.
 
     Args:
         config: The configuration. Its `suite` is ignored; see `suites.suite_plan`.
@@ -162,7 +161,8 @@ def grid(config: RunConfig) -> Plan:
             if money_is_limited:
                 config.calls.check_prices(spec.optimizer_model, spec.task_model)
             identity = spec.identity(wrapped_env)
-            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, base_env.runs_code)
+            scores = "end" if base_env.uses_model and config.test_scores is None else None
+            trials[spec.trial_id(identity)] = Planned(spec, identity, limits, base_env.runs_code, scores)
     if not trials:
         reasons = "; ".join(f"{agent} on {env}: {reason}" for env, agent, reason in skipped)
         raise ValueError(f"there is nothing to run: {reasons or 'expected at least one environment and one agent'}")
@@ -196,21 +196,6 @@ def unresolved_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> T
         tuple(map(named, config.wrappers)),
         endpoints={role: e for role in TRIAL_ROLES if (e := config.endpoint(role)) != EndpointSettings()},
     )
-
-
-def _least(*amounts: float | None) -> float | None:
-    """The smallest of amounts, where None is unbounded; None if all are."""
-    return min((a for a in amounts if a is not None), default=None)
-
-
-def _total(amounts: Iterable[float | None]) -> float | None:
-    """The sum of amounts; None if one is None, which means unbounded or unknown."""
-    total = 0.0
-    for amount in amounts:
-        if amount is None:
-            return None
-        total += amount
-    return total
 
 
 if not TYPE_CHECKING:  # for one release

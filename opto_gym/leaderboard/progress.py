@@ -8,8 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from .spending import described, ledger_totals, summed
+
 if TYPE_CHECKING:
     from ..llm import Ledger
+    from .amounts import LedgerTotals
     from .schema import StepRecord
     from .trial import Outcome
 
@@ -31,9 +34,9 @@ class Progress:
         self.trials, self.done, self.each, self.show = trials, done, calls, show
         self._draws = show and bar and sys.stderr.isatty()
         self._lock = threading.Lock()
-        self._calls = self._tokens = self._failed = 0
+        self._calls = self._failed = self._without_meaning = 0
         self._in_flight: dict[str, int] = {}
-        self._trial_tokens: dict[str, int] = {}
+        self._ledgers: dict[str, LedgerTotals] = {}
         self._best: dict[str, tuple[float, float]] = {}
         self._begin = time.monotonic()
         self._bar: Any = None
@@ -73,11 +76,11 @@ class Progress:
             step: The record of the call.
             ledger: The trial's model calls so far.
         """
-        totals = ledger.totals()
+        totals = ledger_totals(ledger)
         with self._lock:
             self._calls += 1
             self._in_flight[trial] = step.call
-            self._trial_tokens[trial] = totals["tokens_in"] + totals["tokens_out"]
+            self._ledgers[trial] = totals
             env = trial.split("-")[0]
             if env not in self._best or step.reward > self._best[env][0]:
                 self._best[env] = step.reward, step.score
@@ -90,6 +93,9 @@ class Progress:
             self.done += 1
             self._in_flight.pop(outcome.trial, None)
             self._failed += outcome.status == "failed"
+            self._without_meaning += bool(outcome.caveats)
+            if outcome.ledger is not None:
+                self._ledgers[outcome.trial] = outcome.ledger  # with the scoring at the end
             said = self._said()
             if self._bar is not None:
                 self._bar.update(self._task, completed=self._progress(), said=said)
@@ -97,21 +103,23 @@ class Progress:
             self.say(f"failed  {outcome.trial}: {outcome.error}")
         elif self._bar is None:
             self.say(f"[{self.done}/{self.trials}] {outcome.trial}: {outcome.steps} calls; {said}")
+        if outcome.caveats:
+            self.say(f"means nothing  {outcome.trial}: {'; '.join(outcome.caveats)}")
 
     def _progress(self) -> float:
         begun = ((n, self.each.get(trial)) for trial, n in self._in_flight.items())
         return self.done + sum(min(1.0, n / calls) for n, calls in begun if calls)
 
     def _said(self) -> str:
-        tokens = sum(self._trial_tokens.values())
+        spent = described(summed(list(self._ledgers.values()))) or "no model calls"
         best = ", ".join(f"{env} {score:.3g}" for env, (_, score) in sorted(self._best.items()))
-        spent = time.monotonic() - self._begin
+        seconds = time.monotonic() - self._begin
         share = self._progress() / max(1, self.trials)
-        left = f", {_duration(spent / share - spent)} left" if 0.02 < share < 1 else ""
+        left = f", {_duration(seconds / share - seconds)} left" if 0.02 < share < 1 else ""
         failed = f", {self._failed} failed" if self._failed else ""
-        return (
-            f"{self.done}/{self.trials} trials{failed}, {self._calls} calls, {tokens} tokens, best {best or '-'}{left}"
-        )
+        failed += f", {self._without_meaning} without meaning" if self._without_meaning else ""
+        trials = f"{self.done}/{self.trials} trials{failed}"
+        return f"{trials}, {self._calls} oracle calls, best {best or '-'}{left}; {spent}"
 
 
 def _duration(seconds: float) -> str:

@@ -14,11 +14,12 @@ from ..core import OptoEnv
 from ..errors import OptoGymError, RecordError, ReplayMismatch
 from ..problems import TraceFeedback
 from ..utils.moved import moved_names
+from .base_record import Record
 from .identity import RULES
 from .notes import AgentNotes
 from .oracle import CallKey, RecordedOracle
 from .records import RunFolder, TrialFolder, read_trial
-from .schema import Record, StepRecord, TrialRecord, TrialSummary
+from .schema import StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
 from .spec import digest
 from .trial import Outcome, TrialRunner
@@ -148,11 +149,11 @@ class Replayer(TrialRunner):
         return super()._agent_recommendation()
 
     def _close(self, status: str, ended: str, error: str | None) -> None:
-        """Compares the summaries, except for prices, times, models and lost attempts."""
+        """Compares the summaries, except for prices, times, models, lost attempts, and what follows from the rest."""
         recorded = self.record.summary
         if recorded is None or self.oracle is None:
             return
-        not_compared = {"ledger", "spent", "models", "lost"}
+        not_compared = {"ledger", "spent", "models", "lost", "caveats"}
         if [step.call for step in self.oracle.steps] != [step.call for step in self.folder.steps()]:
             not_compared |= {"recommendations", "current_score"}  # they depend on the order in which threads finished
         if self._agent_was_skipped:

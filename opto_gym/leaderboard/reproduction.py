@@ -134,13 +134,15 @@ def estimates(planned: Sequence[Job]) -> Iterator[str]:
         if job.plan is None:
             yield f"skipped {job.curve.name}: {job.skipped}"
             continue
-        amounts = job.plan.estimate()
         cost = ""
-        if amounts["llm_calls"]:
+        if needs_model(job.curve):
+            amounts = job.plan.estimate()
+            tokens = "unknown" if amounts["tokens"] is None else f"about {amounts['tokens']:,.0f}"
             usd = "unknown" if amounts["usd"] is None else f"{amounts['usd']:,.2f}"
-            cost = f", about {amounts['tokens']:,.0f} tokens, USD {usd}, and the model's own time"
+            cost = f", {tokens} tokens, USD {usd}, and the model's own time"
+        oracle_calls = job.curve.oracle_calls * len(job.plan.trials)
         yield (
-            f"{job.curve.name}: {amounts['trials']} trials, at most {amounts['oracle_calls']:,.0f} oracle calls, "
+            f"{job.curve.name}: {len(job.plan.trials)} trials, at most {oracle_calls:,} oracle calls, "
             f"about {_duration(job.seconds)} on one core{cost}"
         )
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ..errors import RecordError
 from ..problems import normalized
+from .amounts import Totals
 from .records import RunFolder, TrialFolder
 from .schema import LostAttempts, ScoreRecord, StepRecord, TrialRecord, TrialSummary
+from .spending import summed
 from .stats import Summary, summarize
 
 
@@ -142,6 +144,10 @@ class ResultRow:
         ledgers = [t.summary.ledger for t in self.trials if t.summary]
         values = [getattr(totals, name) for ledger in ledgers for totals in (ledger.optimizer, ledger.task)]
         return None if any(v is None for v in values) else sum(values)
+
+    def roles(self) -> dict[str, Totals]:
+        """The totals of each role of `spending.LEDGER_ROLES` over the trials, lost attempts included."""
+        return summed([t.summary.ledger for t in self.trials if t.summary])
 
     @property
     def failed(self) -> int:

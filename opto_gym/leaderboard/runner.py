@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from .. import registration
 from ..errors import RecordError
@@ -14,13 +14,14 @@ from ..llm import Budget
 from ..sandbox import shared
 from ..utils.extras import require
 from ..wrappers.observations import unwrapped
+from .amounts import Amounts
 from .config import ENDPOINT_FIELDS, Named, RunConfig
 from .endpoints import TRIAL_ROLES
-from .execution import Execution, RunResult
+from .execution import Execution, RunResult, finished_record
 from .identity import RULES
 from .planning import Environments, Plan, Planned, grid
 from .records import RunFolder, TrialFolder, read_trial
-from .schema import VERSION, Amounts, PlannedTrial, RunRecord
+from .schema import VERSION, PlannedTrial, RunRecord
 from .suites import suite_plan
 
 
@@ -151,7 +152,7 @@ def resume(
         new_limits = trial.limits.with_changes(limits or {})
         if new_limits.usd is not None or new_cap.usd is not None:
             calls.check_prices(spec.optimizer_model, spec.task_model)
-        planned = Planned(spec, identity, new_limits, unwrapped(env).runs_code)
+        planned = Planned(spec, identity, new_limits, unwrapped(env).runs_code, trial.test_scores)
         trials[spec.trial_id(identity)] = planned
     if not again:
         _check_identities(folder, trials)
@@ -195,7 +196,7 @@ def _spent_so_far(folder: TrialFolder) -> Amounts:
     if record is not None and record.summary is not None:
         return record.summary.spent
     steps = folder.steps()
-    return msgspec.structs.replace(steps[-1].spent, oracle_calls=len(steps) - 1.0) if steps else Amounts()
+    return replace(steps[-1].spent, oracle_calls=len(steps) - 1.0) if steps else Amounts()
 
 
 def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
@@ -252,13 +253,16 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
     folder.lock()
     try:
         planned_specs = {planned.spec.text for planned in plan.trials.values()}
-        earlier = folder.plan.trials if folder.has_plan else []
+        earlier = _earlier_trials(folder.plan, plan.test_scores) if folder.has_plan else []
         folder.write_plan(
             RunRecord(
                 version=VERSION,
                 trials=[
                     *(trial for trial in earlier if trial.spec.text not in planned_specs),
-                    *(PlannedTrial(spec=planned.spec, limits=planned.limits) for planned in plan.trials.values()),
+                    *(
+                        PlannedTrial(spec=planned.spec, limits=planned.limits, test_scores=planned.test_scores)
+                        for planned in plan.trials.values()
+                    ),
                 ],
                 skipped=list(plan.skipped),
                 cap=plan.cap,
@@ -270,6 +274,13 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
         return Execution(plan, folder, jobs, progress).run(notices)
     finally:
         folder.unlock()
+
+
+def _earlier_trials(earlier: RunRecord, test_scores: str) -> list[PlannedTrial]:
+    """The trials of an earlier plan, which are scored as that said where the new plan's `test_scores` differs."""
+    if earlier.test_scores == test_scores:
+        return list(earlier.trials)
+    return [replace(trial, test_scores=trial.test_scores or earlier.test_scores) for trial in earlier.trials]
 
 
 def _check_folder(folder: RunFolder) -> None:
@@ -288,3 +299,9 @@ def _check_folder(folder: RunFolder) -> None:
             f"{folder.path} holds files that are not a run's: {', '.join(foreign[:3])}{more}. Expected a folder that "
             "is empty or missing, or that a run has made: choose another --out"
         )
+
+
+def left_to_do(plan: Plan, out: Path) -> Plan:
+    """The plan without the trials that are finished in a folder. Those that are not finished are whole in it."""
+    path = RunFolder(out).trial_path
+    return plan.only(t for t, planned in plan.trials.items() if finished_record(path(t), planned, plan) is None)

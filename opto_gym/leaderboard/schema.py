@@ -21,8 +21,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 import msgspec
 
 from ..errors import RecordError
-from ..llm import LIMITS
 from ..problems import Anchors
+from .amounts import Amounts, LedgerTotals, Limits
 from .base_record import Record as Record
 from .endpoints import CallSettings
 from .identity import Identity
@@ -34,91 +34,6 @@ VERSION = 2
 """The version of the record format that this release writes."""
 
 R = TypeVar("R")
-
-
-class Limits(Record, frozen=True, kw_only=True):
-    """A budget: the largest amount that may be spent, by the names of `opto_gym.llm.LIMITS`; None means unlimited."""
-
-    oracle_calls: float | None = None
-    evaluations: float | None = None
-    llm_calls: float | None = None
-    tokens: float | None = None
-    usd: float | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def of(cls, limits: Mapping[str, float | None] | Limits | None) -> Limits:
-        """Limits from a mapping by name, in which None means unlimited; limits are returned as they are."""
-        return limits if isinstance(limits, cls) else cls(**dict(limits or {}))
-
-    def to_dict(self) -> dict[str, float]:
-        """The limits that are set, by name."""
-        return {name: value for name in LIMITS if (value := getattr(self, name)) is not None}
-
-    def with_changes(self, limits: Mapping[str, float | None]) -> Limits:
-        """A copy with some limits replaced; a value of None leaves that limit as it is."""
-        return msgspec.structs.replace(self, **{k: v for k, v in limits.items() if v is not None})
-
-    def __str__(self) -> str:
-        return ", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in self.to_dict().items())
-
-
-class Amounts(Record, frozen=True, kw_only=True):
-    """The amounts that were spent, with the same fields as `Limits`."""
-
-    oracle_calls: float = 0.0
-    evaluations: float = 0.0
-    llm_calls: float = 0.0
-    tokens: float = 0.0
-    usd: float = 0.0
-    seconds: float = 0.0
-
-
-class Totals(Record, frozen=True, kw_only=True):
-    """Sums over the model calls of one role.
-
-    Attributes:
-        calls: Number of calls.
-        attempts: Number of requests, repeated ones included.
-        errors: Number of failed requests.
-        tokens_in: Tokens of the prompts.
-        tokens_out: Tokens of the answers.
-        seconds: Duration of the calls.
-        usd: Cost in US dollars; None if a price is unknown.
-        cached_tokens: The part of `tokens_in` that the endpoint read from its cache; None if not recorded.
-        reasoning_tokens: The part of `tokens_out` that the model used for reasoning; None if not recorded.
-    """
-
-    calls: int = 0
-    attempts: int = 0
-    errors: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    seconds: float = 0.0
-    usd: float | None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of prompts and answers together."""
-        return self.tokens_in + self.tokens_out
-
-
-NO_CALLS = Totals(usd=0.0)
-
-
-class LedgerTotals(Record, frozen=True, kw_only=True):
-    """The sums over the model calls of each role."""
-
-    optimizer: Totals = NO_CALLS
-    task: Totals = NO_CALLS
-    judge: Totals = NO_CALLS
-    test: Totals = NO_CALLS
-
-    def values(self) -> tuple[Totals, ...]:
-        """The sums of all roles, in the order of the fields."""
-        return self.optimizer, self.task, self.judge, self.test
 
 
 class LostAttempts(Record, frozen=True, kw_only=True):
@@ -178,6 +93,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
         cut_prompts: Number of the agent's prompts that the server has probably cut; None if not recorded.
         adaptations: By model, how requests were changed since its endpoint refuses some of what they hold; the changes
             are those of `opto_gym.llm.adapting`.
+        caveats: Why the results mean little, see `caveats.find_caveats`; None if not recorded.
     """
 
     _old_keys: ClassVar[Mapping[str, str]] = {"invalid": "invalid_answers"}
@@ -202,6 +118,7 @@ class TrialSummary(Record, frozen=True, kw_only=True):
     spent: Amounts
     cut_prompts: int | None = None
     adaptations: dict[str, list[str]] = {}
+    caveats: list[str] | None = None
 
 
 class TrialRecord(Record, frozen=True, kw_only=True):
@@ -344,10 +261,17 @@ class ScoreRecord(Record, frozen=True, kw_only=True):
 
 
 class PlannedTrial(Record, frozen=True, kw_only=True):
-    """A trial of a run, with its budget."""
+    """A trial of a run, with its budget.
+
+    Attributes:
+        spec: The environment, agent, models and seed.
+        limits: Its budget.
+        test_scores: As in `TrialRecord`; None is the run's.
+    """
 
     spec: TrialSpec
     limits: Limits
+    test_scores: str | None = None
 
 
 class RunRecord(Record, frozen=True, kw_only=True):
@@ -358,7 +282,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
         trials: The trials.
         skipped: (environment, agent, reason why the agent can't run on the environment).
         cap: Budget of the whole run.
-        test_scores: As in `TrialRecord`.
+        test_scores: As in `TrialRecord`, of the trials that do not say otherwise.
         jobs: Number of trials that run at a time.
         calls: How model calls are made, and their prices.
     """

@@ -19,6 +19,8 @@ from ..core import OptoEnv
 from ..errors import BudgetSpent, OptoGymError, RecordError
 from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
+from .amounts import Amounts, LedgerTotals, Limits
+from .caveats import find_caveats
 from .endpoints import CallSettings
 from .identity import Identity
 from .machine import machine
@@ -27,22 +29,19 @@ from .oracle import RecordedOracle
 from .records import TrialFolder
 from .schema import (
     VERSION,
-    Amounts,
-    LedgerTotals,
-    Limits,
     LostAttempts,
     Machine,
     ModelsRecord,
     ProblemRecord,
     ScoreRecord,
     StepRecord,
-    Totals,
     TrialRecord,
     TrialSummary,
     plain,
 )
 from .scoring import Scorer
 from .spec import TrialSpec, digest
+from .spending import ledger_totals
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,6 +56,8 @@ class Outcome:
         differences: In a replay, each deviation from the record, as a line of text.
         steps: Number of oracle calls; the start values' call is not counted.
         notices: In a replay, facts about the record that a reader should know but that are no deviation.
+        ledger: The model calls of each role; None if it is not known.
+        caveats: Why the results of a trial that is done mean little.
     """
 
     trial: str
@@ -66,6 +67,8 @@ class Outcome:
     differences: list[str] = dataclasses.field(default_factory=list)
     steps: int = 0
     notices: list[str] = dataclasses.field(default_factory=list)
+    ledger: LedgerTotals | None = None
+    caveats: list[str] = dataclasses.field(default_factory=list)
 
 
 class Choices:
@@ -186,8 +189,11 @@ class TrialRunner:
             record.close()
             self.folder.close()
         self._close(status, ended, error)
-        steps = 0 if self.oracle is None else len(self.oracle.steps) - 1
-        return Outcome(self.trial, self.path, status, ended if error else None, steps=steps)
+        steps, totals = 0 if self.oracle is None else len(self.oracle.steps) - 1, ledger_totals(self.ledger)
+        caveats = _caveats(self) if status == "done" else []
+        return Outcome(
+            self.trial, self.path, status, ended if error else None, steps=steps, ledger=totals, caveats=caveats
+        )
 
     # ---------------------------------------------------------------- overridden by the replay
     def _open(self) -> None:
@@ -368,11 +374,12 @@ class TrialRunner:
                 optimizer=self.agent.llm.describe() if self.agent.uses_model else None,
                 task=env.llm.describe() if env.uses_model else None,
             ),
-            ledger=_totals(self.ledger),
+            ledger=ledger_totals(self.ledger),
             lost=_lost_attempts(self),
             spent=msgspec.convert(self.budget.spent, Amounts),
             cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
             adaptations=_adaptations(self.folder),
+            caveats=_caveats(self),
         )
 
 
@@ -385,7 +392,7 @@ def _lost_attempts(runner: TrialRunner) -> LostAttempts | None:
         attempts=attempts,
         oracle_calls=runner.lost_calls,
         evaluations=runner.lost_evaluations,
-        ledger=_totals(runner.ledger, lost=True),
+        ledger=ledger_totals(runner.ledger, lost=True),
     )
 
 
@@ -398,7 +405,19 @@ def _adaptations(folder: TrialFolder) -> dict[str, list[str]]:
     return {model: sorted(found) for model, found in sorted(changes.items())}
 
 
-def _totals(ledger: Ledger, *, lost: bool = False) -> LedgerTotals:
-    """Sums over the model calls by role; with `lost`, over those of lost attempts only."""
-    roles = LedgerTotals.__struct_fields__
-    return LedgerTotals(**{r: msgspec.convert(ledger.totals(r, lost=lost), Totals) for r in roles})
+def _caveats(runner: TrialRunner) -> list[str]:
+    """Why a trial's results mean little."""
+    agent, oracle = runner.agent, runner.oracle
+    if oracle is None:
+        return []
+    refused = [reading.refused is not None for step in oracle.steps for reading in step.answers or ()]
+    if isinstance(agent, ModelAgent):  # it still holds those that came after the last oracle call
+        refused += [reading.refused is not None for reading in agent.readings]
+    return find_caveats(
+        oracle.steps,
+        refused=refused,
+        invalid_answers=sum(len(s.invalid_answers) for s in oracle.steps) + len(agent.invalid_answers),
+        asks_model=agent.uses_model,
+        ledger=ledger_totals(runner.ledger),
+        calls=runner.folder.calls(),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import re
@@ -113,13 +114,8 @@ class Attempts:
             reservation: What is reserved for it; None reserves it.
             calls: The logical calls in the reservation: 0 for a part of one.
         """
-
-        def enter(failed: FailedAttempt) -> None:
-            failures.append(failed)
-            self._account.enter_failure(number, failed, bound)
-
-        reservation = reservation or self._account.reserve(bound, calls=calls)
-        attempts = self._attempts
+        enter = functools.partial(self._enter, number, bound, failures)
+        reservation, attempts = reservation or self._account.reserve(bound, calls=calls), self._attempts
         try:
             for attempt in itertools.count(1):
                 begin = time.monotonic()
@@ -137,18 +133,21 @@ class Attempts:
                 if failed.prompt_refused is not None:
                     reservation.settle(tokens=0, usd=0.0)
                     return _refused_prompt(failed, seconds)
-                if failed.final:
-                    raise self._refusal(failed)
                 if failed.timed_out:
                     attempts = min(attempts, attempt + 1)  # each may cost an answer, and the time for it
-                if attempt >= attempts:
-                    raise self._no_answer(attempt, failed)
+                if failed.final or attempt >= attempts:
+                    raise self._refusal(failed) if failed.final else self._no_answer(attempt, failed)
                 self._pause(attempt, attempts, failed)
                 if failed.may_be_billed:
                     reservation = self._account.reserve(bound, calls=calls)
             raise AssertionError("the loop ends by an answer or an error")
         finally:
             reservation.cancel()  # no effect if it is settled
+
+    def _enter(self, number: int, bound: tuple[int, int], failures: list[FailedAttempt], failed: FailedAttempt) -> None:
+        """Books a failed attempt."""
+        failures.append(failed)
+        self._account.enter_failure(number, failed, bound)
 
     def _refusal(self, failed: AttemptFailed) -> EndpointError:
         """The error after an attempt that would fail again."""

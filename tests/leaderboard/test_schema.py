@@ -11,16 +11,8 @@ import pytest
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, run
-from opto_gym.leaderboard.schema import (
-    VERSION,
-    AnswerReading,
-    Limits,
-    SandboxRecord,
-    StepRecord,
-    from_plain,
-    plain,
-    to_plain,
-)
+from opto_gym.leaderboard.amounts import Limits
+from opto_gym.leaderboard.schema import VERSION, AnswerReading, SandboxRecord, StepRecord, from_plain, plain, to_plain
 from opto_gym.sandbox import Sandbox
 from tests.support.records import a_step
 from tests.support.tasks import Adder

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from opto_gym.leaderboard.schema import Amounts, StepRecord
+from opto_gym.leaderboard.amounts import Amounts
+from opto_gym.leaderboard.schema import StepRecord
 
 
 def a_step(**fields: Any) -> StepRecord:

@@ -15,6 +15,7 @@ from ...problems import Anchors
 from ...utils.text import write_text
 from ..results import ResultRow, TrialData, load, rows
 from ..schema import SandboxRecord
+from ..spending import added, money, summed
 from .figure import figure, svg
 
 SMALL_MODEL = (
@@ -35,17 +36,20 @@ COLUMNS: dict[str, Callable[[ResultRow], str]] = {
     "evaluations": lambda r: f"{r.total('evaluations'):,.0f}",
     "LLM calls": lambda r: f"{r.ledger('calls'):,.0f}",
     "tokens": lambda r: f"{(r.ledger('tokens_in') or 0) + (r.ledger('tokens_out') or 0):,.0f}",
-    "USD": lambda r: "unknown" if r.ledger("usd") is None else f"{r.ledger('usd'):,.2f}",
+    "USD": lambda r: money(r.ledger("usd")),
     "invalid": lambda r: f"{r.total('invalid_answers'):,.0f}",
 }
 """The columns of a table of results: a function from a row to the cell's text, by column name.
 
-Scores are those of the recommended parameters on test. Counts are sums over the trials.
+Scores are those of the recommended parameters on test. Counts are sums over the trials. Model calls, tokens and USD are
+those of optimizing; `spent_table` has those of scoring, too.
 """
 
 
 def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
-    """The columns of one environment's table: `COLUMNS`, and the means of the environment's own measurements.
+    """The columns of one environment's table: `COLUMNS`, the cost of scoring, the environment's own measurements.
+
+    The cost of scoring is there if a model was asked for it. Of measurements it is the mean.
 
     Args:
         made: The rows of the table.
@@ -55,8 +59,11 @@ def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
         values = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
         return number(statistics.fmean(values)) if values else "-"
 
+    scoring: dict[str, Callable[[ResultRow], str]] = {}
+    if any(r.roles()["scoring"].calls for r in made):
+        scoring["scoring USD"] = lambda r: money(r.roles()["scoring"].usd)
     names = sorted({name for r in made for t in r.trials if t.summary for name in t.summary.measures})
-    return COLUMNS | {name.replace("_", " "): functools.partial(mean_measure, name) for name in names}
+    return COLUMNS | scoring | {name.replace("_", " "): functools.partial(mean_measure, name) for name in names}
 
 
 def number(x: float | None) -> str:
@@ -87,6 +94,8 @@ def report(run: str | Path) -> Path:
         console = Console(width=160)  # wide enough that a file has every column in full
     for env in dict.fromkeys(r.env for r in made):
         console.print(_table(env, [r for r in made if r.env == env]))
+    if spent := spent_table(trials):
+        console.print(_spent(spent))
     for note in notes(trials):
         console.print(note, highlight=False)
     page = Path(run) / "report.html"
@@ -110,11 +119,39 @@ def _table(env: str, made: list[ResultRow]) -> Any:
     return table
 
 
+SPENT_COLUMNS = ("calls", "tokens in", "tokens out", "USD")
+"""The columns of `spent_table`, after that of the role."""
+
+
+def spent_table(trials: Sequence[TrialData]) -> list[tuple[str, ...]]:
+    """What model calls have spent, lost attempts included: a row for each role that made calls, and for the total.
+
+    Returns:
+        (role, the cells of `SPENT_COLUMNS`) of each row; none if no model was asked.
+    """
+    roles = summed([t.summary.ledger for t in trials if t.summary])
+    used = {name: totals for name, totals in roles.items() if totals.attempts or totals.calls}
+    if used:
+        used["total"] = added(*used.values())
+    return [(name, f"{x.calls:,}", f"{x.tokens_in:,}", f"{x.tokens_out:,}", money(x.usd)) for name, x in used.items()]
+
+
+def _spent(rows: Sequence[tuple[str, ...]]) -> Any:
+    from rich.table import Table
+
+    table = Table("model calls", title="Spent", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in SPENT_COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def notes(trials: Sequence[TrialData]) -> list[str]:
     """Notes that a reader needs to interpret the results, one string each.
 
     They say whether the embedded model was used and what endpoints refused of the requests, and name the trials that
-    failed, were restarted, had prompts cut by the server, or are not finished.
+    failed, mean nothing, were restarted, had prompts cut by the server, or are not finished.
     """
     lines = []
     if any(t.record.spec.optimizer_model in (None, "local") and t.record.identity.models.optimizer for t in trials):
@@ -126,6 +163,9 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     failed = [t.name for t in trials if t.record.status == "failed"]
     if failed:
         lines.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
+    for t in trials:
+        if t.record.status == "done" and t.summary is not None and t.summary.caveats:
+            lines.append(f"{t.name} means nothing: {'; '.join(t.summary.caveats)}.")
     for t in trials:
         if t.lost:
             totals = [t.lost.ledger.optimizer, t.lost.ledger.task]
@@ -178,6 +218,8 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
         title=title,
         sections=sections,
         notes=notes(trials),
+        spent=spent_table(trials),
+        spent_columns=SPENT_COLUMNS,
         facts=facts,
         number=number,
         trials=trials,

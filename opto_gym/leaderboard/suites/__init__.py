@@ -24,10 +24,10 @@ from ...utils.checks import budget_limits, one_of
 from ...utils.suggestions import did_you_mean
 from ...utils.tables import as_struct, check_at, parse_toml, read_toml
 from ...wrappers.observations import unwrapped
+from ..amounts import Limits
 from ..config import Named, RunConfig
 from ..endpoints import CallSettings
 from ..planning import Plan, Planned, grid
-from ..schema import Limits
 from ..scoring import SCORING
 
 
