@@ -16,7 +16,7 @@ from .. import registration
 from ..agents.base import Values
 from ..agents.toolkit.model_agent import ModelAgent
 from ..core import OptoEnv
-from ..errors import BudgetSpent, OptoGymError, RecordError
+from ..errors import BudgetSpent, RecordError
 from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
 from .amounts import Amounts, LedgerTotals, Limits
@@ -256,14 +256,10 @@ class TrialRunner:
         self.scorer = self._make_scorer(test_env)
         self.agent = registration.make_agent(self.spec.agent, **self.spec.settings)
         self.agent.use_model_settings(self.spec.model_settings)
-        problem = self.env.problem
-        reason = self.agent.unsupported_reason(problem)
-        if reason:
-            raise OptoGymError(reason)
         if self.agent.uses_model:
             self.agent.llm = self._client(self.spec.optimizer_model, "optimizer", self.budget, record)
         agent_seed, episode_seed = self.spec.seeds()
-        self.agent.reset(problem, seed=agent_seed)
+        self.agent.reset(self.env.problem, seed=agent_seed)
         self.oracle = self._make_oracle(env, episode_seed)
         self._update_and_score(self.oracle.steps[0])
         try:
