@@ -86,6 +86,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     def forward(self, p: Parameters, example: Any) -> Any:
         """Runs the task on one example: an output node, or (output node, `Feedback`).
 
+        Where `uses_model` is set, it runs for several examples at a time, in threads.
+
         Args:
             p: The parameters as traced values; code parameters are called like functions.
             example: Plain data that holds all of the run's randomness.
