@@ -18,7 +18,7 @@ from .drawing import scenes
 UNKNOWN, MISS, HIT = ".", "O", "X"
 Map = list[list[str]]
 
-MAP = (
+FORMATS = (
     "The map is a list of rows, each a list of characters: '.' is unknown, 'O' a miss, 'X' a hit. A shot is "
     "[row, column], counted from 0."
 )
@@ -136,8 +136,9 @@ class Battleship(OptoEnv):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
     objective = (
         "Change the code of reason and act so that the shots hit as many ship squares as possible on any board, within "
-        "the given number of turns. A hit grants another shot in the same turn. " + MAP
+        "the given number of turns. A hit grants another shot in the same turn."
     )
+    formats = FORMATS
     scores = (0.0, 1.0)
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 200)}
@@ -325,7 +326,7 @@ class BattleshipOnline(Battleship):
 
     objective = (
         "Change the code of reason and act so that each shot hits a ship square of the board at hand. A hit earns 1, a "
-        "miss 0. " + MAP
+        "miss 0."
     )
     feedback_kinds = ("reward", "hindsight_negative")
 
