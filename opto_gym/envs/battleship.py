@@ -18,11 +18,6 @@ from .drawing import scenes
 UNKNOWN, MISS, HIT = ".", "O", "X"
 Map = list[list[str]]
 
-FORMATS = (
-    "The map is a list of rows, each a list of characters: '.' is unknown, 'O' a miss, 'X' a hit. A shot is "
-    "[row, column], counted from 0."
-)
-
 START_REASON = '''def reason(map):
     """Analyses the map: '.' is unknown, 'O' a miss, 'X' a hit. What it returns is given to act as its plan."""
     return [0, 0]
@@ -138,7 +133,10 @@ class Battleship(OptoEnv):
         "Change the code of reason and act so that the shots hit as many ship squares as possible on any board, within "
         "the given number of turns. A hit grants another shot in the same turn."
     )
-    formats = FORMATS
+    formats = (
+        "The map is a list of rows, each a list of characters: '.' is unknown, 'O' a miss, 'X' a hit. A shot is "
+        "[row, column], counted from 0."
+    )
     scores = (0.0, 1.0)
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 200)}
