@@ -49,6 +49,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         nondeterministic: Whether equal arguments may give other answers (a hosted model inside).
         instance: Whether θ answers one fixed case (else it must generalize).
         uses_model: Whether the task itself calls a language model, as ``self.llm``.
+        formats: What the arguments of proposed code look like, where their values alone do not say it. Optimizers are
+            told it with the limits of the code.
         needs: Modules of opto_gym's extras without which it can't be made.
         data_files: SHA-256 of the files that the examples come from, by name; trials record it.
 
@@ -77,6 +79,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     instance: bool = False
     overlapping_splits: bool = False
     uses_model: bool = False
+    formats: str = ""
     needs: ClassVar[tuple[str, ...]] = ()
     data_files: Mapping[str, str] = {}
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 1}
@@ -208,7 +211,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
             self.oracle_calls,
             self.feedback_kinds,
             {name: len(self.splits[name]) for name in ("train", "val") if name in self.splits},
-            describe_runtime(self.host()) if self.runs_code else "",
+            "\n".join(filter(None, [describe_runtime(self.host()), self.formats])) if self.runs_code else "",
         )
 
     def evaluate(

@@ -31,7 +31,8 @@ def main(wheel: str) -> None:
     for name, row in json.loads(text).items():
         prices = row.get("input_cost_per_token"), row.get("output_cost_per_token")
         if row.get("mode") == "chat" and row.get("litellm_provider") in PROVIDERS and all(prices):
-            short, old = name.split("/", 1)[-1], models.get(name.split("/", 1)[-1])
+            short = name.split("/", 1)[-1]
+            old = models.get(short)
             if old is None or old[:2] < list(prices):  # the higher price of several providers
                 models[short] = [*prices, row.get("max_input_tokens"), row.get("max_output_tokens")]
     header = {

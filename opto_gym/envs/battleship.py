@@ -18,11 +18,6 @@ from .drawing import scenes
 UNKNOWN, MISS, HIT = ".", "O", "X"
 Map = list[list[str]]
 
-MAP = (
-    "The map is a list of rows, each a list of characters: '.' is unknown, 'O' a miss, 'X' a hit. A shot is "
-    "[row, column], counted from 0."
-)
-
 START_REASON = '''def reason(map):
     """Analyses the map: '.' is unknown, 'O' a miss, 'X' a hit. What it returns is given to act as its plan."""
     return [0, 0]
@@ -136,7 +131,11 @@ class Battleship(OptoEnv):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}
     objective = (
         "Change the code of reason and act so that the shots hit as many ship squares as possible on any board, within "
-        "the given number of turns. A hit grants another shot in the same turn. " + MAP
+        "the given number of turns. A hit grants another shot in the same turn."
+    )
+    formats = (
+        "The map is a list of rows, each a list of characters: '.' is unknown, 'O' a miss, 'X' a hit. A shot is "
+        "[row, column], counted from 0."
     )
     scores = (0.0, 1.0)
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
@@ -325,7 +324,7 @@ class BattleshipOnline(Battleship):
 
     objective = (
         "Change the code of reason and act so that each shot hits a ship square of the board at hand. A hit earns 1, a "
-        "miss 0. " + MAP
+        "miss 0."
     )
     feedback_kinds = ("reward", "hindsight_negative")
 

@@ -59,9 +59,9 @@ _SAYS_NOTHING = re.compile(
     re.IGNORECASE,
 )
 _NEXT_TURN = re.compile(
-    r"^[ \t]*[#*]{0,4}[ \t]*(?:next |new )?"
+    r"^[ \t]{0,20}[#*]{0,4}[ \t]{0,9}(?:next |new )?"  # bounded: runs of white space would take quadratic time
     r"(?:question|q|problem|human|user|input|instruction|exercise)\b"
-    r"[ \t]*\d{0,4}[ \t]*[*]{0,2}[ \t]*[:.]"
+    r"[ \t]{0,9}\d{0,4}[ \t]{0,9}[*]{0,2}[ \t]{0,9}[:.]"
     r"|<\|?(?:im_start|im_end|eot_id|endoftext|end_of_turn|start_of_turn|start_header_id|user)\|?>|</s>|\[/?INST\]",
     re.IGNORECASE | re.MULTILINE,
 )

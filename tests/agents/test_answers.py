@@ -124,9 +124,10 @@ def test_no_json_breaks_the_parser(values, before, after):
         pass
 
 
-# backspaces and form feeds of JSON are read as the commands of LaTeX that models write with one backslash
+# backspaces and form feeds of JSON are read as the commands of LaTeX that models write with one backslash;
+# lone surrogates, which no record can hold, are replaced
 @given(
-    st.text(st.characters(exclude_characters="\b\f"), max_size=500),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\b\f"), max_size=500),
     st.floats(allow_nan=False, allow_infinity=False),
     st.integers(0, 9),
 )

@@ -75,18 +75,17 @@ def test_replies_to_the_code_s_own_calls_may_be_cut_too():
     assert "What the cut touches does not count." in str(e.feedback)
 
 
-@pytest.mark.parametrize("version", ["v0", "v1"])
-def test_an_empty_reply_names_the_setting(version):
-    said = str(evaluate(f"GSM8K-{version}", "").feedback)
+def test_an_empty_reply_names_the_setting():
+    said = str(evaluate("GSM8K-v1", "").feedback)
     assert "(max_tokens) before it said anything" in said
     assert "No answer was found in it" in said
 
 
-def test_the_first_version_scores_a_cut_reply_as_it_did_and_names_the_setting():
+def test_the_first_version_scores_a_cut_reply_as_it_did_and_says_nothing_of_the_cut():
     assert evaluate("GSM8K-v0", "The answer is 125").score == 1.0
     e = evaluate("GSM8K-v0", "The answer is 12")
     assert e.score == 0.0
-    assert "(max_tokens)" in str(e.feedback)
+    assert "max_tokens" not in str(e.feedback)
 
 
 def test_an_example_s_cut_is_not_the_next_one_s():

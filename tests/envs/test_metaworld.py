@@ -77,12 +77,9 @@ def test_the_gripper_is_closed_at_about_three_tenths_and_needs_the_time_that_is_
 @pytest.mark.parametrize("task", [task for task in TASKS if "reach" not in task])
 def test_the_goal_is_about_where_the_object_gets(task):
     env = MetaWorld(task=task)
-    for condition in range(10**9, 10**9 + 3):
-        first, last = (
-            env.evaluate(env.reference_solution(), examples=[condition]).metrics["views"][k] for k in (0, -1)
-        )
-        off = [np.linalg.norm(np.subtract(view["goal_pos"], view["object_pos"])) for view in (first, last)]
-        assert off[1] < min(0.14, off[0])
+    for condition in range(3):
+        views = env.evaluate(env.reference_solution(), split="test", examples=[condition]).metrics["views"]
+        assert np.linalg.norm(np.subtract(views[-1]["goal_pos"], views[-1]["object_pos"])) < 0.14
 
 
 def test_the_first_version_keeps_the_names_of_the_expert():

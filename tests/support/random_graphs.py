@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from opto_gym.trace import PARTS, ExecutionError, backward, batch, node, operator, parameter
@@ -91,7 +92,10 @@ def _loop(draw, operators, many, nodes):
     for k in range(rounds):
         nodes = [*nodes, turn(nodes[-1], k if changing != "never" else 0)]
         for f, given_in in zip(others, arguments, strict=True):
-            nodes.append(f(nodes[-1], *given_in(k)) if f else nodes[-1] == many[0])
+            try:
+                nodes.append(f(nodes[-1], *given_in(k)) if f else nodes[-1] == many[0])
+            except OverflowError:  # a whole number that is too large to be compared with a float
+                reject()
     return nodes
 
 

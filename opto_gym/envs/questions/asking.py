@@ -36,6 +36,7 @@ class QuestionEnv(OptoEnv):
 
     Attributes:
         answer_kind: The kind of answer that `reading.task_answers` reads, such as ``"integer"``.
+        tells_of_cuts: Whether the feedback on a wrong answer says that a reply ended by length.
         rule: How answers are compared with their targets, of `reading.task_answers.RULES`.
     """
 
@@ -46,6 +47,7 @@ class QuestionEnv(OptoEnv):
     nondeterministic = True
     answer_kind: str
     rule: str = "lenient"
+    tells_of_cuts = True
 
     def __init__(
         self,
@@ -132,7 +134,7 @@ class QuestionEnv(OptoEnv):
             parts.append(Part("hindsight_negative", f"No answer was found in it, which must be {self.expected}."))
         elif self.rule == "strict" and self.is_right(output, target, rule="lenient", cut=cut):
             parts.append(Part("hindsight_negative", "Only its form is wrong: it must be the answer alone, as text."))
-        if replies := cut_replies():
+        if self.tells_of_cuts and (replies := cut_replies()):
             parts.append(Part("hindsight_negative", self._about_cut(empty=not all(map(str.strip, replies)))))
         parts.append(Part("future_positive", f"The right answer is {target}"))
         return Feedback(0.0, tuple(parts))

@@ -14,6 +14,8 @@ from .mmlu import MMLU
 class FirstReader(QuestionEnv):
     """Reads answers as `reading.first_answers` does, without regard to where a reply was cut."""
 
+    tells_of_cuts = False
+
     def read(self, text: str, *, cut: bool = False) -> str | None:
         """The answer in a text, of `answer_kind`."""
         return first_answers.read(self.answer_kind, text)
