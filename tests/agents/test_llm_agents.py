@@ -6,7 +6,7 @@ import pytest
 
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
-from opto_gym.cli.prompt import count
+from opto_gym.utils.tokenizer import count_exactly
 from tests.support.openai_server import OpenAIServer
 from tests.support.tasks import Adder, Mixed
 
@@ -116,7 +116,7 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget, long_
         agent, _ = made(name, server, prompt_budget=budget, **({"memory_size": 5} if name == "OptoPrime" else {}))
         for _ in range(4):
             agent.propose(long_observation)
-        sizes = [sum(count(m["content"]) for m in r["body"]["messages"]) for r in server.requests]
+        sizes = [sum(count_exactly(m["content"]) for m in r["body"]["messages"]) for r in server.requests]
         text = server.requests[-1]["body"]["messages"][1]["content"]
     assert max(sizes) <= budget
     assert "more" in text  # what is cut is said

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, Parameter, Part, Permutation, Problem, Prompt, TraceFeedback, trace
-from opto_gym.cli.prompt import count
 from opto_gym.leaderboard import replay, run
 from opto_gym.llm import Client
 from opto_gym.reading.proposals import Unusable
 from opto_gym.reading.solutions import read_solution
+from opto_gym.utils.tokenizer import count_exactly
 from opto_gym.wrappers import MaskGraph
 from tests.support.openai_server import OpenAIServer
 from tests.support.tasks import Adder, Mixed, Valley
@@ -304,7 +304,7 @@ def test_prompts_stay_within_their_budget(budget, many):
         agent = made(server, problem, n=2, prompt_budget=budget)
         for _ in range(25):
             agent.propose(case)
-        sizes = [count(sent(server, k)) for k in range(len(server.requests))]
+        sizes = [count_exactly(sent(server, k)) for k in range(len(server.requests))]
     assert len(sizes) == 25
     assert max(sizes) <= budget
     assert sent(server).count("score: ") >= 1

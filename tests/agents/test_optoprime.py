@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import opto_gym
 from opto_gym import Feedback, Part, TraceFeedback, trace
 from opto_gym.agents.optoprime import ADDED, WORKED
-from opto_gym.cli.prompt import count
 from opto_gym.reading.proposals import Unusable, read_tags
+from opto_gym.utils.tokenizer import count_exactly
 from tests.support.openai_server import OpenAIServer
 from tests.support.tasks import EVERY_KIND, Adder, Mixed, Valley
 
@@ -229,7 +229,7 @@ def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, for
         values = t.agent.propose(TraceFeedback(long_graph, Feedback(float(k), said, reward=float(k))))
     assert "def add" in values["add"]
     assert t.agent.invalid_answers == []
-    sizes = [sum(count(m["content"]) for m in body["messages"]) for body in t.asked]
+    sizes = [sum(count_exactly(m["content"]) for m in body["messages"]) for body in t.asked]
     assert max(sizes) <= budget
     assert min(sizes) > budget / 4
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 import opto_gym
 from opto_gym import Choice, Code, Feedback, Number, OptoEnv, Parameter, Part, Prompt, TraceFeedback, trace
 from opto_gym.agents.toolkit.criticism_order import nodes_between, plan_criticism
-from opto_gym.cli.prompt import count
 from opto_gym.errors import BudgetSpent
 from opto_gym.leaderboard import replay, run
 from opto_gym.problems import Problem
 from opto_gym.reading.proposals import Unusable
 from opto_gym.reading.values import read_value
 from opto_gym.trace import node, operator
+from opto_gym.utils.tokenizer import count_exactly
 from opto_gym.wrappers import ScalarOnly
 from tests.support.openai_server import OpenAIServer
 from tests.support.rollouts import Oracle
@@ -322,7 +322,7 @@ def test_a_trace_of_100_000_nodes_fits_the_prompts_and_the_calls(budget, long_tr
     with OpenAIServer(lambda body: "<new_value>1</new_value>" if is_step(body) else "long " * 3000) as server:
         agent = made(server, env, prompt_budget=budget, momentum=2)
         values = agent.propose(observation)
-        sizes = [sum(count(m["content"]) for m in r["body"]["messages"]) for r in server.requests]
+        sizes = [sum(count_exactly(m["content"]) for m in r["body"]["messages"]) for r in server.requests]
         assert max(sizes) <= budget
         assert len(sizes) == 32
         assert values == dict.fromkeys(values, 1)

@@ -12,12 +12,12 @@ import opto_gym
 from opto_gym.agents.toolkit import model_agent
 from opto_gym.agents.toolkit.calibration import Calibration
 from opto_gym.agents.toolkit.prompt_budget import FRAME, count_tokens
-from opto_gym.cli.prompt import count
 from opto_gym.leaderboard import TrialFolder, plan, replay, resume, run
 from opto_gym.leaderboard.reporting.page import notes
 from opto_gym.leaderboard.results import load
 from opto_gym.llm import prices
 from opto_gym.llm.answer import Answer
+from opto_gym.utils.tokenizer import count_exactly
 from tests.support.openai_server import OpenAIServer
 
 ENV = "NumericalOptimization-v0"
@@ -158,13 +158,13 @@ def test_a_server_that_cuts_prompts_is_named_at_the_second_one():
 def test_texts_of_few_tokens_are_no_cut(text):
     calibration = Calibration()
     for _ in range(3):
-        calibration.add(message(text), answer(count(text)), "m")
+        calibration.add(message(text), answer(count_exactly(text)), "m")
     assert calibration.cut_prompts == 0
 
 
 @pytest.mark.parametrize("env", ["Battleship-v0", "BlameAssign-v0", ENV, "LinearRegression-v0"])
 def test_after_two_steps_the_estimate_is_within_15_per_cent(env, tmp_path, server):
-    server.count, server.reply = count, "I can't."
+    server.count, server.reply = count_exactly, "I can't."
     outcome = run(
         [env], ["OptoPrime"], out=tmp_path, seeds=1, oracle_calls=5, progress=False, test_scores="never"
     ).trials[0]
