@@ -10,9 +10,11 @@ environment's own code is raised.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import trace
@@ -35,6 +37,23 @@ TIMEOUTS_IN_A_ROW = 3
 
 Without it, code with an endless loop would take the full time limit on every example of a split.
 """
+
+
+_on_example: contextvars.ContextVar[Callable[[int, int], None]] = contextvars.ContextVar("on_example")
+
+
+@contextlib.contextmanager
+def watched_evaluations(on_example: Callable[[int, int], None]) -> Iterator[None]:
+    """Calls a function after each example that is evaluated in the block, in this thread.
+
+    Args:
+        on_example: Gets (number of examples done, number of examples) of the evaluation.
+    """
+    token = _on_example.set(on_example)
+    try:
+        yield
+    finally:
+        _on_example.reset(token)
 
 
 class Parameters(dict[str, Any]):
@@ -84,6 +103,7 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
     reasons = ((q.name, q.space.invalid_reason(values[q.name])) for q in env.parameters)
     invalid = "; ".join(f"{name}: {reason}" for name, reason in reasons if reason is not None)
     outcomes: list[Outcome] = []
+    on_example = _on_example.get(None)
     with Candidate(code if env.runs_code else {}, env.host) as candidate:
         p = Parameters((q.name, _traced(q, values[q.name], candidate)) for q in env.parameters)
 
@@ -104,6 +124,8 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
                     outcome, keys = next(results)
                     outcomes.append(outcome)
                     add_call_keys(keys)
+                if on_example is not None:
+                    on_example(len(outcomes), len(examples))
     return joined(outcomes, p.values(), env.reward)
 
 

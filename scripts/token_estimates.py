@@ -14,10 +14,10 @@ import numpy as np
 from opto_gym.agents.optoprime import OptoPrime
 from opto_gym.agents.random_search import sample
 from opto_gym.agents.toolkit.prompt_budget import FRAME, count_tokens
-from opto_gym.cli import prompt as prompts
 from opto_gym.llm import Client
 from opto_gym.llm.answer import Answer
 from opto_gym.registration import make
+from opto_gym.utils.tokenizer import count_exactly
 from opto_gym.wrappers.observations import unwrapped
 
 from .token_margins import ENVS, embedded
@@ -65,7 +65,7 @@ def main() -> None:
     print("| environment | cl100k_base (GPT-4) | the embedded model |\n| --- | --- | --- |")
     for env in ENVS:
         cells = []
-        for model, count in (("unknown", prompts.count), ("local", embedded)):
+        for model, count in (("unknown", count_exactly), ("local", embedded)):
             found = errors(env, model, count)
             cells.append(f"{min(found):+.0%} to {max(found):+.0%}")
         print(f"| {env} | {' | '.join(cells)} |", flush=True)

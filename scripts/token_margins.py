@@ -18,6 +18,7 @@ from opto_gym.agents.toolkit.prompt_budget import count_tokens
 from opto_gym.cli import prompt as prompts
 from opto_gym.llm import local
 from opto_gym.registration import agent_class
+from opto_gym.utils.tokenizer import count_exactly
 
 ROOT = Path(__file__).parent.parent
 ENVS = (
@@ -115,7 +116,7 @@ def main() -> None:
     """Prints the table."""
     print("| text | cl100k_base (GPT-4) | the embedded model |\n| --- | --- | --- |")
     for name, samples in {"first prompts": list(first_prompts()), **texts()}.items():
-        print(row(name, samples, prompts.count, embedded), flush=True)
+        print(row(name, samples, count_exactly, embedded), flush=True)
 
 
 if __name__ == "__main__":

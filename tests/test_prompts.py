@@ -12,6 +12,7 @@ from opto_gym.cli import prompt as prompts
 from opto_gym.errors import MissingExtra, OptoGymError
 from opto_gym.leaderboard import run
 from opto_gym.registration import agent_class
+from opto_gym.utils.tokenizer import count_exactly
 from tests.support.author_packages import needs_packages
 from tests.support.openai_server import OpenAIServer
 
@@ -33,7 +34,8 @@ THEIRS = pytest.param("external/trace-opt-OptoPrime", marks=[pytest.mark.slow, n
 def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
     shown = prompts.first_request("NumericalOptimization-v0", agent, seed=3)
     assert server.requests == []  # nothing was sent
-    result = run(["NumericalOptimization-v0"], [agent], out=tmp_path / "r", seeds=[3], oracle_calls=1, progress=False)
+    settings = {"oracle_calls": 1, "concurrency": 1}  # independent calls arrive in order
+    result = run(["NumericalOptimization-v0"], [agent], out=tmp_path / "r", seeds=[3], progress=False, **settings)
     assert result.trials[0].status == "done", result.trials[0].error
     assert server.requests[0]["body"] == shown
 
@@ -42,7 +44,7 @@ def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
 def test_a_trace_of_100_000_nodes_gives_a_prompt_within_the_budget(agent):
     arguments, settings = {"length": 100_000}, {"prompt_budget": 4_000}
     request = prompts.first_request("LongTrace-v0", agent, env_arguments=arguments, settings=settings)
-    assert sum(prompts.count(m["content"]) for m in request["messages"]) <= 4_000
+    assert sum(count_exactly(m["content"]) for m in request["messages"]) <= 4_000
 
 
 def test_what_would_be_asked_after_any_call_is_what_was_asked(server, tmp_path, capsys):
@@ -112,9 +114,9 @@ def test_agents_without_a_model_are_refused(agent):
 
 
 def test_tokens_are_gpt_4_s():
-    assert prompts.count("hello world") == 2
-    assert prompts.count("<|endoftext|>") == 7  # as text, whatever it would mean
-    assert prompts.count("antidisestablishmentarianism") == 6
+    assert count_exactly("hello world") == 2
+    assert count_exactly("<|endoftext|>") == 7  # as text, whatever it would mean
+    assert count_exactly("antidisestablishmentarianism") == 6
 
 
 def test_the_command(capsys, monkeypatch):
@@ -127,7 +129,7 @@ def test_the_command(capsys, monkeypatch):
     def missing(text):
         raise MissingExtra("tiktoken is missing")
 
-    monkeypatch.setattr(prompts, "count", missing)
+    monkeypatch.setattr(prompts, "count_exactly", missing)
     assert main(["prompt", "Battleship-v0", "OptoPrime"]) == 0
     assert "Tokens are not counted: tiktoken is missing" in capsys.readouterr().out
     assert main(["prompt", "Battleship-v0", "RandomSearch"]) == 1

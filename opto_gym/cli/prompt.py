@@ -80,6 +80,11 @@ class _Shown(Client):
 
     request: dict[str, Any] | None = None
 
+    @property
+    def concurrency(self) -> int:
+        """One, so that the first request of several that don't depend on each other is the one that is shown."""
+        return 1
+
     def _call(self, request: dict[str, Any], *, record_body: bool, fewest_tokens: int | None = None) -> Answer:
         self.request = self.request or request
         raise BudgetSpent("llm_calls")

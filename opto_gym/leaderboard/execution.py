@@ -13,7 +13,7 @@ from .. import registration
 from ..agents.human import check_terminal
 from ..llm import LIMITS, Budget, CallMonitor, Client, Reservation, local
 from ..llm.callables import find_function
-from ..llm.limiter import START, set_concurrency
+from ..llm.limiter import concurrency_of_run
 from ..llm.probe import probe
 from .amounts import Limits
 from .endpoints import check_key
@@ -76,10 +76,6 @@ class Execution:
             assert finished.summary is not None
             self.done.append(_outcome(name, self.folder.trial_path(name), finished.summary))
             Reservation(self.run_budget, _charged_to_run(finished)).settle()
-        if self.plan.calls.concurrency is not None:
-            set_concurrency(self.plan.calls.concurrency)
-        elif self.jobs > START:
-            set_concurrency(start=self.jobs)
         specs = [planned.spec for planned in self.todo.values()]
         if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
             local.server()  # before the trials: its start blocks all threads for a second, which counts as their time
@@ -89,7 +85,10 @@ class Execution:
             if self.jobs > 1:
                 raise ValueError(f"a person does one trial at a time: expected 1 job, got {self.jobs}")
         calls = {trial: planned.limits.oracle_calls for trial, planned in self.plan.trials.items()}
-        with Progress(len(calls), len(self.done), calls, self.show_progress, bar=not interactive) as progress:
+        with (
+            concurrency_of_run(self.plan.calls.concurrency, self.jobs),
+            Progress(len(calls), len(self.done), calls, self.show_progress, bar=not interactive) as progress,
+        ):
             self.monitor.say = progress.say
             for notice in notices:
                 progress.say(notice)
@@ -174,6 +173,7 @@ class Execution:
             identity=planned.identity,
             shared_scores=self.shared_scores,
             progress=progress.step,
+            working=progress.working,
             monitor=self.monitor,
             calls=self.plan.calls,
         )

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .trial import Outcome
 
 
+_BAR_SECONDS, _LINE_SECONDS = 0.2, 20.0  # the least time between two reports of what a trial does
+
+
 class Progress:
     """Shows progress on standard error: a bar in a terminal, otherwise one line per trial.
 
@@ -36,9 +39,10 @@ class Progress:
         self._lock = threading.Lock()
         self._calls = self._failed = self._without_meaning = 0
         self._in_flight: dict[str, int] = {}
+        self._activity: dict[str, str] = {}
+        self._said_activity = self._begin = time.monotonic()
         self._ledgers: dict[str, LedgerTotals] = {}
         self._best: dict[str, tuple[float, float]] = {}
-        self._begin = time.monotonic()
         self._bar: Any = None
 
     def __enter__(self) -> Self:
@@ -87,11 +91,30 @@ class Progress:
             if self._bar is not None:
                 self._bar.update(self._task, completed=self._progress(), said=self._said())
 
+    def working(self, trial: str, activity: str) -> None:
+        """Shows what a trial does inside an oracle call or a scoring: in the bar, or now and then in a line.
+
+        Args:
+            trial: The trial's id.
+            activity: What it does, such as "scoring the start values 37/200".
+        """
+        with self._lock:
+            self._activity[trial] = activity
+            now = time.monotonic()
+            if now - self._said_activity < (_BAR_SECONDS if self._bar is not None else _LINE_SECONDS):
+                return
+            self._said_activity = now
+            if self._bar is not None:
+                self._bar.update(self._task, completed=self._progress(), said=self._said())
+        if self._bar is None:
+            self.say(f"{trial}: {activity}")
+
     def trial(self, outcome: Outcome) -> None:
         """Updates the progress after a trial has ended, and prints its error if it failed."""
         with self._lock:
             self.done += 1
             self._in_flight.pop(outcome.trial, None)
+            self._activity.pop(outcome.trial, None)
             self._failed += outcome.status == "failed"
             self._without_meaning += bool(outcome.caveats)
             if outcome.ledger is not None:
@@ -119,7 +142,8 @@ class Progress:
         failed = f", {self._failed} failed" if self._failed else ""
         failed += f", {self._without_meaning} without meaning" if self._without_meaning else ""
         trials = f"{self.done}/{self.trials} trials{failed}"
-        return f"{trials}, {self._calls} oracle calls, best {best or '-'}{left}; {spent}"
+        activity = f"{next(reversed(self._activity.values()))}, " if self._activity else ""
+        return f"{activity}{trials}, {self._calls} oracle calls, best {best or '-'}{left}; {spent}"
 
 
 def _duration(seconds: float) -> str:

@@ -228,12 +228,13 @@ class ReplayedScorer(Scorer):
         super().__init__(env, spec, folder)
         self.differences, self._compared = differences, set[str]()
 
-    def score(self, parameters: Values, call: int) -> None:
+    def score(self, parameters: Values, call: int, what: str) -> None:
         """Scores parameters and compares the score, unless these parameters were compared already.
 
         Args:
             parameters: A value for each parameter.
             call: The number of the last oracle call.
+            what: What they are.
         """
         key = digest(parameters)
         if key in self._compared:

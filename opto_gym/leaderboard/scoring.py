@@ -33,6 +33,7 @@ class Scorer:
 
     Attributes:
         recorded: The scores so far, by the hash of the parameters.
+        scored: What is being scored, in words; "" if nothing is.
     """
 
     def __init__(
@@ -40,18 +41,22 @@ class Scorer:
     ) -> None:
         self.env, self.spec, self.folder = env, spec, folder
         self.shared = {} if shared is None else shared
+        self.scored = ""
         self.recorded = {scored.parameters_hash: scored for scored in folder.tests()}
 
-    def score(self, parameters: Values, call: int) -> None:
+    def score(self, parameters: Values, call: int, what: str) -> None:
         """Scores parameters and records the score, unless these parameters have a score already.
 
         Args:
             parameters: A value for each parameter.
             call: The number of the last oracle call, for the record.
+            what: What they are, for the progress.
         """
         key = digest(parameters)
         if key not in self.recorded:
+            self.scored = what
             scored = self._evaluate(parameters, key, call)
+            self.scored = ""
             self.folder.add_test(scored)
             self.recorded[key] = scored
 

@@ -17,6 +17,7 @@ from ..agents.base import Values
 from ..agents.toolkit.model_agent import ModelAgent
 from ..core import OptoEnv
 from ..errors import BudgetSpent, RecordError
+from ..evaluation import watched_evaluations
 from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
 from .amounts import Amounts, LedgerTotals, Limits
@@ -122,11 +123,14 @@ class TrialRunner:
         identity: The trial's identity; None computes it.
         shared_scores: Scores that the trials of a run share, see `Scorer`.
         progress: Called with (id of the trial, step, ledger) after each oracle call.
+        working: Called with (id of the trial, what it does, such as "scoring the start values 37/200") after each
+            example.
         stop: An event that stops the trial after its current oracle call; None takes that of `monitor`.
         monitor: Watches the model calls of the whole run.
         calls: How model calls are made, and their prices.
 
     Attributes:
+        endpoints: The address of each role's model, by role.
         call_mode: How model calls use their record, see `opto_gym.llm.CallRecord`. The replay overrides it.
     """
 
@@ -144,17 +148,19 @@ class TrialRunner:
         identity: Identity | None = None,
         shared_scores: dict[str, ScoreRecord] | None = None,
         progress: Callable[[str, StepRecord, Ledger], None] = lambda trial, step, ledger: None,
+        working: Callable[[str, str], None] = lambda trial, activity: None,
         stop: threading.Event | None = None,
         monitor: CallMonitor | None = None,
         calls: CallSettings | None = None,
     ) -> None:
         self.spec, self.path, self.trial, self.test_scores = spec, path, path.name, test_scores
         self.limits, self.cap, self.parent = Limits.of(limits), Limits.of(cap), parent
-        self._identity, self._shared_scores, self._progress = identity, shared_scores, progress
+        self._identity, self._shared_scores = identity, shared_scores
+        self._progress, self._working = progress, working
         self._monitor = monitor or CallMonitor()
         self._stop = stop or self._monitor.stopped
-        self._calls_settings, self._endpoints = calls or CallSettings(), dict[str, str]()
-        self._lock = threading.Lock()
+        self._calls_settings, self._lock = calls or CallSettings(), threading.Lock()
+        self.endpoints: dict[str, str] = {}
 
     def run(self) -> Outcome:
         """Runs the trial to its end. An error of the agent or the environment is recorded and returned, not raised.
@@ -172,11 +178,12 @@ class TrialRunner:
         self._calls = record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
         try:
-            try:
-                ended = self._optimize(record)
-            finally:
-                if self.oracle is not None and self.test_scores != "never" and not self._stop.is_set():
-                    self._score_at_end()  # even if the trial failed: it counts with the start values' score
+            with watched_evaluations(lambda *done: self._working(self.trial, _activity(self, *done))):
+                try:
+                    ended = self._optimize(record)
+                finally:
+                    if self.oracle is not None and self.test_scores != "never" and not self._stop.is_set():
+                        self._score_at_end()  # even if the trial failed: it counts with the start values' score
         except (KeyboardInterrupt, RecordError):
             raise
         except BudgetSpent as e:  # outside the agent's loop; in the loop it is a regular end, see `_optimize`
@@ -273,16 +280,11 @@ class TrialRunner:
 
     def _client(self, model: str | None, role: str, budget: Budget | None, record: CallRecord) -> Client:
         """A client for a model. It adds its calls, and first those of lost attempts, to the trial's ledger."""
+        settings = self._calls_settings.of_client(model)
         client = self.spec.client(
-            model,
-            role=role,
-            budget=budget,
-            ledger=self.ledger,
-            record=record,
-            monitor=self._monitor,
-            **self._calls_settings.of_client(model),
+            model, role=role, budget=budget, ledger=self.ledger, record=record, monitor=self._monitor, **settings
         )
-        self._endpoints[role] = client.endpoint
+        self.endpoints[role] = client.endpoint
         client.book_lost(line for line in self.folder.lost_calls() if line.role == role)
         return client
 
@@ -307,16 +309,18 @@ class TrialRunner:
         with self._lock:
             recommended = self.choices.update(step)
             if self.test_scores == "each":
-                self.scorer.score(step.parameters, step.call)
-                self.scorer.score(recommended, step.call)
+                what = f"the parameters of call {step.call}" if step.call else "the start values"
+                self.scorer.score(step.parameters, step.call, what)
+                self.scorer.score(recommended, step.call, "the recommended parameters")
 
     def _score_at_end(self) -> None:
         """Scores the start values, the current and the recommended parameters; measures the recommended ones."""
         assert self.oracle is not None
-        recommended = self.choices.recommended()
-        for parameters in (self.oracle.steps[0].parameters, self.choices.current, recommended):
+        recommended, last = self.choices.recommended(), self.oracle.steps[-1].call
+        scored = {"the start values": self.oracle.steps[0].parameters, "the last parameters": self.choices.current}
+        for what, parameters in (scored | {"the recommended parameters": recommended}).items():
             if parameters is not None:
-                self.scorer.score(parameters, self.oracle.steps[-1].call)
+                self.scorer.score(parameters, last, what)
         self._measures = dict(self.scorer.measure(recommended))
 
     def _write(self, status: str, *, ended: str | None, seconds: float, error: str | None = None) -> None:
@@ -338,14 +342,10 @@ class TrialRunner:
                 test_scores=self.test_scores,
                 started=self._started,
                 seconds=round(seconds, 3),
-                where=self._where(),
+                where=_where(self),
                 summary=summary,
             )
         )
-
-    def _where(self) -> Machine:
-        where = machine(registration.agent_class(self.spec.agent))
-        return msgspec.structs.replace(where, endpoints=dict(self._endpoints) or None)
 
     def _summary(self, oracle: RecordedOracle) -> TrialSummary:
         """The summary of the trial so far."""
@@ -377,6 +377,19 @@ class TrialRunner:
             adaptations=_adaptations(self.folder),
             caveats=_caveats(self),
         )
+
+
+def _where(runner: TrialRunner) -> Machine:
+    where = machine(registration.agent_class(runner.spec.agent))
+    return msgspec.structs.replace(where, endpoints=dict(runner.endpoints) or None)
+
+
+def _activity(runner: TrialRunner, done: int, number: int) -> str:
+    """What a trial does after so many of the examples of an evaluation, for the progress."""
+    if runner.oracle is None:
+        return f"the start values {done}/{number}"
+    what = runner.scorer.scored
+    return f"{f'scoring {what}' if what else f'oracle call {len(runner.oracle.steps)}'} {done}/{number}"
 
 
 def _lost_attempts(runner: TrialRunner) -> LostAttempts | None:

@@ -130,3 +130,23 @@ def set_concurrency(fixed: int | None = None, *, start: int = START) -> None:
     with _limiters.lock:
         _limiters.fixed, _limiters.start = fixed, start
         _limiters.by_endpoint.clear()
+
+
+@contextlib.contextmanager
+def concurrency_of_run(fixed: int | None, jobs: int) -> Iterator[None]:
+    """Sets how many requests each endpoint gets at a time during a run, and then what was set before again.
+
+    Args:
+        fixed: The number; None leaves what is set, but lets at least as many requests begin as trials run at a time.
+        jobs: Number of trials that run at a time.
+    """
+    before = _limiters.fixed, _limiters.start
+    if fixed is not None:
+        set_concurrency(fixed)
+    elif _limiters.fixed is None and jobs > _limiters.start:
+        set_concurrency(start=jobs)
+    try:
+        yield
+    finally:
+        if before != (_limiters.fixed, _limiters.start):
+            set_concurrency(before[0], start=before[1])

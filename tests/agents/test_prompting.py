@@ -22,6 +22,7 @@ from opto_gym.agents.toolkit.prompt_budget import (
 from opto_gym.cli import prompt as prompts
 from opto_gym.llm import local
 from opto_gym.registration import agent_class
+from opto_gym.utils.tokenizer import count_exactly
 
 MODELLED = [name for name in opto_gym.registered_agents() if issubclass(agent_class(name), ModelAgent)]
 
@@ -35,7 +36,7 @@ def margins():
 
 
 TEXTS = margins().texts()
-TOKENIZERS = [prompts.count, pytest.param(margins().embedded, marks=pytest.mark.slow)]
+TOKENIZERS = [count_exactly, pytest.param(margins().embedded, marks=pytest.mark.slow)]
 
 
 # ---------------------------------------------------------------- the count
@@ -52,14 +53,14 @@ def test_nor_in_the_first_prompts_of_all_agents():
     count, some = margins().embedded, list(margins().first_prompts())
     assert len(some) == len(margins().ENVS) * len(MODELLED)
     for text in some:
-        assert count_tokens(text) >= max(count(text), prompts.count(text)), text[:100]
-        assert count_tokens(text) <= 2 * prompts.count(text), text[:100]
+        assert count_tokens(text) >= max(count(text), count_exactly(text)), text[:100]
+        assert count_tokens(text) <= 2 * count_exactly(text), text[:100]
 
 
 @given(st.text(max_size=300) | st.text(st.characters(max_codepoint=127), max_size=300))
 def test_of_any_text(text):
     sent = text.encode("utf-8", "backslashreplace").decode()
-    assert prompts.count(sent) <= 1.25 * count_tokens(text) + 4  # made-up syllables are several
+    assert count_exactly(sent) <= 1.25 * count_tokens(text) + 4  # made-up syllables are several
     assert count_tokens(text) <= len(sent.encode())
 
 

@@ -57,9 +57,9 @@ def server():
 
 
 def go(out, server, concurrency, **settings):
-    settings = {"oracle_calls": 3, "test_scores": "end", "concurrency": concurrency, **settings}
+    settings = {"oracle_calls": 3, "test_scores": "end", "concurrency": concurrency, "progress": False, **settings}
     return run(
-        ["tests.support.tasks:AskedInside"], [f"{__name__}:Fixed"], out=out, seeds=1, progress=False, model="fake",
+        ["tests.support.tasks:AskedInside"], [f"{__name__}:Fixed"], out=out, seeds=1, model="fake",
         base_url=server.url, **settings,
     ).trials[0]  # fmt: skip
 
@@ -235,6 +235,22 @@ def test_the_embedded_model_gets_one_call_at_a_time():
     assert limiter_of("http://a").most == 50
     with pytest.raises(ValueError, match="1 or more"):
         set_concurrency(0)
+
+
+def test_a_run_leaves_no_limit_behind(server, tmp_path):
+    go(tmp_path / "one", server, 1, oracle_calls=1)
+    assert limiter_of("http://a").limit == 20
+    set_concurrency(7)
+    go(tmp_path / "two", server, 1, oracle_calls=1)
+    assert limiter_of("http://a").limit == 7
+
+
+def test_the_progress_says_what_runs(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("opto_gym.leaderboard.progress._LINE_SECONDS", 0.0)
+    go(tmp_path, server, 20, oracle_calls=1, progress=True)
+    said = [line.split(": ", 1)[1] for line in capsys.readouterr().err.splitlines() if line[-1:].isdigit()]
+    for what, n in {"the start values": 8, "oracle call 1": 8, "scoring the start values": 12}.items():
+        assert [f"{what} {k}/{n}" for k in range(1, n + 1)] == [line for line in said if line.startswith(f"{what} ")]
 
 
 def test_places_are_recorded(server, tmp_path):
