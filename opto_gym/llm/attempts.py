@@ -151,7 +151,7 @@ class Attempts:
 
     def _refusal(self, failed: AttemptFailed) -> EndpointError:
         """The error after an attempt that would fail again."""
-        hint = _hint(self._model, failed)
+        hint = hint_for(self._model, failed)
         return EndpointError(f"{self._endpoint.name} refused {self._model!r}: {failed.error}{hint}", failed.status)
 
     def _no_answer(self, attempts: int, failed: AttemptFailed) -> EndpointError:
@@ -198,15 +198,20 @@ class Attempts:
         self._monitor.pause(seconds, self._endpoint.name, reason)
 
 
-def _hint(model: str, failed: AttemptFailed) -> str:
+def wrong_address(model: str) -> str:
+    """What to check where an endpoint does not know a path or a model, or shows a page."""
+    return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
+
+
+def hint_for(model: str, failed: AttemptFailed) -> str:
     """What to check where an endpoint refuses a request."""
     status = failed.status
     if status in (401, 403) or re.search(r"api[ _-]?key", failed.error, re.IGNORECASE):
-        return ". Set OPENAI_API_KEY to a key that is valid there"
+        return ". Set OPENAI_API_KEY, or the variable that --api-key-env names, to a key that is valid there"
     if status == 402 or "insufficient_quota" in failed.error:
         return ". The account there has no credit left"
     if status in (404, 405) or (failed.said is not None and failed.said.is_page):
-        return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
+        return wrong_address(model)
     return ""
 
 

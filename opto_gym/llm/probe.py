@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BudgetSpent, EndpointError
+from .attempts import hint_for, wrong_address
 from .endpoint import REFUSALS, AttemptFailed
 from .request import token_bound
 
@@ -90,7 +91,7 @@ def refusal(
     finally:
         reservation.cancel()  # no effect if it is settled
     if body.lstrip()[:1] == b"<":
-        return f"answered with a page in place of JSON{_where(model)}", None
+        return f"answered with a page in place of JSON{wrong_address(model)}", None
     return None
 
 
@@ -104,16 +105,7 @@ def _final(model: str, failed: AttemptFailed) -> tuple[str, int | None] | None:
         )
     if not failed.final or (status in REFUSALS and status != 404):
         return None
-    hint = ""
-    if status in (401, 403):
-        hint = ". Set OPENAI_API_KEY to a key that is valid there, or name the variable that holds it by --api-key-env"
-    elif status in (404, 405):
-        hint = _where(model)
-    return f"refused {model!r}: {failed.error}{hint}", status
-
-
-def _where(model: str) -> str:
-    return f". Is {model!r} the name of a model there, and the URL complete (often it ends in /v1)?"
+    return f"refused {model!r}: {failed.error}{hint_for(model, failed)}", status
 
 
 def _usage(body: bytes) -> tuple[int, int] | None:
