@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..llm import Ledger
+from ..llm.ledger import sum_of_known
 from .amounts import NO_CALLS, LedgerTotals, Totals
 
 LEDGER_ROLES: Mapping[str, tuple[str, ...]] = {
@@ -48,6 +49,8 @@ def added(*totals: Totals) -> Totals:
         for name in ("calls", "attempts", "errors", "tokens_in", "tokens_out", "seconds")
     }
     usd = None if any(t.usd is None for t in totals) else sum(t.usd or 0.0 for t in totals)
+    for name in ("cached_tokens", "reasoning_tokens"):
+        sums[name] = sum_of_known(getattr(t, name) for t in totals)
     return Totals(usd=usd, **sums)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from .answer import Answer, recorded_answer
 from .budget import Budget, Reservation
@@ -142,21 +143,13 @@ class Account:
 
     def _enter_answer(self, number: int, answer: Answer, *, lost: bool = False) -> None:
         tokens = (answer.tokens_in, answer.tokens_out, answer.counted)
-        self._enter(number, tokens, answer.seconds, answer.usd, error=None, replayed=answer.replayed, lost=lost)
+        details = {"cached_tokens": answer.cached_tokens, "reasoning_tokens": answer.reasoning_tokens}
+        self._enter(number, tokens, answer.seconds, answer.usd, replayed=answer.replayed, lost=lost, **details)
 
-    def _enter(
-        self,
-        number: int,
-        tokens: tuple[int, int, str],
-        seconds: float,
-        usd: float | None,
-        *,
-        error: str | None,
-        replayed: bool,
-        lost: bool,
-    ) -> None:
+    def _enter(self, number: int, tokens: tuple[int, int, str], seconds: float, usd: float | None, **more: Any) -> None:
+        """Enters an attempt; `more` are further fields of `Attempt`."""
         source = (self._role, self._model, self._endpoint.name)
-        self._ledger.add(Attempt(*source, number, *tokens, seconds, usd, time.time(), error, replayed, lost))
+        self._ledger.add(Attempt(*source, number, *tokens, seconds, usd, time.time(), **more))
 
     @staticmethod
     def _cost(failed: FailedAttempt, bound: Sequence[int]) -> tuple[int, int]:

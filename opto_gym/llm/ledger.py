@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 ROLES = ("optimizer", "task", "judge", "test")
@@ -29,6 +30,8 @@ class Attempt:
         error: Why it failed, or None.
         replayed: Whether it came from a record and was not paid again.
         lost: Whether it belongs to an abandoned try of the trial.
+        cached_tokens: The part of `tokens_in` that the endpoint had cached; None if it does not tell.
+        reasoning_tokens: The part of `tokens_out` that is reasoning; None if the endpoint does not tell.
     """
 
     role: str
@@ -44,6 +47,8 @@ class Attempt:
     error: str | None = None
     replayed: bool = False
     lost: bool = False
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class Ledger:
@@ -68,6 +73,8 @@ class Ledger:
     def totals(self, role: str | None = None, *, lost: bool = False) -> dict[str, Any]:
         """Sums of calls, attempts, errors, tokens, seconds and USD (None if a price is unknown).
 
+        Cached tokens and those of reasoning are None if no endpoint tells them.
+
         Args:
             role: Counts only this role, of `ROLES`; None counts all.
             lost: Counts only abandoned tries.
@@ -83,4 +90,12 @@ class Ledger:
             "tokens_out": sum(a.tokens_out for a in chosen),
             "seconds": sum(a.seconds for a in chosen),
             "usd": None if any(p is None for p in prices) else sum(p for p in prices if p is not None),
+            "cached_tokens": sum_of_known(a.cached_tokens for a in chosen),
+            "reasoning_tokens": sum_of_known(a.reasoning_tokens for a in chosen),
         }
+
+
+def sum_of_known(numbers: Iterable[int | None]) -> int | None:
+    """The sum of the numbers that are known; None if none is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None

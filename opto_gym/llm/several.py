@@ -17,6 +17,7 @@ from .adapting import N
 from .answer import Answer
 from .budget import Reservation
 from .calls import CallLine, FailedAttempt
+from .ledger import sum_of_known
 
 
 class SeveralRefused(Exception):
@@ -165,19 +166,14 @@ def joined_answer(answers: Sequence[Answer]) -> Answer:
         replayed=all(answer.replayed for answer in answers),
         body=_joined_body([answer.body for answer in answers if answer.body is not None]),
         finish_reasons=reasons if len(reasons) > 1 else None,
-        cached_tokens=_sum([answer.cached_tokens for answer in answers]),
-        reasoning_tokens=_sum([answer.reasoning_tokens for answer in answers]),
+        cached_tokens=sum_of_known(answer.cached_tokens for answer in answers),
+        reasoning_tokens=sum_of_known(answer.reasoning_tokens for answer in answers),
         reasoning="\n".join(filter(None, (answer.reasoning for answer in answers))) or None,
         dropped=(*changes, N),
     )
 
 
 _RELIABLE = ("usage", "estimate")  # of several counts, the last of these
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
 
 
 def _joined_body(bodies: Sequence[str]) -> str | None:

@@ -165,6 +165,29 @@ def test_money_is_never_shown_as_nothing():
     assert described({"optimizer": Totals(usd=0.0)}) == ""
 
 
+class Detailed(OpenAIServer):
+    """An endpoint that tells cached tokens and those of reasoning."""
+
+    def _completion(self, body, number):
+        page = super()._completion(body, number)
+        page["usage"] |= {"prompt_tokens_details": {"cached_tokens": 3}}
+        page["usage"] |= {"completion_tokens_details": {"reasoning_tokens": 1}}
+        return page
+
+
+def test_cached_tokens_and_those_of_reasoning_are_counted_by_role(tmp_path, capsys):
+    with Detailed("ok") as server:
+        (outcome,) = run(
+            [f"{HERE}:Questions"], ["RandomSearch"], out=tmp_path, seeds=1, oracle_calls=1, model="m",
+            base_url=server.url, progress=False,
+        ).trials  # fmt: skip
+    totals = spent(outcome)
+    assert [(t.cached_tokens, t.reasoning_tokens) for t in (totals["task"], totals["scoring"])] == [(24, 8), (84, 28)]
+    assert (totals["optimizer"].cached_tokens, totals["optimizer"].reasoning_tokens) == (None, None)
+    main(["report", str(tmp_path)])
+    assert re.search(r"scoring +28 .*\(84 cached\) .*\(28 reasoning\)", capsys.readouterr().out)
+
+
 def test_the_scoring_of_a_task_with_a_model_is_at_the_end_and_in_the_cap(tmp_path, capsys):
     command = ["run", "--env", f"{HERE}:Questions", "--env", "tests.support.tasks:Valley", "--agent", "RandomSearch"]
     command += ["--seeds", "1", "--oracle-calls", "3", "--model", "gpt-4o-mini", "--usd", "0.1"]

@@ -133,7 +133,21 @@ def spent_table(trials: Sequence[TrialData]) -> list[tuple[str, ...]]:
     used = {name: totals for name, totals in roles.items() if totals.attempts or totals.calls}
     if used:
         used["total"] = added(*used.values())
-    return [(name, f"{x.calls:,}", f"{x.tokens_in:,}", f"{x.tokens_out:,}", money(x.usd)) for name, x in used.items()]
+    return [
+        (
+            name,
+            f"{x.calls:,}",
+            _with_part(x.tokens_in, x.cached_tokens, "cached"),
+            _with_part(x.tokens_out, x.reasoning_tokens, "reasoning"),
+            money(x.usd),
+        )
+        for name, x in used.items()
+    ]
+
+
+def _with_part(tokens: int, part: int | None, what: str) -> str:
+    """A number of tokens, with that of a part of them if there are any."""
+    return f"{tokens:,} ({part:,} {what})" if part else f"{tokens:,}"
 
 
 def _spent(rows: Sequence[tuple[str, ...]]) -> Any:
