@@ -94,7 +94,7 @@ def _loop(draw, operators, many, nodes):
         for f, given_in in zip(others, arguments, strict=True):
             try:
                 nodes.append(f(nodes[-1], *given_in(k)) if f else nodes[-1] == many[0])
-            except OverflowError:  # a whole number that is too large to be compared with a float
+            except (OverflowError, ExecutionError):  # too large a whole number beside a float, arrays of unlike shapes
                 reject()
     return nodes
 
