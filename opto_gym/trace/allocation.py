@@ -88,7 +88,8 @@ def fit_lines(lines: Iterable[Line], budget: int, shares: Mapping[int, float]) -
             if texts is None or needs[rank] > budgets[rank] + left:
                 texts = _fitted(given, places, budgets[rank] + left)
             shown |= texts
-            left += budgets[rank] - _size(texts.values())
+            # a line may be longer than its part, which then is not at the cost of the next rank but of `available`
+            left = max(0, left + budgets[rank] - _size(texts.values()))
         sections = _joined(given, shown)
         size = sum(map(len, sections.values()))
         if size <= budget:
