@@ -42,7 +42,7 @@ with OpenAIServer(reply) as server:
 def endpoint(request):
     """The URL of an endpoint that answers after `request.param` seconds."""
     command = [sys.executable, "-c", SERVER, str(request.param)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as server:
         yield server.stdout.readline().strip()
         server.stdin.close()
 

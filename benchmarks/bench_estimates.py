@@ -47,8 +47,8 @@ LOCAL: list[tuple[Any, Any, dict[str, Any]]] = [
 class Server(OpenAIServer):
     """A scripted endpoint that gives several different answers where several are asked for."""
 
-    def _completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
-        parts = [super(Server, self)._completion({**body, "n": 1}, number) for _ in range(body.get("n", 1))]
+    def completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
+        parts = [super(Server, self).completion({**body, "n": 1}, number) for _ in range(body.get("n", 1))]
         choices = [{**part["choices"][0], "index": k} for k, part in enumerate(parts)]
         tokens = sum(part["usage"]["completion_tokens"] for part in parts)
         return {**parts[0], "choices": choices, "usage": {**parts[0]["usage"], "completion_tokens": tokens}}

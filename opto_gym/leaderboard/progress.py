@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .trial import Outcome
 
 
-_BAR_SECONDS, _LINE_SECONDS = 0.2, 20.0  # the least time between two reports of what a trial does
+BAR_SECONDS, LINE_SECONDS = 0.2, 20.0
+"""The least seconds between two reports of what a trial does: in the bar, and in lines of their own."""
 
 
 class Progress:
@@ -101,7 +102,7 @@ class Progress:
         with self._lock:
             self._activity[trial] = activity
             now = time.monotonic()
-            if now - self._said_activity < (_BAR_SECONDS if self._bar is not None else _LINE_SECONDS):
+            if now - self._said_activity < (BAR_SECONDS if self._bar is not None else LINE_SECONDS):
                 return
             self._said_activity = now
             if self._bar is not None:

@@ -168,8 +168,8 @@ def test_money_is_never_shown_as_nothing():
 class Detailed(OpenAIServer):
     """An endpoint that tells cached tokens and those of reasoning."""
 
-    def _completion(self, body, number):
-        page = super()._completion(body, number)
+    def completion(self, body, number):
+        page = super().completion(body, number)
         page["usage"] |= {"prompt_tokens_details": {"cached_tokens": 3}}
         page["usage"] |= {"completion_tokens_details": {"reasoning_tokens": 1}}
         return page

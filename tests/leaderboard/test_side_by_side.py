@@ -246,7 +246,7 @@ def test_a_run_leaves_no_limit_behind(server, tmp_path):
 
 
 def test_the_progress_says_what_runs(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("opto_gym.leaderboard.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("opto_gym.leaderboard.progress.LINE_SECONDS", 0.0)
     go(tmp_path, server, 20, oracle_calls=1, progress=True)
     said = [line.split(": ", 1)[1] for line in capsys.readouterr().err.splitlines() if line[-1:].isdigit()]
     for what, n in {"the start values": 8, "oracle call 1": 8, "scoring the start values": 12}.items():

@@ -124,7 +124,7 @@ class OpenAIServer:
         elif isinstance(outcome, bytes):
             page = outcome
         else:
-            page = json.dumps(self._completion(body, number)).encode()
+            page = json.dumps(self.completion(body, number)).encode()
         http.send_response(status)
         http.send_header("content-type", "application/json")
         http.send_header("content-length", str(len(page)))
@@ -138,7 +138,8 @@ class OpenAIServer:
             return
         http.wfile.write(page)
 
-    def _completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
+    def completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
+        """The body of the answer to a request, which is the `number`-th."""
         text = self.reply(body) if callable(self.reply) else self.reply
         texts = [text if text is None else str(text).replace("{n}", str(number))] * body.get("n", 1)
         choices = [
