@@ -158,7 +158,7 @@ class Attempts:
         """The error after the last attempt."""
         tried = f"{attempts} attempt{'s'[: attempts > 1]}"
         return EndpointError(
-            f"{self._endpoint.name} gave no answer in {tried}; the last: {failed.error}. What is recorded is safe: "
+            f"{self._endpoint.name} gave no answer in {tried}; the last: {failed.error.rstrip('.')}. What is recorded is safe: "
             "resume when it is up again",
             failed.status,
         )

@@ -91,7 +91,7 @@ class OpenAIServer:
 
     def _answer(self, http: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in http.headers.items()}
-        if body["messages"][-1]["content"] == PROBE_TEXT:
+        if body["messages"][-1].get("content") == PROBE_TEXT:
             self.probes += 1
             usage = {"prompt_tokens": 6, "completion_tokens": 1}
             page = json.dumps({"choices": [{"message": {"content": "OK"}}], "usage": usage}).encode()

@@ -11,7 +11,7 @@ Body = dict[str, Any]
 
 def text_for(body: Body) -> str:
     """A usable answer to a prompt of an optimizer on `NumericalOptimization-v0`, or to a question."""
-    prompt = "\n".join(str(m["content"]) for m in body["messages"])
+    prompt = "\n".join(str(m.get("content")) for m in body["messages"])
     value = round(len(prompt) % 997 / 10, 1)  # another one for each prompt
     if '{"choice": its number}' in prompt:
         return '{"reasoning": "r", "suggestion": {"choice": 1}}'
@@ -26,7 +26,7 @@ def text_for(body: Body) -> str:
 
 def usage(body: Body, text: str, **details: Any) -> Body:
     """The usage that an endpoint reports, a word being a token."""
-    words = sum(len(str(m["content"]).split()) for m in body["messages"])
+    words = sum(len(str(m.get("content")).split()) for m in body["messages"])
     tokens = {"prompt_tokens": words, "completion_tokens": len(text.split())}
     return {**tokens, "total_tokens": sum(tokens.values()), **details}
 
