@@ -156,9 +156,9 @@ class Attempts:
 
     def _no_answer(self, attempts: int, failed: AttemptFailed) -> EndpointError:
         """The error after the last attempt."""
-        tried = f"{attempts} attempt{'s'[: attempts > 1]}"
+        tried, said = f"{attempts} attempt{'s'[: attempts > 1]}", failed.error.rstrip(".")
         return EndpointError(
-            f"{self._endpoint.name} gave no answer in {tried}; the last: {failed.error.rstrip('.')}. What is recorded is safe: "
+            f"{self._endpoint.name} gave no answer in {tried}; the last: {said}. What is recorded is safe: "
             "resume when it is up again",
             failed.status,
         )
