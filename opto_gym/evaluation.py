@@ -44,7 +44,7 @@ _on_example: contextvars.ContextVar[Callable[[int, int], None]] = contextvars.Co
 
 @contextlib.contextmanager
 def watched_evaluations(on_example: Callable[[int, int], None]) -> Iterator[None]:
-    """Calls a function after each example that is evaluated in the block, in this thread.
+    """Calls a function after each of several examples that are evaluated in the block, in this thread.
 
     Args:
         on_example: Gets (number of examples done, number of examples) of the evaluation.
@@ -124,7 +124,7 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
                     outcome, keys = next(results)
                     outcomes.append(outcome)
                     add_call_keys(keys)
-                if on_example is not None:
+                if on_example is not None and len(examples) > 1:
                     on_example(len(outcomes), len(examples))
     return joined(outcomes, p.values(), env.reward)
 
