@@ -103,7 +103,7 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
     reasons = ((q.name, q.space.invalid_reason(values[q.name])) for q in env.parameters)
     invalid = "; ".join(f"{name}: {reason}" for name, reason in reasons if reason is not None)
     outcomes: list[Outcome] = []
-    on_example = _on_example.get(None)
+    on_example = _on_example.get(None) if len(examples) > 1 else None
     with Candidate(code if env.runs_code else {}, env.host) as candidate:
         p = Parameters((q.name, _traced(q, values[q.name], candidate)) for q in env.parameters)
 
@@ -124,7 +124,7 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
                     outcome, keys = next(results)
                     outcomes.append(outcome)
                     add_call_keys(keys)
-                if on_example is not None and len(examples) > 1:
+                if on_example is not None:
                     on_example(len(outcomes), len(examples))
     return joined(outcomes, p.values(), env.reward)
 

@@ -85,6 +85,7 @@ class Progress:
         with self._lock:
             self._calls += 1
             self._in_flight[trial] = step.call
+            self._activity.pop(trial, None)  # it is over
             self._ledgers[trial] = totals
             env = trial.split("-")[0]
             if env not in self._best or step.reward > self._best[env][0]:
