@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..utils import bounded_json
 from .calls import CallLine
 from .content import Content, read_message
 from .prices import Price
@@ -173,8 +174,8 @@ def record_fields(answer: Answer, *, with_body: bool) -> dict[str, Any]:
 def json_data(body: bytes) -> Any:
     """The JSON data of a body; None if it is not JSON, or nested too deeply."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return bounded_json.loads(body)
+    except ValueError:
         return None
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..utils import bounded_json
+
 LONGEST_MESSAGE = 400
 """The most characters of a message that are shown; a longer one loses its middle, so that both ends are told."""
 
@@ -132,8 +134,8 @@ def page_text(page: str) -> str:
 def _json(text: str) -> Any:
     """The JSON data in a text; None if it is not JSON, or nested too deeply."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return bounded_json.loads(text)
+    except ValueError:
         return None
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from ..errors import BudgetSpent, EndpointError, OptoGymError
+from ..utils import bounded_json
 from ..utils.extras import require
 from .client import Client
 from .endpoint import REFUSALS
@@ -161,7 +162,7 @@ class Access:
         if self.client is None:
             return error(400, "not_served", "this trial has no model to ask")
         try:
-            data = json.loads(body)
+            data = bounded_json.loads(body)
             request = msgspec.convert(data, ChatRequest)
             if request.stream:
                 return error(400, "not_served", "expected POST /v1/chat/completions without streaming, got stream=true")
@@ -171,7 +172,7 @@ class Access:
                 )
                 return error(404, "model_not_found", message)
             answer = self.client.complete(data)
-        except (ValueError, RecursionError) as e:
+        except ValueError as e:
             return invalid("a chat request", e)
         except OptoGymError as e:
             if isinstance(e, EndpointError) and e.status in REFUSALS:
@@ -315,8 +316,7 @@ def invalid(expected: str, e: Exception) -> Response:
         expected: What the body should be, with an article.
         e: The error, such as msgspec's ValidationError.
     """
-    reason = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)[:300]
-    return error(400, "invalid_request", f"expected {expected} as JSON: {reason}")
+    return error(400, "invalid_request", f"expected {expected} as JSON: {str(e)[:300]}")
 
 
 def error(status: int, code: str, message: str) -> Response:

@@ -6,13 +6,13 @@ place of JSON. Anything else may pass, and a slow answer is not waited for.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BudgetSpent, EndpointError
+from ..utils import bounded_json
 from .attempts import hint_for, wrong_address
 from .endpoint import REFUSALS, AttemptFailed
 from .request import token_bound
@@ -111,7 +111,7 @@ def _final(model: str, failed: AttemptFailed) -> tuple[str, int | None] | None:
 def _usage(body: bytes) -> tuple[int, int] | None:
     """The tokens (in, out) that an endpoint reports, or None."""
     try:
-        usage = json.loads(body)["usage"]
+        usage = bounded_json.loads(body)["usage"]
         return int(usage["prompt_tokens"]), int(usage["completion_tokens"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..utils.bounded_json import excess
 from .inside.protocol import DEPTH, LENGTH, OVERHEAD
 from .results import CandidateError
 
@@ -90,6 +91,8 @@ def receive(channel: socket.socket, deadline: Deadline, most: int) -> dict[str, 
         raise ProcessEnded("OutputLimit", f"stopped: the answer is over {most} bytes")
     body = _exactly(channel, size, deadline)
     try:
+        if excess(body):
+            raise ValueError
         message: Any = json.loads(body.decode("ascii"), object_pairs_hook=_unique_keys)
         if not isinstance(message, dict) or not _depth_allowed(message, 0):
             raise ValueError

@@ -23,6 +23,7 @@ from ...llm import LIMITS, Client
 from ...llm.gateway import Access, Gateway, error, in_json, invalid, unknown_token
 from ...problems import Problem, TraceFeedback
 from ...reading.proposals import Unusable, cast_value, recordable
+from ...utils import bounded_json
 from ..base import Oracle, Values
 from .messages import EvaluationRequest, InvalidAnswer, Proposal
 from .openapi import openapi
@@ -79,14 +80,14 @@ class Session(Access):
     def evaluate(self, body: bytes) -> Response:
         """One oracle call."""
         try:
-            request = msgspec.convert(json.loads(body), EvaluationRequest)
+            request = msgspec.convert(bounded_json.loads(body), EvaluationRequest)
             parameters = self._parameters(request)
             size = self.problem.examples.get(request.split)
             if size is None:
                 raise ValueError(f"expected a split of {list(self.problem.examples)}, got {request.split!r}")
             if request.examples and max(request.examples) >= size:
                 raise ValueError(f"expected examples from 0 to {size - 1}, got {str(max(request.examples))[:100]}")
-        except (ValueError, RecursionError) as e:
+        except ValueError as e:
             return invalid("an evaluation request", e)
         self._check_not_over()
         try:
@@ -101,16 +102,16 @@ class Session(Access):
     def recommend(self, body: bytes) -> Response:
         """Stores the parameters that the optimizer recommends."""
         try:
-            self.recommended = self._parameters(msgspec.convert(json.loads(body), Proposal))
-        except (ValueError, RecursionError) as e:
+            self.recommended = self._parameters(msgspec.convert(bounded_json.loads(body), Proposal))
+        except ValueError as e:
             return invalid("a recommendation", e)
         return Response(status_code=204)
 
     def note(self, body: bytes) -> Response:
         """Records that an answer of the model could not be used."""
         try:
-            self._invalid(recordable(msgspec.convert(json.loads(body), InvalidAnswer).reason)[:1000])
-        except (ValueError, RecursionError) as e:
+            self._invalid(recordable(msgspec.convert(bounded_json.loads(body), InvalidAnswer).reason)[:1000])
+        except ValueError as e:
             return invalid("a reason", e)
         return Response(status_code=204)
 
