@@ -49,8 +49,8 @@ def plan(
     names = ("cap", "model", "optimizer_model", "task_model", *ENDPOINT_FIELDS)
     names += ("mask", "feedback", "wrappers", "test_scores")
     settings = {name: getattr(config, name) for name in names}
-    agents = config.agents or None
-    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=agents, trust=trust, **settings)
+    settings |= {"agents": config.agents or None, "trust": trust}
+    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, **settings)
 
 
 def run(

@@ -25,7 +25,7 @@ import msgspec
 
 from ..errors import SettingsError, TrustError
 from ..llm.callables import names_function
-from ..llm.settings import OPENAI_URL, from_environment, public_address
+from ..llm.settings import OPENAI_URL, from_environment, public_address, trimmed
 from ..registration import NAMESPACE
 from ..utils import state
 from ..utils.text import one_line
@@ -169,13 +169,14 @@ def _of_agent(name: str, settings: Mapping[str, Any]) -> Iterator[NamedCode]:
 
 
 def _of_models(names: Sequence[str | None]) -> Iterator[NamedCode]:
-    yield from (NamedCode("model", name) for name in names if name is not None and names_function(name))
+    found = (trimmed(name) for name in names)  # as a client reads them
+    yield from (NamedCode("model", name) for name in found if name is not None and names_function(name))
 
 
 def _of_addresses(urls: Iterable[str | None]) -> Iterator[NamedCode]:
     """Addresses other than the user's own, OpenAI's and this machine's: they would get the user's key."""
     for url in urls:
-        if url is not None and not _is_harmless(url):
+        if url and not _is_harmless(url):
             yield NamedCode("address", url)
 
 
@@ -191,7 +192,7 @@ def _is_harmless(url: str) -> bool:
 
 
 def _of_keys(variables: Iterable[str | None]) -> Iterator[NamedCode]:
-    yield from (NamedCode("key", name) for name in variables if name not in (None, "OPENAI_API_KEY"))
+    yield from (NamedCode("key", name) for name in variables if name and name != "OPENAI_API_KEY")
 
 
 def _as_text(arguments: Mapping[str, Any]) -> str:

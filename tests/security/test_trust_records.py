@@ -39,6 +39,7 @@ CODE = {
     "a command": {"agent": "Program", "settings": {"command": "touch ran"}},
     "a command that asks a model": {"agent": "Program-Model", "settings": {"command": "touch ran", "model": "m"}},
     "a function as the agent's model": {"optimizer_model": "own_code:answer"},
+    "a function with a blank": {"optimizer_model": " own_code:answer\u200b"},
     "a function as the task's model": {"task_model": "own_code:answer"},
     "a function as a setting": {"settings": {"model": "own_code:answer"}},
 }

@@ -175,19 +175,17 @@ def suite_plan(
     """
     suite = load(name)
     if name.endswith(".toml"):
-        tasks = [(task.env, task.arguments) for task in suite.tasks]
-        its_agents = [agent for task in suite.tasks for agent in task.agents] if agents is None else []
-        check_trust(of_tasks(tasks, its_agents), name, trust=trust)
+        used_agents = [agent for task in suite.tasks for agent in task.agents] if agents is None else []
+        check_trust(of_tasks([(task.env, task.arguments) for task in suite.tasks], used_agents), name, trust=trust)
     new_limits = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
     common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
     with_model = bool(settings.get("task_model") or settings.get("model"))
-    trials: dict[str, Planned] = {}
-    calls = CallSettings()
+    trials, calls = dict[str, Planned](), CallSettings()
     skipped: list[tuple[str, str, str]] = []
     for number, task in enumerate(suite.tasks, 1):
         for agent in task.agents if agents is None else agents:
-            agent_name = agent if isinstance(agent, str) else agent[0]
+            agent_name, _ = named(agent)
             try:
                 reason = unsupported_pair(task, agent_name, with_model)
                 if reason is None:
