@@ -128,8 +128,12 @@ def test_many_different_seeds_are_checked_at_once():
         seed_list(iter(int, 1))  # without end
 
 
-@pytest.mark.parametrize("value", [10**400, float("nan"), -float("inf"), 10**5000, "9" * 10_000, [[]], True])
-def test_amounts_of_a_budget_from_python(value):
+def test_amounts_of_a_budget_from_python():
+    for value in (10**400, float("nan"), -float("inf"), 10**5000, "9" * 10_000, [[]], True):
+        refused(value)
+
+
+def refused(value):
     with pytest.raises(ValueError, match="expected tokens") as caught:
         budget_limits({"tokens": value})
     assert len(str(caught.value)) < 200

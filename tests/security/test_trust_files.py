@@ -28,7 +28,7 @@ ENV, AGENT = '"NumericalOptimization-v0"', '"RandomSearch"'
 OWN = """
 import pathlib
 pathlib.Path("ran").touch()
-from opto_gym.agents import RandomSearch
+from opto_gym.agents.random_search import RandomSearch
 from opto_gym.envs.numerical import NumericalOptimization
 class Env(NumericalOptimization): pass
 class Agent(RandomSearch): pass

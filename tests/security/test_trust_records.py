@@ -20,7 +20,7 @@ ENV, AGENT = "NumericalOptimization-v0", "RandomSearch"
 OWN = """
 import pathlib
 pathlib.Path("ran").touch()
-from opto_gym.agents import RandomSearch
+from opto_gym.agents.random_search import RandomSearch
 from opto_gym.envs.numerical import NumericalOptimization
 
 class Env(NumericalOptimization): pass

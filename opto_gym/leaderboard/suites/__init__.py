@@ -29,8 +29,8 @@ from ..config import MOST_PAIRS, Named, RunConfig, named
 from ..endpoints import CallSettings
 from ..planning import Plan, Planned, grid
 from ..scoring import SCORING
+from ..trust import Found, of_tasks
 from ..trust import check as check_trust
-from ..trust import of_tasks
 
 
 class _TaskTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -175,8 +175,7 @@ def suite_plan(
     """
     suite = load(name)
     if name.endswith(".toml"):
-        used_agents = [agent for task in suite.tasks for agent in task.agents] if agents is None else []
-        check_trust(of_tasks([(task.env, task.arguments) for task in suite.tasks], used_agents), name, trust=trust)
+        check_trust(_named_code(suite, with_agents=agents is None), name, trust=trust)
     new_limits = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
     common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
@@ -205,6 +204,12 @@ def suite_plan(
         raise ValueError(f"expected at least one task of the suite {name} to be able to run, got none: {reasons}")
     cap = {k: v for k, v in (settings.get("cap") or {}).items() if v is not None}
     return Plan(trials, tuple(skipped), Limits.of(cap), scores, calls)
+
+
+def _named_code(suite: Suite, *, with_agents: bool) -> Found:
+    """What a suite names that is not registered."""
+    agents = [agent for task in suite.tasks for agent in task.agents] if with_agents else []
+    return of_tasks([(task.env, task.arguments) for task in suite.tasks], agents)
 
 
 def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
