@@ -11,7 +11,10 @@ import pytest
 from opto_gym import registration
 from opto_gym.cli import main
 
-FINE = "from opto_gym.agents.random_search import RandomSearch\nfrom opto_gym.envs.numerical import NumericalOptimization\n"
+FINE = (
+    "from opto_gym.agents.random_search import RandomSearch\n"
+    "from opto_gym.envs.numerical import NumericalOptimization\n"
+)
 MODULES = {
     "markup": FINE
     + "class E(NumericalOptimization):\n    '''Closes [/red] what [bold]was not[/] open [link=x].'''\n"
