@@ -107,7 +107,8 @@ def test_too_many_pairs_are_refused_before_one_is_made(tmp_path):
 
 def test_escapes_in_values_are_shown_as_text(tmp_path, capsys):
     path = tmp_path / "x.toml"
-    path.write_text(SUITE + 'arguments = { problem = "\\u001b[2Jx\\u009b31m" }\n')
+    suite = SUITE.replace("BinaryLock-v0", "NumericalOptimization-v0")
+    path.write_text(suite + 'arguments = { problem = "\\u001b[2Jx\\u009b31m" }\n')
     assert main(["run", "--suite", str(path), "--dry-run"]) == 2
     assert "\\x1b[2Jx\\x9b31m" in one_error(capsys)
 
