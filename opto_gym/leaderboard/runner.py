@@ -158,7 +158,7 @@ def resume(
     moved = RunConfig.of(**endpoints)
     specs = [trial.spec.moved(moved.base_url, {r: moved.endpoint(r) for r in TRIAL_ROLES}) for trial in record.trials]
     given = of_config(moved)  # the caller names these addresses
-    check_trust({code: None for code in of_specs(specs) if code not in given}, out, trust=trust)
+    check_trust(tuple(code for code in of_specs(specs) if code not in given), out, trust=trust)
     notices = _check_new_limits(folder, record, limits or {}, cap or {})
     calls, new_cap = record.calls.with_changes(moved.calls), record.cap.with_changes(cap or {})
     trials: dict[str, Planned] = {}

@@ -55,39 +55,25 @@ class NamedCode(NamedTuple):
         return one_line(f"{self.kind} {self.name} {self.arguments}", _LONGEST_SHOWN)
 
 
-Found = dict[NamedCode, None]
+Found = tuple[NamedCode, ...]
 """What files name, in order and without repetitions."""
 
 
 def of_spec(spec: TrialSpec) -> Found:
     """What a trial names that is not registered."""
-    return dict.fromkeys(
-        (
-            *_of_env(spec.env, spec.env_arguments),
-            *_of_agent(spec.agent, spec.settings),
-            *_of_models((spec.optimizer_model, spec.task_model)),
-            *_of_addresses(spec.address(role) for role in TRIAL_ROLES),
-            *_of_keys(spec.endpoint(role).api_key_env for role in TRIAL_ROLES),
-        )
-    )
+    return of_specs([spec])
 
 
 def of_specs(specs: Iterable[TrialSpec]) -> Found:
     """What trials name that is not registered."""
-    found: Found = {}
-    for spec in specs:
-        found |= of_spec(spec)
-    return found
+    return tuple(dict.fromkeys(code for spec in specs for code in _of_spec(spec)))
 
 
 def of_tasks(tasks: Iterable[Named], agents: Iterable[Named]) -> Found:
     """What environments and agents name that is not registered."""
-    envs, named_agents = (
-        [(one, {}) if isinstance(one, str) else (one[0], one[1]) for one in names] for names in (tasks, agents)
-    )
-    of_envs = (code for name, arguments in envs for code in _of_env(name, arguments))
-    of_agents = (code for name, settings in named_agents for code in _of_agent(name, settings))
-    return dict.fromkeys((*of_envs, *of_agents))
+    of_envs = (code for task in tasks for code in _of_env(*_with_arguments(task)))
+    of_agents = (code for agent in agents for code in _of_agent(*_with_arguments(agent)))
+    return tuple(dict.fromkeys((*of_envs, *of_agents)))
 
 
 def of_config(config: RunConfig) -> Found:
@@ -96,14 +82,13 @@ def of_config(config: RunConfig) -> Found:
     models, addresses, keys = (
         [getattr(config, f"{prefix}{name}") for prefix in prefixes] for name in ("model", "base_url", "api_key_env")
     )
-    return of_tasks(config.envs, config.agents) | dict.fromkeys(
-        (*_of_models(models), *_of_addresses(addresses), *_of_keys(keys))
-    )
+    endpoints = *_of_models(models), *_of_addresses(addresses), *_of_keys(keys)
+    return (*of_tasks(config.envs, config.agents), *endpoints)
 
 
 def without_endpoints(found: Found) -> Found:
     """What is named beside addresses and keys, for a replay, which sends nothing."""
-    return {code: None for code in found if code.kind not in ("address", "key")}
+    return tuple(code for code in found if code.kind not in ("address", "key"))
 
 
 def check(found: Found, place: str | Path, *, trust: bool) -> None:
@@ -153,6 +138,18 @@ def place_of_trial(path: str | Path) -> Path:
 
 def _text(code: NamedCode, place: str | Path) -> str:
     return json.dumps([str(Path(place).resolve()), *code])
+
+
+def _of_spec(spec: TrialSpec) -> Iterator[NamedCode]:
+    yield from _of_env(spec.env, spec.env_arguments)
+    yield from _of_agent(spec.agent, spec.settings)
+    yield from _of_models((spec.optimizer_model, spec.task_model))
+    yield from _of_addresses(spec.address(role) for role in TRIAL_ROLES)
+    yield from _of_keys(spec.endpoint(role).api_key_env for role in TRIAL_ROLES)
+
+
+def _with_arguments(named: Named) -> tuple[str, Mapping[str, Any]]:
+    return (named, {}) if isinstance(named, str) else named
 
 
 def _of_env(name: str, arguments: Mapping[str, Any]) -> Iterator[NamedCode]:
