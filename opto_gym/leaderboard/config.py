@@ -126,8 +126,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
                 msgspec.structs.force_setattr(self, name, function_name(getattr(self, name)))
         if self.test_scores is not None:
             one_of(SCORING, test_scores=self.test_scores)
-        for name in (*self.envs, *self.agents, *self.wrappers):
-            check_name(named(name)[0])
+        for one in (*self.envs, *self.agents, *self.wrappers):
+            check_name(named(one)[0])
         if len(self.envs) * len(self.agents) > MOST_PAIRS:
             raise ValueError(f"expected at most {MOST_PAIRS:,} pairs of environment and agent, got more")
         if self.jobs < 1:
