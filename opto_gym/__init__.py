@@ -14,7 +14,17 @@ from . import errors, trace
 from .core import OptoEnv, Parameters
 from .errors import BudgetSpent, OptoGymError
 from .problems import KINDS, Anchors, Evaluation, Feedback, Parameter, Part, Problem, TraceFeedback, normalized
-from .registration import make, make_agent, register, register_agent, registered_agents, registered_envs, registry, spec
+from .registration import (
+    env_factory,
+    make,
+    make_agent,
+    register,
+    register_agent,
+    registered_agents,
+    registered_envs,
+    registry,
+    spec,
+)
 from .spaces import Choice, Code, Number, Permutation, Prompt
 from .utils.moved import install as _make_old_paths_importable
 
@@ -55,6 +65,7 @@ __all__ = [
     "Problem",
     "Prompt",
     "TraceFeedback",
+    "env_factory",
     "errors",
     "from_function",
     "make",

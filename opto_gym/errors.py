@@ -11,6 +11,7 @@
     ├── MissingExtra            a package that an extra or `opto-gym external install` brings is not installed
     ├── DataNotFound            a data set is not on this machine, or is damaged
     ├── SandboxError            code can't be run as safely as asked
+    ├── TrustError              a file that the user did not make names code that is not registered
     ├── RecordError             a run folder is damaged, locked or can't be written
     └── ReplayMismatch          a replayed trial does something else than its record
     trace.ExecutionError        caused by an optimizer's proposal; becomes feedback
@@ -71,6 +72,10 @@ class SandboxError(OptoGymError):
 
 class RecordError(OptoGymError):
     """A run folder is damaged, in use by another process, or can't be written."""
+
+
+class TrustError(OptoGymError):
+    """A record, suite or configuration that this user has neither made nor trusted names what is not registered."""
 
 
 class ReplayMismatch(OptoGymError):

@@ -11,6 +11,9 @@ Environments are kept in Gymnasium's own registry, in the namespace ``opto_gym``
     "MyAgent" = "my_package.agents:MyAgent"
 
 Plug-ins are looked up when a name is not known, and before names are listed.
+
+``module:Name`` must be a class of the right kind, or a function that is declared by `env_factory`: other functions are
+refused without a call, so that a name such as ``os:system`` runs nothing.
 """
 
 from __future__ import annotations
@@ -20,18 +23,20 @@ import functools
 import importlib.metadata
 import re
 import warnings
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from .utils.arguments import naming_arguments
-from .utils.loading import import_module, load_class, split_path
+from .utils.loading import import_module, join_working_folder, load_class, split_path
 from .utils.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from .agents import Agent
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NAMESPACE = "opto_gym"
 
@@ -45,7 +50,7 @@ BASES: dict[str, type] = {}
 """The base classes that classes of users are checked against, ``"env"`` and ``"agent"``. The packages `envs` and
 `agents`, which this module can't import, enter them."""
 
-_ENV = "a subclass of opto_gym.OptoEnv, or a function that returns an instance of one"
+_ENV = "a subclass of opto_gym.OptoEnv, or a function with the decorator @opto_gym.env_factory"
 _AGENT = "a subclass of opto_gym.agents.Agent"
 
 
@@ -81,11 +86,27 @@ def register_agent(name: str, entry_point: str) -> None:
     AGENTS[name] = entry_point
 
 
+def env_factory(function: F) -> F:
+    """Declares a function that makes an environment, so that it can be named as ``module:function``.
+
+    A function without this decorator is never called by its name. One that is registered needs no decorator.
+
+    Args:
+        function: Takes the environment's keyword arguments and returns an `OptoEnv`.
+
+    Returns:
+        The function itself.
+    """
+    function.makes_opto_env = True  # type: ignore[attr-defined]
+    return function
+
+
 def make(id: str | EnvSpec, **keywords: Any) -> gym.Env[Any, Any]:
     """Makes an environment.
 
     Args:
-        id: ``"Battleship-v0"``, with or without the namespace; ``"module:Class"``; or a spec.
+        id: ``"Battleship-v0"``, with or without the namespace; ``"module:Class"``, or ``"module:function"`` for a
+            function that `env_factory` declares; or a spec.
         keywords: The environment's arguments, such as ``oracle_calls`` and ``render_mode``.
 
     Raises:
@@ -160,6 +181,8 @@ def agent_class(name: str) -> type[Agent]:
                 "`opto-gym agents` lists the names; an agent of your own is given as 'module:Class'"
             )
         name = AGENTS[name]
+    else:
+        join_working_folder()
     return load_class(name, BASES["agent"], _AGENT)  # type: ignore[no-any-return]
 
 
@@ -208,7 +231,7 @@ def _full(id: str) -> str:
 
 def _entry(of: EnvSpec) -> Any:
     if isinstance(of.entry_point, str):
-        return load_class(of.entry_point, BASES["env"], _ENV, functions=True)
+        return load_class(of.entry_point, BASES["env"], _ENV, allows=callable)  # whoever registers it, declares it
     return of.entry_point
 
 
@@ -224,6 +247,10 @@ def _of_function(wanted: EnvSpec) -> Iterator[None]:
         if returned is None:
             raise
         raise TypeError(f"{wanted.entry_point!r}: expected {_ENV}; the function returned a {returned[1]}") from e
+
+
+def _is_env_factory(found: Any) -> bool:
+    return callable(found) and getattr(found, "makes_opto_env", None) is True
 
 
 def _unknown_env(id: str) -> gym.error.Error:
@@ -244,9 +271,10 @@ def _unknown_env(id: str) -> gym.error.Error:
 
 def _spec_of_path(path: str) -> EnvSpec:
     """A spec for ``module:Class``, or for an id that importing the module registers."""
+    join_working_folder()
     module_name, _, name = path.partition(":")
     if re.search(r"-v\d+$", name):
         import_module(path, module_name)
         return spec(name)
-    load_class(path, BASES["env"], _ENV, functions=True)
+    load_class(path, BASES["env"], _ENV, allows=_is_env_factory)
     return EnvSpec(f"{name}-v0", entry_point=path)

@@ -19,6 +19,12 @@ if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or 
     os.environ["OPTO_GYM_DATA"] = str(beside if beside.is_dir() else data.SAMPLE)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Marks of trust go into no developer's home; programs that tests start have the same folder."""
+    os.environ["OPTO_GYM_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(autouse=True)
 def _no_model_of_the_developer_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that asks a model says which."""

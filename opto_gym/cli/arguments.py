@@ -247,7 +247,7 @@ def run_config(options: argparse.Namespace) -> RunConfig:
 
     if options.suite and (options.env or options.agent):
         raise ValueError("--suite names its environments and agents itself: give no --env and no --agent beside it")
-    base = RunConfig.from_file(options.config) if options.config else RunConfig()
+    base = RunConfig.from_file(options.config, trust=options.trust) if options.config else RunConfig()
     settings = plan_settings(options)
     asked: dict[str, Any] = {
         "envs": tuple(stored(parse_env(text)) for text in options.env),

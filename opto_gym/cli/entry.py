@@ -8,7 +8,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from ..utils.text import never_fail_to_print
+from ..utils.loading import offer_working_folder
+from ..utils.text import never_fail_to_print, visible
 from .arguments import UsageError
 from .commands import run_command
 from .parser import make_parser, parse
@@ -47,8 +48,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     if options.command is None:
         make_parser().print_help()
         return 2
-    if "" not in sys.path:
-        sys.path.append("")  # module:Class may be in the working folder, which an installed script does not look in
+    offer_working_folder()
     return _run(options)
 
 
@@ -90,5 +90,5 @@ def _how_to_continue(options: argparse.Namespace) -> str:
 
 
 def _fail(message: object, status: int) -> int:
-    print(f"opto-gym: {message}", file=sys.stderr)
+    print(f"opto-gym: {visible(str(message))}", file=sys.stderr)
     return status

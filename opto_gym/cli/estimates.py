@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..leaderboard.estimate import Estimate, Range, RoleEstimate, estimate
 from ..leaderboard.runner import left_to_do
+from ..utils.text import visible
 
 if TYPE_CHECKING:
     from ..leaderboard.planning import Plan
@@ -32,7 +33,7 @@ def show_outline(plan: Plan, *, out: str | Path | None = None, jobs: int = 1) ->
     for line in lines(estimate(left, jobs=jobs)):
         print(line)
     for env, agent, why in plan.skipped:
-        print(f"skipped        {agent} on {env}: {why}")
+        print(visible(f"skipped        {agent} on {env}: {why}"))
 
 
 def lines(found: Estimate) -> list[str]:

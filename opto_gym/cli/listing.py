@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from .. import registration
 from ..errors import DataNotFound, MissingExtra
 from ..utils.extras import require
+from ..utils.text import one_line, visible
 from .arguments import UsageError
 
 
@@ -68,7 +69,7 @@ def _env_row(name: str) -> tuple[str, ...]:
     except DataNotFound:
         raise _Unusable(summary, "its data is missing") from None
     except MissingExtra as e:
-        raise _Unusable(summary, escape(str(e))) from None
+        raise _Unusable(summary, str(e)) from None
     kinds = ", ".join(dict.fromkeys(type(p.space).__name__.lower() for p in inner.parameters))
     return kinds, "instance" if inner.instance else "distribution", summary
 
@@ -80,7 +81,7 @@ def _agent_row(name: str) -> tuple[str, ...]:
     try:
         require(*cls.needs)
     except MissingExtra as e:
-        raise _Unusable(summary, escape(str(e))) from None
+        raise _Unusable(summary, str(e)) from None
     return "yes" if cls.uses_model else "", summary
 
 
@@ -90,14 +91,18 @@ def _print_table(columns: tuple[str, ...], names: Iterable[str], row: Callable[[
         console = Console(width=160)  # so that nothing is cut off in a file
     table = Table(*columns, box=None)
     for name in names:
+        style = ""
         try:
-            table.add_row(name, *row(name))
+            cells = [one_line(str(cell)) for cell in row(name)]
         except _Unusable as e:
-            table.add_row(name, *[""] * (len(columns) - 2), f"{e.summary} (not usable here: {e.reason})")
-        except Exception as e:  # a broken plug-in must not hide the others
-            table.add_row(name, f"[red]broken: {escape(str(e))}[/red]")
+            cells = [*[""] * (len(columns) - 2), one_line(f"{e.summary} (not usable here: {e.reason})")]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as e:  # a broken plug-in must not hide the others, even if it calls sys.exit
+            cells, style = [one_line(f"broken: {str(e) or type(e).__name__}")], "red"
+        table.add_row(Text(one_line(name)), *(Text(cell, style) for cell in cells))  # texts: none of it is markup
     console.print(table)
 
 
 def _page(cls: Any) -> str:
-    return inspect.getdoc(cls) or "no documentation"
+    return visible(inspect.getdoc(cls) or "") or "no documentation"

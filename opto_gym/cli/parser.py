@@ -85,6 +85,7 @@ def make_parser() -> _Parser:
     report.add_argument("run", metavar="RUN", help="the folder of the run")
     replay = add("replay", "run recorded trials again with the recorded answers of the model, and compare the scores")
     replay.add_argument("trial", nargs="+", metavar="TRIAL", help="the folder of a trial, RUN/trials/NAME")
+    _add_trust(replay)
     _add_compare(add("compare", "test whether one agent is better than another"))
     _add_reproduce(add("reproduce", "reproduce published figures, and judge whether the results agree"))
     _add_downloads(add)
@@ -105,6 +106,7 @@ def _add_prompt(p: argparse.ArgumentParser) -> None:
         metavar="TRIAL:CALL",
         help="the prompt after this oracle call of a recorded trial, RUN/trials/NAME:3, instead of the first one",
     )
+    _add_trust(p)
 
 
 def _add_read(p: argparse.ArgumentParser) -> None:
@@ -186,6 +188,16 @@ def _add_trials(p: argparse.ArgumentParser) -> None:
     )
     running.add_argument("--dry-run", action="store_true", help="print what would run and what it may cost, and exit")
     running.add_argument("--quiet", action="store_true", help="print no progress")
+    _add_trust(running)
+
+
+def _add_trust(p: argparse._ActionsContainer) -> None:
+    p.add_argument(
+        "--trust",
+        action="store_true",
+        help="run what a folder or file names that is not registered (module:Name, a command, an address) although it "
+        "is not known to be made by you; this is remembered for exactly these names at this place",
+    )
 
 
 def _add_budget(p: argparse.ArgumentParser) -> None:

@@ -19,6 +19,8 @@ from ..leaderboard.records import TrialFolder, read_trial
 from ..leaderboard.replaying import Replayer
 from ..leaderboard.schema import TrialRecord
 from ..leaderboard.spec import TrialSpec
+from ..leaderboard.trust import check as check_trust
+from ..leaderboard.trust import of_spec, place_of_trial, without_endpoints
 from ..llm import Budget, Client
 from ..llm.answer import Answer, recorded_answer
 from ..llm.calls import CallLine
@@ -48,7 +50,7 @@ def show_prompt(options: argparse.Namespace) -> int:
     if options.after is None:
         request = first_request(env, agent, env_arguments=arguments, settings=settings, seed=options.seed)
     else:
-        request = request_after(*options.after, env=env, agent=agent, settings=settings)
+        request = request_after(*options.after, env=env, agent=agent, settings=settings, trust=options.trust)
     for message in request["messages"]:
         print(f"--- {message['role']}\n{message['content']}")
     others = {name: value for name, value in request.items() if name not in ("model", "messages")}
@@ -178,7 +180,13 @@ class _ReplayUntil(Replayer):
 
 
 def request_after(
-    trial: str | Path, call: int, *, env: str, agent: str, settings: Mapping[str, Any] | None = None
+    trial: str | Path,
+    call: int,
+    *,
+    env: str,
+    agent: str,
+    settings: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """The request that an agent would send after an oracle call of a recorded trial. Nothing is sent.
 
@@ -190,6 +198,7 @@ def request_after(
         env: The trial's environment.
         agent: The trial's agent.
         settings: Settings of the agent to be tried in place of the recorded ones.
+        trust: As for `opto_gym.leaderboard.replay`.
 
     Raises:
         OptoGymError: If the trial is of another environment or agent, has no such call, or the agent asked nothing
@@ -207,6 +216,7 @@ def request_after(
     calls = [step.call for step in TrialFolder(path).steps()]
     if call not in calls:
         raise OptoGymError(f"expected a call of 0 to {max(calls, default=0)} in {path}, got {call}")
+    check_trust(without_endpoints(of_spec(record.spec)), place_of_trial(path), trust=trust)
     spec = msgspec.structs.replace(record.spec, settings={**record.spec.settings, **(settings or {})})
     replayer = _ReplayUntil(msgspec.structs.replace(record, spec=spec), path, call)
     outcome = replayer.run()

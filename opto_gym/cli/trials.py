@@ -41,7 +41,7 @@ def run_trials(options: argparse.Namespace) -> int:
         raise ValueError(
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
-    plan = leaderboard.plan(config)
+    plan = leaderboard.plan(config, trust=options.trust)
     if options.dry_run:
         estimates.show_outline(plan, out=config.out, jobs=config.jobs)
         return 0
@@ -68,6 +68,7 @@ def _resume_run(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         progress=not options.quiet,
         again=options.again,
+        trust=options.trust,
         **moved(options),
     )
     return show_end(resumed)
@@ -88,6 +89,7 @@ def compare_agents(options: argparse.Namespace) -> int:
         "seeds": parse_seeds(options.seeds) if options.seeds else None,
         "out": options.out,
         "test_scores": options.test_scores,
+        "trust": options.trust,
         **settings,
         "cap": settings["cap"] or None,
     }
@@ -135,7 +137,7 @@ def replay_trials(options: argparse.Namespace) -> int:
 
     status = 0
     for path in options.trial:
-        outcome = replay(path)
+        outcome = replay(path, trust=options.trust)
         for notice in outcome.notices:
             print(f"{outcome.trial}: {notice}")
         if outcome.differences:

@@ -28,6 +28,10 @@ START_ACT = '''def act(map, plan):
 '''
 
 
+LARGEST = 100
+"""The most squares in a row, a column or a ship."""
+
+
 def place(seed: int, width: int, height: int, fleet: Sequence[int]) -> list[list[bool]]:
     """Draws a board: True where a ship lies. Positions and directions are uniform, by rejection; ships may touch.
 
@@ -159,6 +163,8 @@ class Battleship(OptoEnv):
         if isinstance(fleet, str) or not isinstance(fleet, Sequence) or not fleet:
             raise ValueError(f"Battleship: expected fleet to be a list of one ship size or more, got {fleet!r}")
         at_least(1, width=width, height=height, turns=turns, **{f"fleet[{k}]": size for k, size in enumerate(fleet)})
+        if max(width, height, *fleet) > LARGEST:
+            raise ValueError(f"Battleship: expected sizes of at most {LARGEST}, got {max(width, height, *fleet)}")
         self.width, self.height, self.fleet, self.turns, self.batch = width, height, tuple(fleet), turns, batch
         self.squares = sum(self.fleet)
         place(0, width, height, self.fleet)  # raises if the fleet does not fit

@@ -204,6 +204,7 @@ def comparison_plan(
     limits: Mapping[str, float | None] | None = None,
     cap: Mapping[str, float | None] | None = None,
     test_scores: str | None = None,
+    trust: bool = False,
     **settings: Any,
 ) -> Plan:
     """Plans the trials of a comparison: those of both agents, on the tasks that both can run on.
@@ -219,11 +220,13 @@ def comparison_plan(
         limits: Budget of each trial of both agents; each limit replaces the suite's limit of the same name.
         cap: Budget of all trials together.
         test_scores: When parameters are scored on test: after ``each`` oracle call, or at the ``end`` (default).
+        trust: As for `runner.run`.
         settings: Further arguments of `plan`: the models, the endpoint, `mask`, `feedback`, `wrappers`.
 
     Raises:
         ValueError: If the agents are equal, if not exactly one of `envs` and `suite` is given, or if there is no
             environment that both agents can run on.
+        TrustError: If a suite's file names what is not registered, and `trust` is not set.
     """
     pair = [named(agent), named(against)]
     if pair[0] == pair[1]:
@@ -242,7 +245,7 @@ def comparison_plan(
     if seeds is None:
         seeds = fewest_pairs(look_level(1) / (len(load(suite).tasks) if suite else len(envs)))
     common = {"seeds": seeds, "limits": limits, "cap": cap, "test_scores": test_scores, **settings}
-    made = suite_plan(suite, agents=pair, **common) if suite else grid(RunConfig.of(envs, pair, **common))
+    made = suite_plan(suite, agents=pair, trust=trust, **common) if suite else grid(RunConfig.of(envs, pair, **common))
     kept = {trial for task in _tasks(made, *pair).values() for trials in task.values() for trial in trials}
     if not kept:
         why = "; ".join(f"{a} on {e}: {why}" for e, a, why in made.skipped)

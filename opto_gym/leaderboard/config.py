@@ -10,14 +10,21 @@ from typing import Any
 import msgspec
 
 from ..llm.callables import function_name
-from ..utils.checks import budget_limits, one_of, seed_list
+from ..utils.checks import budget_limits, check_name, one_of, seed_list
+from ..utils.tables import parse_toml, read_regular
+from ..utils.text import visible
 from .endpoints import TRIAL_ROLES, CallSettings, EndpointSettings
 from .scoring import SCORING
+from .trust import check as check_trust
+from .trust import of_config
 
 Named = str | tuple[str, Mapping[str, Any]]
 """An environment, agent or wrapper: its name, or (name, keyword arguments)."""
 StoredName = str | tuple[str, dict[str, Any]]
 """The form of `Named` in which `RunConfig` stores it."""
+
+MOST_PAIRS = 5_000
+"""The most pairs of an environment and an agent in a run."""
 
 _ROLES = ("", "optimizer_", "task_")
 ENDPOINT_TEXTS = tuple(f"{role}{name}" for name in ("base_url", "api_key_env", "endpoint_label") for role in _ROLES)
@@ -119,6 +126,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
                 msgspec.structs.force_setattr(self, name, function_name(getattr(self, name)))
         if self.test_scores is not None:
             one_of(SCORING, test_scores=self.test_scores)
+        for one in (*self.envs, *self.agents, *self.wrappers):
+            check_name(named(one)[0])
+        if len(self.envs) * len(self.agents) > MOST_PAIRS:
+            raise ValueError(f"expected at most {MOST_PAIRS:,} pairs of environment and agent, got more")
         if self.jobs < 1:
             raise ValueError(f"expected at least 1 job, got {self.jobs}")
         if self.seeds is not None:
@@ -192,21 +203,29 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
             ValueError: If the text is not TOML, if it has an unknown key, or if a value has the wrong type.
         """
         try:
-            return msgspec.toml.decode(text, type=cls)
+            return msgspec.convert(parse_toml(text), cls)
         except (msgspec.MsgspecError, ValueError) as e:
             raise ValueError(f"the run's configuration can't be read: {e}") from e
 
     @classmethod
-    def from_file(cls, path: str | Path) -> RunConfig:
+    def from_file(cls, path: str | Path, *, trust: bool = False) -> RunConfig:
         """Reads a configuration from a TOML file.
+
+        Args:
+            path: The file.
+            trust: Whether to accept what it names and is not registered, if this user has not trusted it before; see
+                `leaderboard.trust`.
 
         Raises:
             ValueError: As for `from_toml`, or if the file can't be read; the message has the path.
+            TrustError: If it names what is not registered, and `trust` is not set.
         """
         try:
-            return cls.from_toml(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as e:
-            raise ValueError(f"{path}: {getattr(e, 'strerror', None) or e}") from e
+            config = cls.from_toml(read_regular(Path(path)))
+        except ValueError as e:
+            raise ValueError(f"{path}: {e}") from e
+        check_trust(of_config(config), path, trust=trust)
+        return config
 
     def to_toml(self) -> str:
         """The configuration as TOML text, without the fields that have their default values."""
@@ -261,7 +280,7 @@ def as_argument(name: Named) -> str:
 
 
 def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return visible(json.dumps(value, ensure_ascii=False)) if isinstance(value, str) else repr(value)
 
 
 def _amount(value: float) -> str:

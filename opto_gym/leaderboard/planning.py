@@ -10,7 +10,7 @@ import gymnasium as gym
 
 from .. import registration
 from ..llm import LIMITS
-from ..utils.checks import seed_list
+from ..utils.checks import budget_limits, seed_list
 from ..utils.moved import moved_names
 from ..wrappers.observations import unwrapped
 from .amounts import Limits
@@ -142,8 +142,7 @@ def grid(config: RunConfig) -> Plan:
     """
     limits, cap = Limits.of(config.budget), Limits.of(config.cap)
     money_is_limited = limits.usd is not None or cap.usd is not None
-    if not config.budget:
-        raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
+    check_budget(config.budget)
     trials: dict[str, Planned] = {}
     skipped = []
     environments = Environments()
@@ -167,6 +166,16 @@ def grid(config: RunConfig) -> Plan:
         reasons = "; ".join(f"{agent} on {env}: {reason}" for env, agent, reason in skipped)
         raise ValueError(f"there is nothing to run: {reasons or 'expected at least one environment and one agent'}")
     return Plan(trials, tuple(skipped), cap, config.test_scores or "each", config.calls)
+
+
+def check_budget(limits: Mapping[str, float]) -> None:
+    """Checks that the limits of a trial bound it.
+
+    Raises:
+        ValueError: If there is none, or one is no number or too small.
+    """
+    if not budget_limits(limits):
+        raise ValueError(f"a run needs a budget: give at least one of {', '.join(LIMITS)}")
 
 
 def unresolved_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> TrialSpec:

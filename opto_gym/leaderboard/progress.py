@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from ..utils.text import visible
 from .spending import described, ledger_totals, summed
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line that stays above the bar."""
+        text = visible(text)
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self.show:

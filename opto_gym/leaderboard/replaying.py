@@ -23,6 +23,8 @@ from .schema import StepRecord, TrialRecord, TrialSummary
 from .scoring import Scorer
 from .spec import digest
 from .trial import Outcome, TrialRunner
+from .trust import check as check_trust
+from .trust import of_spec, place_of_trial, without_endpoints
 
 COMPARED_FIELDS = (
     *("call", "parameters", "score", "reward", "success", "error", "feedback", "graph", "invalid_answers"),
@@ -31,7 +33,7 @@ COMPARED_FIELDS = (
 """The fields of a `StepRecord` that a replay compares. Times, amounts spent and keys of the task's calls are not."""
 
 
-def replay(path: str | Path) -> Outcome:
+def replay(path: str | Path, *, trust: bool = False) -> Outcome:
     """Runs a trial again from its record, without an endpoint or a model, and compares every call and score.
 
     The agent's model calls are answered from ``llm.jsonl``. Every oracle call and every scoring on test is evaluated
@@ -41,6 +43,8 @@ def replay(path: str | Path) -> Outcome:
 
     Args:
         path: The trial's folder.
+        trust: Whether to run what the record names and is not registered, if this user has neither made nor trusted it;
+            see `leaderboard.trust`.
 
     Returns:
         The outcome of the replay. Its `notices` say if the agent or the rules of identities have changed since the
@@ -48,12 +52,14 @@ def replay(path: str | Path) -> Outcome:
 
     Raises:
         RecordError: If the folder holds no trial, or a record is damaged.
+        TrustError: If the record names what is not registered, this user has not made it, and `trust` is not set.
         OptoGymError: If the trial failed before its first oracle call.
     """
     path = Path(path)
     record = read_trial(path)
     if record is None:
         raise RecordError(f"{path} holds no trial.json: expected the folder of a trial")
+    check_trust(without_endpoints(of_spec(record.spec)), place_of_trial(path), trust=trust)
     replayer = Replayer(record, path)
     outcome = replayer.run()
     outcome.differences = replayer.differences

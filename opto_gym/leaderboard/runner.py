@@ -19,23 +19,29 @@ from .config import ENDPOINT_FIELDS, Named, RunConfig
 from .endpoints import TRIAL_ROLES
 from .execution import Execution, RunResult, finished_record
 from .identity import RULES
-from .planning import Environments, Plan, Planned, grid
+from .planning import Environments, Plan, Planned, check_budget, grid
 from .records import RunFolder, TrialFolder, read_trial
 from .schema import VERSION, PlannedTrial, RunRecord
 from .suites import suite_plan
+from .trust import check as check_trust
+from .trust import mark, of_config, of_specs
 
 
-def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keywords: Any) -> Plan:
+def plan(
+    envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), *, trust: bool = False, **keywords: Any
+) -> Plan:
     """Plans a run without running it. `Plan.estimate` says what it may cost.
 
     Args:
         envs: Environments, as for `run`; or a complete `RunConfig`.
         agents: Agents, as for `run`.
+        trust: As for `run`.
         keywords: Further arguments of `RunConfig.of`: ``seeds``, ``limits`` (a trial's budget), ``cap``, models, ...
 
     Raises:
         ValueError: If an argument or the budget is invalid, or if no agent can run on any of the environments.
         MissingExtra: If an extra that an environment or agent needs is not installed.
+        TrustError: As for `run`.
     """
     config = envs if isinstance(envs, RunConfig) else RunConfig.of(envs, agents, **keywords)
     if config.suite is None:
@@ -43,7 +49,8 @@ def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keyw
     names = ("cap", "model", "optimizer_model", "task_model", *ENDPOINT_FIELDS)
     names += ("mask", "feedback", "wrappers", "test_scores")
     settings = {name: getattr(config, name) for name in names}
-    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **settings)
+    settings |= {"agents": config.agents or None, "trust": trust}
+    return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, **settings)
 
 
 def run(
@@ -59,6 +66,7 @@ def run(
     seconds: float | None = None,
     jobs: int | None = None,
     progress: bool = True,
+    trust: bool = False,
     **keywords: Any,
 ) -> RunResult:
     """Runs every agent on every environment with every seed, and records the trials in a folder.
@@ -78,6 +86,8 @@ def run(
         seconds: The most wall time per trial, in seconds.
         jobs: Number of trials that run at a time; None takes that of the configuration, or 1.
         progress: Whether to show progress.
+        trust: Whether to run what a suite's file names and is not registered, if this user has not trusted it before;
+            see `leaderboard.trust`. What the caller names needs no trust.
         keywords: Further fields of `RunConfig`: ``seeds``, ``cap``, ``model``, ``mask``, ``test_scores``, ...
 
     Raises:
@@ -85,6 +95,7 @@ def run(
         TypeError: If both a `RunConfig` and other settings are given.
         MissingExtra: If an extra that an environment or agent needs is not installed; then no trial runs.
         RecordError: If the folder can't be used, or a record in it is damaged.
+        TrustError: If a suite's file names what is not registered, and `trust` is not set; then nothing runs.
         KeyboardInterrupt: After Ctrl-C. The run can be resumed.
     """
     amounts = {
@@ -104,7 +115,7 @@ def run(
     out = config.out if out is None else out
     if out is None:
         raise ValueError("expected out, the folder to record the run in, got none: pass out=, or set it in RunConfig")
-    return execute(plan(config), Path(out), jobs=config.jobs if jobs is None else jobs, progress=progress)
+    return execute(plan(config, trust=trust), Path(out), jobs=config.jobs if jobs is None else jobs, progress=progress)
 
 
 def resume(
@@ -115,6 +126,7 @@ def resume(
     jobs: int | None = None,
     progress: bool = True,
     again: bool = False,
+    trust: bool = False,
     **endpoints: Any,
 ) -> RunResult:
     """Continues a run from its folder alone.
@@ -126,12 +138,16 @@ def resume(
         jobs: Number of trials that run at a time; None takes the number of the last session.
         progress: Whether to show progress.
         again: Whether to run recorded trials whose identity has changed again, from the beginning.
+        trust: Whether to run what the folder names and is not registered, if this user has neither made nor trusted it;
+            see `leaderboard.trust`.
         endpoints: New values of those fields of `RunConfig` that say how the models are asked, and that no result
             depends on: ``base_url`` and ``api_key_env``, also with ``optimizer_`` or ``task_`` before them;
             ``timeout``, ``attempts`` and ``prices``.
 
     Raises:
-        ValueError: If a new limit is invalid, or less than what has been spent already.
+        ValueError: If a new limit is invalid, or less than what has been spent already; or if a trial has no limit.
+        TrustError: If the folder names what is not registered, this user has not made it, and `trust` is not set. Then
+            nothing runs.
         RecordError: If the folder holds no run, or if the identity of a recorded trial has changed and `again` is not
             set. Then no trial runs.
     """
@@ -139,17 +155,20 @@ def resume(
     record = folder.plan
     Budget(limits)
     Budget(cap)
-    notices = _check_new_limits(folder, record, limits or {}, cap or {})
     moved = RunConfig.of(**endpoints)
+    specs = [trial.spec.moved(moved.base_url, {r: moved.endpoint(r) for r in TRIAL_ROLES}) for trial in record.trials]
+    given = of_config(moved)  # the caller names these addresses
+    check_trust(tuple(code for code in of_specs(specs) if code not in given), out, trust=trust)
+    notices = _check_new_limits(folder, record, limits or {}, cap or {})
     calls, new_cap = record.calls.with_changes(moved.calls), record.cap.with_changes(cap or {})
     trials: dict[str, Planned] = {}
     environments = Environments()
-    for trial in record.trials:
-        spec = trial.spec.moved(moved.base_url, {role: moved.endpoint(role) for role in TRIAL_ROLES})
+    for trial, spec in zip(record.trials, specs, strict=True):
         require(*registration.agent_class(spec.agent).needs)
         env = environments.of(spec)
         identity = spec.identity(env)
         new_limits = trial.limits.with_changes(limits or {})
+        check_budget(new_limits.to_dict())
         if new_limits.usd is not None or new_cap.usd is not None:
             calls.check_prices(spec.optimizer_model, spec.task_model)
         planned = Planned(spec, identity, new_limits, unwrapped(env).runs_code, trial.test_scores)
@@ -252,6 +271,7 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
     _check_folder(folder)
     folder.lock()
     try:
+        unmarked = mark(of_specs(plan.specs.values()), out)
         planned_specs = {planned.spec.text for planned in plan.trials.values()}
         earlier = _earlier_trials(folder.plan, plan.test_scores) if folder.has_plan else []
         folder.write_plan(
@@ -271,7 +291,7 @@ def execute(plan: Plan, out: Path, *, jobs: int, progress: bool, notices: Sequen
                 calls=plan.calls,
             )
         )
-        return Execution(plan, folder, jobs, progress).run(notices)
+        return Execution(plan, folder, jobs, progress).run([*notices, unmarked] if unmarked else notices)
     finally:
         folder.unlock()
 

@@ -43,6 +43,7 @@ from .schema import (
 from .scoring import Scorer
 from .spec import TrialSpec, digest
 from .spending import ledger_totals
+from .trust import mark, of_spec, place_of_trial
 
 
 @dataclasses.dataclass(slots=True)
@@ -205,6 +206,7 @@ class TrialRunner:
     # ---------------------------------------------------------------- overridden by the replay
     def _open(self) -> None:
         """Marks the trial as running, and makes its budget with what earlier sessions and attempts spent."""
+        mark(of_spec(self.spec), place_of_trial(self.path))
         previous = self.folder.trial()
         self._started = previous.started if previous else round(time.time(), 3)
         if not self.spec.resumable:

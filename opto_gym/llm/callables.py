@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 import inspect
 import json
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import OptoGymError
+from ..utils.loading import import_module, is_module, join_working_folder
 from .endpoint import AttemptFailed, Endpoint
 
 Function = Callable[..., Any]
@@ -67,21 +67,32 @@ def find_function(model: str) -> Function | None:
             f"the model {model!r} is a Python function that this process does not have: pass it again, or give it a "
             "name at the top level of a module"
         )
-    if not _REFERENCE.fullmatch(model):
+    if not names_function(model):
         return None
     module, _, name = model.partition(":")
+    join_working_folder()
     try:
         if module not in sys.modules and importlib.util.find_spec(module) is None:
             return None
     except (ImportError, ValueError):
         return None
-    if module.partition(".")[0] in sys.stdlib_module_names or name in _TAGS:
-        return None
-    function = getattr(importlib.import_module(module), name, None)
-    if not callable(function):
+    function = getattr(import_module(model, module), name, None)
+    if not callable(function) or inspect.isclass(function):
         raise OptoGymError(f"the model {model!r} can't be used: the module {module} has no function {name}")
     found: Function = function
     return found
+
+
+def names_function(model: str) -> bool:
+    """Whether a model's name refers to a function of a module that this machine has. Nothing is imported."""
+    module, _, name = model.partition(":")
+    top = module.partition(".")[0]
+    return (
+        _REFERENCE.fullmatch(model) is not None
+        and name not in _TAGS
+        and top not in sys.stdlib_module_names
+        and is_module(top)
+    )
 
 
 class PythonModel(Endpoint):

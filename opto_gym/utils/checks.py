@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .suggestions import did_you_mean
+
+LONGEST_NAME = 200
+"""The characters that the name of an environment, an agent or a wrapper may have."""
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: its `repr`, cut."""
+    try:
+        return f"{value!r:.80}"
+    except (ValueError, RecursionError):  # a number of over 4,300 digits, or one that is nested too deeply
+        return f"a {type(value).__name__} that is too large to be shown"
+
+
+def check_name(name: str) -> None:
+    """Checks that a name can be shown, in a terminal and on a page.
+
+    Raises:
+        ValueError: If it is empty, longer than `LONGEST_NAME`, or has characters that are not shown.
+    """
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise ValueError(f"expected a name of 1 to {LONGEST_NAME} visible characters, got {shown(name)}")
 
 
 def at_least(least: int, **settings: Any) -> None:
@@ -59,6 +82,10 @@ def one_of(known: Iterable[str], **settings: Any) -> None:
             raise ValueError(f"expected {name} to be one of {listed}, got {value!r}{did_you_mean(value, known)}")
 
 
+MOST_SEEDS = 10_000
+"""The most seeds of a run."""
+
+
 def seed_list(seeds: int | Iterable[int]) -> list[int]:
     """The seeds of a run.
 
@@ -66,23 +93,31 @@ def seed_list(seeds: int | Iterable[int]) -> list[int]:
         seeds: How many (0, 1, 2, ... are taken), or which.
 
     Raises:
-        ValueError: If there is none, one is no whole number of at least 0, or one is there twice.
+        ValueError: If there is none or more than `MOST_SEEDS`, one is no whole number of at least 0, or one is there
+            twice.
     """
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         if seeds < 1:
-            raise ValueError(f"expected at least one seed, got {seeds}")
+            raise ValueError(f"expected at least one seed, got {shown(seeds)}")
+        _check_number_of_seeds(seeds)
         return list(range(seeds))
     if isinstance(seeds, bool | float | str) or not isinstance(seeds, Iterable):
         raise ValueError(f"expected a number of seeds, or a list of seeds, got {seeds!r}")
-    listed = list(seeds)
+    listed = list(itertools.islice(seeds, MOST_SEEDS + 1))
     if not listed:
         raise ValueError("expected at least one seed, got an empty list")
+    _check_number_of_seeds(len(listed))
     for seed in listed:
         at_least(0, seed=seed)
-    twice = sorted({seed for seed in listed if listed.count(seed) > 1})
+    twice = sorted(seed for seed, times in Counter(listed).items() if times > 1)
     if twice:
         raise ValueError(f"expected seeds that differ, got {', '.join(map(str, twice))} more than once")
     return listed
+
+
+def _check_number_of_seeds(number: int) -> None:
+    if number > MOST_SEEDS:
+        raise ValueError(f"expected at most {MOST_SEEDS:,} seeds, got more")
 
 
 COUNTS = {"oracle_calls": 1, "evaluations": 1, "llm_calls": 0, "tokens": 0}
@@ -91,6 +126,10 @@ measure nothing, while one without a language model's may."""
 
 AMOUNTS = ("usd", "seconds")
 """The limits of a budget that are numbers, of at least 0."""
+
+
+MOST_AMOUNT = 1e15
+"""The largest limit of a budget; larger counts are not exact."""
 
 
 def budget_limits(limits: Mapping[str, float | None]) -> dict[str, float]:
@@ -106,11 +145,13 @@ def budget_limits(limits: Mapping[str, float | None]) -> dict[str, float]:
     for name, value in limits.items():
         known = (*COUNTS, *AMOUNTS)
         if name not in known:
-            raise ValueError(f"expected limits of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+            raise ValueError(f"expected limits of {', '.join(known)}, got {shown(name)}{did_you_mean(name, known)}")
         if value is None:
             continue
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise ValueError(f"expected {name} to be a number, got {value!r}")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < math.inf:
+            raise ValueError(f"expected {name} to be a number, got {shown(value)}")
+        if value > MOST_AMOUNT:
+            raise ValueError(f"expected {name} of at most {MOST_AMOUNT:g}, got {shown(value)}")
         if name in COUNTS and value != int(value):
             raise ValueError(f"expected {name} to be a whole number, got {value!r}")
         least = COUNTS.get(name, 0)

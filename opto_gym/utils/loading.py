@@ -11,12 +11,40 @@ import site
 import sys
 import sysconfig
 import traceback
+from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from ..errors import OptoGymError
 from .extras import EXTRAS, missing_extra
 from .suggestions import did_you_mean
+
+_working_folder: list[str] = []  # "" where it is to join sys.path at the first name of the form ``module:Name``
+
+
+def offer_working_folder() -> None:
+    """Lets ``module:Name`` be found in the working folder, in which an installed script does not look for modules.
+
+    The folder joins `sys.path` when the first such name is used, not before: a command without one never imports from
+    the working folder, which may hold other people's files.
+    """
+    if "" not in sys.path and "" not in _working_folder:
+        _working_folder.append("")
+
+
+def join_working_folder() -> None:
+    """Appends the working folder to `sys.path`, if `offer_working_folder` has offered it."""
+    sys.path += _working_folder
+    _working_folder.clear()
+
+
+def is_module(name: str) -> bool:
+    """Whether there is a module or package of this name at the top level. Nothing is imported."""
+    try:
+        return importlib.util.find_spec(name) is not None or PathFinder.find_spec(name, _working_folder) is not None
+    except (ImportError, ValueError):  # one that is loaded, and has no spec
+        return name in sys.modules
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -55,14 +83,14 @@ def load_object(path: str) -> Any:
     return getattr(module, name)
 
 
-def load_class(path: str, base: type, expected: str, *, functions: bool = False) -> Any:
+def load_class(path: str, base: type, expected: str, *, allows: Callable[[Any], bool] = lambda found: False) -> Any:
     """Loads a class of a certain kind; the errors of `load_object` apply too.
 
     Args:
         path: ``"module:Class"``.
         base: The class that it must be derived from.
         expected: What to call that in an error, such as ``"a subclass of opto_gym.agents.Agent"``.
-        functions: Whether a function, which makes an instance, is accepted in place of the class.
+        allows: Whether something that is no class, such as a function that makes an instance, is accepted as well.
 
     Raises:
         TypeError: If it is something else.
@@ -70,7 +98,7 @@ def load_class(path: str, base: type, expected: str, *, functions: bool = False)
     found = load_object(path)
     if inspect.isclass(found) and issubclass(found, base):
         return found
-    if functions and callable(found) and not inspect.isclass(found):
+    if not inspect.isclass(found) and allows(found):
         return found
     module_name, _ = split_path(path)
     file = _file(sys.modules[module_name])

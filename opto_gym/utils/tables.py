@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import msgspec.inspect
 
+from .checks import LONGEST_NAME, shown
 from .suggestions import did_you_mean
 
 T = TypeVar("T")
@@ -25,30 +28,89 @@ _WORDS = {
 }
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file, which is UTF-8 in every locale.
+MOST_BYTES, MOST_IN_A_LINE = 256_000, 16_000
+"""The most bytes of a file of TOML, and the most characters of a line. The parser takes the square of a line's time."""
+DEEPEST = 16
+"""How deep tables and arrays may be nested."""
+_INTEGERS = range(-(2**63), 2**63)  # those of TOML
+_KINDS = (
+    (stat.S_ISDIR, "Is a directory"),
+    (stat.S_ISFIFO, "it is a named pipe"),
+    (stat.S_ISCHR, "it is a device"),
+    (stat.S_ISBLK, "it is a device"),
+)
+
+
+def read_regular(path: Path) -> str:
+    """The text of a file in UTF-8, whatever the locale. Nothing else than a regular file is read.
 
     Raises:
-        ValueError: If the file can't be opened, is not UTF-8 or is not TOML.
+        ValueError: If the file can't be opened, is a folder, pipe or device, is longer than `MOST_BYTES`, or is not in
+            UTF-8.
     """
     try:
-        return parse_toml(path.read_bytes().decode("utf-8"))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else it waits for the writer of a pipe
+        with open(descriptor, "rb") as f:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise ValueError(next((kind for is_kind, kind in _KINDS if is_kind(mode)), "it is no regular file"))
+            content = f.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"expected at most {MOST_BYTES:,} bytes, got more")
+        return content.decode("utf-8")
     except UnicodeDecodeError as e:
         raise ValueError(f"it is not in UTF-8 (byte {e.start})") from e
+    except IsADirectoryError:  # Python's open() says it
+        raise ValueError("Is a directory") from None
     except OSError as e:
         raise ValueError(e.strerror or str(e)) from e
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ValueError: As `read_regular` and `parse_toml`.
+    """
+    return parse_toml(read_regular(path))
 
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML text.
 
     Raises:
-        ValueError: If it is not TOML.
+        ValueError: If it is not TOML, or if it is out of bounds: a line longer than `MOST_IN_A_LINE`, values nested
+            deeper than `DEEPEST`, integers of more than 64 bits, dates, and keys with characters that are not shown.
     """
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MOST_IN_A_LINE:
+            raise ValueError(f"line {number} has {len(line):,} characters: expected at most {MOST_IN_A_LINE:,}")
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
+        _check_plain(tables, DEEPEST)
+    except RecursionError:
+        raise ValueError(f"expected values that are nested at most {DEEPEST} deep, got deeper ones") from None
     except tomllib.TOMLDecodeError as e:
         raise ValueError(f"it is not TOML: {e}") from e
+    return tables
+
+
+def _check_plain(value: Any, deepest: int) -> None:
+    """Checks that a value is one that records can hold: see `parse_toml`."""
+    if deepest < 0:
+        raise RecursionError
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not key.isprintable() or len(key) > LONGEST_NAME:
+                raise ValueError(f"expected keys of at most {LONGEST_NAME} visible characters, got {shown(key)}")
+            _check_plain(inner, deepest - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, deepest - 1)
+    elif isinstance(value, int) and value not in _INTEGERS:
+        raise ValueError(f"expected whole numbers of at most 64 bits, got one of {value.bit_length():,} bits")
+    elif not isinstance(value, str | int | float):
+        raise ValueError(f"expected strings, numbers, true or false, got the date or time {value}")
 
 
 def as_struct(data: Any, form: type[T]) -> T:
@@ -89,7 +151,7 @@ def _in_words(problem: str, fields: list[str], value: Any) -> str:
         return problem
     expected = problem.partition(", got")[0].replace(">= ", "of at least ")
     expected = re.sub(r"`([^`]*)`", lambda m: " or ".join(_WORDS.get(w, w) for w in m[1].split(" | ")), expected)
-    return f"{expected[0].lower()}{expected[1:]}, got {value!r:.80}"
+    return f"{expected[0].lower()}{expected[1:]}, got {shown(value)}"
 
 
 def _found_at(form: type, data: Any, steps: list[str | int]) -> tuple[list[str], Any]:

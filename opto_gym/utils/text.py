@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
+import unicodedata
 from pathlib import Path
 
 _HANDLER = "opto_gym.printable"
@@ -23,6 +24,29 @@ def printable(text: str) -> str:
         except UnicodeError:
             return text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text
+
+
+def visible(text: str) -> str:
+    """A text in which characters that are not shown are escapes, so that they can't steer a terminal.
+
+    Line ends and tabs stay.
+    """
+    return "".join(c if _is_visible(c) or c in "\n\t" else _as_escape(c) for c in text)
+
+
+def one_line(text: str, most: int = 500) -> str:
+    """A text on one line, with escapes as in `visible`, and cut in its middle where it is longer than `most`."""
+    line = "".join(c if _is_visible(c) else _as_escape(c) for c in text.strip())
+    half = most // 2
+    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
+
+
+def _is_visible(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # a space of any width
+
+
+def _as_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def write_text(path: Path, text: str) -> None:

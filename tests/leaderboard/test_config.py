@@ -77,7 +77,7 @@ def test_a_file_is_run_from_the_command_line_with_options_in_its_place(tmp_path,
     lines = [f'envs = ["{VALLEY}"]', 'agents = [["RandomSearch", { explore = 0.9 }]]', "seeds = 2"]
     file.write_text("\n".join([*lines, "budget = { oracle_calls = 3 }"]))
     out = tmp_path / "r"
-    assert main(["run", "--config", str(file), "--seeds", "1", "--out", str(out), "--quiet"]) == 0
+    assert main(["run", "--config", str(file), "--seeds", "1", "--out", str(out), "--quiet", "--trust"]) == 0
     assert len(list(out.glob("trials/*"))) == 1
     capsys.readouterr()
     assert main(["run", "--config", str(file), "--llm-calls", "7", "--print-config"]) == 0

@@ -67,7 +67,7 @@ def own(tmp_path):
 
 
 def test_each_task_has_its_own_agents_and_budget(own):
-    plan = suite_plan(own)
+    plan = suite_plan(own, trust=True)
     made = [(s.env, s.agent, *s.settings.values(), s.seed, plan.limits[t].oracle_calls) for t, s in plan.specs.items()]
     valley, program = "tests.support.tasks:Valley", "NumericalOptimization-v0"
     assert made == [
@@ -83,7 +83,7 @@ def test_each_task_has_its_own_agents_and_budget(own):
 
 
 def test_what_cannot_run_is_skipped_with_the_reason(own):
-    why = {(env, agent): reason for env, agent, reason in suite_plan(own).skipped}
+    why = {(env, agent): reason for env, agent, reason in suite_plan(own, trust=True).skipped}
     assert "pip install" in why[f"{HERE}:NoExtra", "RandomSearch"]
     assert "data fetch" in why[f"{HERE}:NoData", "RandomSearch"]
     assert "--task-model" in why[f"{HERE}:Modelled", "RandomSearch"]
@@ -91,7 +91,7 @@ def test_what_cannot_run_is_skipped_with_the_reason(own):
 
 
 def test_what_is_given_beside_it_wins(own):
-    plan = suite_plan(own, seeds=[7], limits={"oracle_calls": 1}, test_scores="never", task_model="some")
+    plan = suite_plan(own, seeds=[7], limits={"oracle_calls": 1}, test_scores="never", task_model="some", trust=True)
     assert {s.seed for s in plan.specs.values()} == {7}
     assert {b.oracle_calls for b in plan.limits.values()} == {1}
     assert plan.test_scores == "never"
@@ -99,7 +99,7 @@ def test_what_is_given_beside_it_wins(own):
 
 def test_on_the_command_line(own, tmp_path, capsys):
     out = tmp_path / "r"
-    assert main(["run", "--suite", own, "--out", str(out), "--jobs", "2"]) == 0
+    assert main(["run", "--suite", own, "--out", str(out), "--jobs", "2", "--trust"]) == 0
     said = capsys.readouterr()
     assert "10 trials done, 0 failed" in said.out
     assert f"skipped RandomSearch on {HERE}:NoExtra: uxsim is not installed" in said.err
@@ -114,7 +114,7 @@ def test_on_the_command_line(own, tmp_path, capsys):
 
 
 def test_the_dry_run_tells_each_task_with_its_agents_seeds_and_budget(own, capsys):
-    assert main(["run", "--suite", own, "--seeds", "1", "--usd", "2.5", "--dry-run"]) == 0
+    assert main(["run", "--suite", own, "--seeds", "1", "--usd", "2.5", "--dry-run", "--trust"]) == 0
     first, second, trials, *_ = capsys.readouterr().out.splitlines()
     both = "RandomSearch, RandomSearch:explore=0.5"
     assert first == f"tests.support.tasks:Valley: {both}; 1 seed; budget oracle_calls=4, usd=2.5"
@@ -124,7 +124,7 @@ def test_the_dry_run_tells_each_task_with_its_agents_seeds_and_budget(own, capsy
 
 def test_an_interrupted_suite_goes_on_with_each_budget(own, tmp_path):
     out = tmp_path / "r"
-    main(["run", "--suite", own, "--out", str(out), "--quiet"])
+    main(["run", "--suite", own, "--out", str(out), "--quiet", "--trust"])
     for path in out.glob("trials/*/"):
         lines = (path / "steps.jsonl").read_bytes().splitlines(keepends=True)
         (path / "steps.jsonl").write_bytes(b"".join(lines[:2]))
@@ -251,7 +251,7 @@ def test_a_suite_that_is_a_folder(tmp_path, capsys):
 def test_names_that_a_suite_gets_wrong_come_with_the_task(tmp_path, old, new, message):
     (tmp_path / "bad.toml").write_text(SMALL.replace(old, new))
     with pytest.raises(ValueError, match=rf"^the suite \S*bad.toml, {message}"):
-        suite_plan(str(tmp_path / "bad.toml"))
+        suite_plan(str(tmp_path / "bad.toml"), trust=True)
 
 
 def test_nothing_can_run(tmp_path):
@@ -260,7 +260,7 @@ def test_nothing_can_run(tmp_path):
         ValueError,
         match=r"expected at least one task of the suite .* to be able to run, got none: .*:NoData: there is no bbh",
     ):
-        suite_plan(str(tmp_path / "none.toml"))
+        suite_plan(str(tmp_path / "none.toml"), trust=True)
 
 
 def test_the_docs_suite_is_one(tmp_path):

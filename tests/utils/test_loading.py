@@ -18,7 +18,10 @@ FILES = {
         "from opto_gym.agents import Agent\n"
         "class Mine(Agent):\n    def propose(self, observation): return {}\n"
         "class NotAnAgent: pass\n"
+        "from opto_gym import env_factory\n"
+        "@env_factory\n"
         "def function(**keywords): return 3\n"
+        "def undeclared(**keywords): return 3\n"
         "VALUE = 5\n"
     ),
     "user_import.py": "x = 1\nimport nothing_like_that\n",
@@ -59,6 +62,7 @@ def folder(tmp_path, monkeypatch):
 
 BROKEN = {
     "user_fine:NotAnAgent": (TypeError, r"user_fine.py\): expected a subclass of {base}.*, got the class NotAnAgent$"),
+    "user_fine:undeclared": (TypeError, r"user_fine.py\): expected a subclass of {base}.*, got the function undecl"),
     "user_fine:VALUE": (TypeError, r"user_fine.py\): expected a subclass of {base}.*, got an object of type int$"),
     "user_fine:Agnet": (ValueError, r"user_fine.py\) has no 'Agnet'; did you mean 'Agent'\?$"),
     "user_import:Mine": (ImportError, r"ModuleNotFoundError: No module named 'nothing_like_that' .*import.py, line 2"),
@@ -154,7 +158,7 @@ def test_a_function_that_makes_no_environment(folder, monkeypatch):
     import gymnasium
     import user_fine
 
-    monkeypatch.setattr(user_fine, "function", lambda **_: gymnasium.make("CartPole-v1"))
+    monkeypatch.setattr(user_fine, "function", opto_gym.env_factory(lambda **_: gymnasium.make("CartPole-v1")))
     with pytest.raises(TypeError, match=r"the function returned a CartPoleEnv"):
         opto_gym.make("user_fine:function")
 

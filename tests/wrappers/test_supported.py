@@ -173,11 +173,13 @@ def test_what_gymnasium_adds_by_itself_is_accepted():
     check_wrappers(gym.make("opto_gym/NumericalOptimization-v0"))
 
 
+@opto_gym.env_factory
 def shifted(**arguments):
     """An environment factory with a wrapper that a trial can't honour."""
     return Shifted(Valley(**arguments))
 
 
+@opto_gym.env_factory
 def heard(**arguments):
     """An environment factory with wrappers that a trial honours."""
     return Echoes(Shouts(Valley(**arguments)))

@@ -20,15 +20,17 @@ from gymnasium.error import Error
 
 from ... import registration
 from ...errors import DataNotFound, MissingExtra
-from ...utils.checks import budget_limits, one_of
+from ...utils.checks import budget_limits, check_name, one_of, seed_list
 from ...utils.suggestions import did_you_mean
 from ...utils.tables import as_struct, check_at, parse_toml, read_toml
 from ...wrappers.observations import unwrapped
 from ..amounts import Limits
-from ..config import Named, RunConfig
+from ..config import MOST_PAIRS, Named, RunConfig, named
 from ..endpoints import CallSettings
 from ..planning import Plan, Planned, grid
 from ..scoring import SCORING
+from ..trust import Found, of_tasks
+from ..trust import check as check_trust
 
 
 class _TaskTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +126,13 @@ def _suite(file: _SuiteFile) -> Suite:
     if not file.tasks:
         raise ValueError("expected at least one [[tasks]] table, got none")
     one_of(SCORING, test_scores=file.test_scores)
+    check_at("seeds", seed_list, file.seeds)
+    if sum(len(file.agents) + len(table.agents) for table in file.tasks) > MOST_PAIRS:
+        raise ValueError(f"expected at most {MOST_PAIRS:,} pairs of task and agent, got more")
+    for number, table in enumerate(file.tasks, 1):
+        check_at(f"task {number}: env", check_name, table.env)
+        for agent in (*file.agents, *table.agents):
+            check_at(f"task {number}: agent", check_name, named(agent)[0])
     budget = check_at("budget", budget_limits, file.budget)
     tasks = [
         Task(
@@ -144,6 +153,7 @@ def suite_plan(
     limits: Mapping[str, float | None] | None = None,
     test_scores: str | None = None,
     agents: Sequence[Named] | None = None,
+    trust: bool = False,
     **settings: Any,
 ) -> Plan:
     """Plans the trials of a suite. Pairs of task and agent that can't run on this machine are skipped with a reason.
@@ -154,23 +164,27 @@ def suite_plan(
         limits: Limits of each trial; each one replaces the tasks' limit of the same name, and None keeps that.
         test_scores: Replaces the suite's `test_scores`; None keeps it.
         agents: Replace the agents of every task; None keeps them.
+        trust: Whether to use what a suite's file names and is not registered, if this user has not trusted it before;
+            see `leaderboard.trust`.
         settings: Further arguments of `plan`: `cap`, the models, the endpoint, `mask`, `feedback`, `wrappers`.
 
     Raises:
         ValueError: If a task can't be planned, for example because its environment does not exist; the message has the
             number of the task. Also if no task can run on this machine.
+        TrustError: If a suite's file names what is not registered, and `trust` is not set.
     """
     suite = load(name)
+    if name.endswith(".toml"):
+        check_trust(_named_code(suite, with_agents=agents is None), name, trust=trust)
     new_limits = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
     common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
     with_model = bool(settings.get("task_model") or settings.get("model"))
-    trials: dict[str, Planned] = {}
-    calls = CallSettings()
+    trials, calls = dict[str, Planned](), CallSettings()
     skipped: list[tuple[str, str, str]] = []
     for number, task in enumerate(suite.tasks, 1):
         for agent in task.agents if agents is None else agents:
-            agent_name = agent if isinstance(agent, str) else agent[0]
+            agent_name, _ = named(agent)
             try:
                 reason = unsupported_pair(task, agent_name, with_model)
                 if reason is None:
@@ -190,6 +204,12 @@ def suite_plan(
         raise ValueError(f"expected at least one task of the suite {name} to be able to run, got none: {reasons}")
     cap = {k: v for k, v in (settings.get("cap") or {}).items() if v is not None}
     return Plan(trials, tuple(skipped), Limits.of(cap), scores, calls)
+
+
+def _named_code(suite: Suite, *, with_agents: bool) -> Found:
+    """What a suite names that is not registered."""
+    agents = [agent for task in suite.tasks for agent in task.agents] if with_agents else []
+    return of_tasks([(task.env, task.arguments) for task in suite.tasks], agents)
 
 
 def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
