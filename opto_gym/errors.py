@@ -12,6 +12,7 @@
     ├── DataNotFound            a data set is not on this machine, or is damaged
     ├── SandboxError            code can't be run as safely as asked
     ├── RecordError             a run folder is damaged, locked or can't be written
+    │   └── DamagedRecord       a file of it is not as opto_gym writes it
     └── ReplayMismatch          a replayed trial does something else than its record
     trace.ExecutionError        caused by an optimizer's proposal; becomes feedback
     BudgetSpent                 ends a trial; a BaseException
@@ -71,6 +72,10 @@ class SandboxError(OptoGymError):
 
 class RecordError(OptoGymError):
     """A run folder is damaged, in use by another process, or can't be written."""
+
+
+class DamagedRecord(RecordError):
+    """A file of a run's folder is missing, damaged, or of another kind than opto_gym writes. The message names it."""
 
 
 class ReplayMismatch(OptoGymError):

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from ..utils.text import never_fail_to_print
+from ..utils.text import never_fail_to_print, visible
 from .arguments import UsageError
 from .commands import run_command
 from .parser import make_parser, parse
@@ -90,5 +90,5 @@ def _how_to_continue(options: argparse.Namespace) -> str:
 
 
 def _fail(message: object, status: int) -> int:
-    print(f"opto-gym: {message}", file=sys.stderr)
+    print(f"opto-gym: {visible(message)}", file=sys.stderr)
     return status

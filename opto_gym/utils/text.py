@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from pathlib import Path
 
+from . import safe_files
+
 _HANDLER = "opto_gym.printable"
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
@@ -25,9 +29,33 @@ def printable(text: str) -> str:
     return text
 
 
+def visible(text: object) -> str:
+    r"""A text for a terminal, with escapes such as ``\x1b`` in place of control characters.
+
+    Records, endpoints and file names may hold characters that move the cursor, set the title or reverse the text. Line
+    breaks and tabs stay.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text).replace("\r\n", "\n"))
+
+
+def label(text: object, most: int = 200) -> str:
+    """A text as one line of limited length, for a cell of a table or a figure.
+
+    Args:
+        text: The text.
+        most: The largest number of characters. What is cut is shown as an ellipsis.
+    """
+    line = visible(text).replace("\n", "\\n").replace("\t", " ")
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8; see `printable` for what UTF-8 can't hold."""
-    path.write_text(printable(text), encoding="utf-8")
+    """Writes a file in UTF-8, in place of an older file or link; see `printable` for what UTF-8 can't hold.
+
+    Raises:
+        OSError: If it can't be written.
+    """
+    safe_files.write_file(path, printable(text).encode("utf-8"), durable=False)
 
 
 def never_fail_to_print() -> None:
