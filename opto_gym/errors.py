@@ -13,6 +13,7 @@
     ├── SandboxError            code can't be run as safely as asked
     ├── TrustError              a file that the user did not make names code that is not registered
     ├── RecordError             a run folder is damaged, locked or can't be written
+    │   └── DamagedRecord       a file of it is not as opto_gym writes it
     └── ReplayMismatch          a replayed trial does something else than its record
     trace.ExecutionError        caused by an optimizer's proposal; becomes feedback
     BudgetSpent                 ends a trial; a BaseException
@@ -76,6 +77,10 @@ class RecordError(OptoGymError):
 
 class TrustError(OptoGymError):
     """A record, suite or configuration that this user has neither made nor trusted names what is not registered."""
+
+
+class DamagedRecord(RecordError):
+    """A file of a run's folder is missing, damaged, or of another kind than opto_gym writes. The message names it."""
 
 
 class ReplayMismatch(OptoGymError):

@@ -90,5 +90,5 @@ def _how_to_continue(options: argparse.Namespace) -> str:
 
 
 def _fail(message: object, status: int) -> int:
-    print(f"opto-gym: {visible(str(message))}", file=sys.stderr)
+    print(f"opto-gym: {visible(message)}", file=sys.stderr)
     return status

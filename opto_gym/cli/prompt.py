@@ -25,6 +25,7 @@ from ..llm import Budget, Client
 from ..llm.answer import Answer, recorded_answer
 from ..llm.calls import CallLine
 from ..llm.record import CallRecord
+from ..utils.text import visible
 from ..utils.tokenizer import count_exactly
 from ..wrappers.observations import unwrapped
 from .arguments import parse_agent, parse_env
@@ -52,7 +53,7 @@ def show_prompt(options: argparse.Namespace) -> int:
     else:
         request = request_after(*options.after, env=env, agent=agent, settings=settings, trust=options.trust)
     for message in request["messages"]:
-        print(f"--- {message['role']}\n{message['content']}")
+        print(visible(f"--- {message['role']}\n{message['content']}"))
     others = {name: value for name, value in request.items() if name not in ("model", "messages")}
     print(f"--- and {json.dumps(others)}\n")
     table = Table("message", "part", "characters", "tokens", box=None)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..utils.text import visible
 from .arguments import (
     FIXED_BY_FOLDER,
     parse_agent,
@@ -108,9 +109,10 @@ def show_end(result: Any) -> int:
     """Prints how a run ended, and what it spent; returns the exit status."""
     from ..leaderboard.spending import described, summed
 
-    failed = [t for t in result.trials if t.status == "failed"]
+    failed = [t for t in result.trials if t.status != "done"]
     for t in failed:
-        print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
+        where = f" (the traceback is in {t.path / 'trial.json'})" if t.status == "failed" else ""
+        print(visible(f"{t.status}: {t.trial}: {t.error}{where}"), file=sys.stderr)
     roles = summed([t.ledger for t in result.trials if t.ledger is not None])
     spent = described(roles)
     if spent:
@@ -127,24 +129,31 @@ def write_report(options: argparse.Namespace) -> int:
     """Runs ``opto-gym report``."""
     from ..leaderboard import report
 
-    print(f"\n{report(options.run)}")
-    return 0
+    damages: list[str] = []
+    print(f"\n{report(options.run, damages)}")
+    return 1 if damages else 0
 
 
 def replay_trials(options: argparse.Namespace) -> int:
     """Runs ``opto-gym replay``."""
+    from ..errors import OptoGymError
     from ..leaderboard import replay
 
     status = 0
     for path in options.trial:
-        outcome = replay(path, trust=options.trust)
+        try:
+            outcome = replay(path, trust=options.trust)
+        except OptoGymError as e:  # the other trials are replayed all the same
+            status = 1
+            print(visible(f"opto-gym: {e}"), file=sys.stderr)
+            continue
         for notice in outcome.notices:
-            print(f"{outcome.trial}: {notice}")
+            print(visible(f"{outcome.trial}: {notice}"))
         if outcome.differences:
             status = 1
             print(f"{outcome.trial}: {len(outcome.differences)} differences")
             for difference in outcome.differences[:10]:
-                print(f"  {difference}")
+                print(visible(f"  {difference}"))
         else:
             print(f"{outcome.trial}: all {outcome.steps} calls agree with the record")
     return status

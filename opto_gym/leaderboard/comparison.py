@@ -316,8 +316,8 @@ def _look(out: Path, trials: Sequence[TrialData]) -> int:
     question, seen = digest(sorted(set(map(digest, asked)))), list[list[str]]()
     path = out / "looks.jsonl"
     for line in read_lines(path):
-        if line["question"] == question:
-            seen.append(line["trials"])
+        if line.get("question") == question:
+            seen.append(line.get("trials") or [])
     if names not in seen:
         seen.append(names)
         journal = Journal(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from .. import registration
 from ..agents.human import check_terminal
+from ..errors import DamagedRecord
 from ..llm import LIMITS, Budget, CallMonitor, Client, Reservation, local
 from ..llm.callables import find_function
 from ..llm.limiter import concurrency_of_run
@@ -23,6 +25,7 @@ from .records import RunFolder, read_trial
 from .schema import ScoreRecord, TrialRecord, TrialSummary
 from .spec import TrialSpec
 from .trial import Outcome, TrialRunner
+from .wholeness import is_whole
 from .workers import Interrupts, Workers
 
 _LOOKING = 0.2  # seconds between two looks at what has ended
@@ -69,12 +72,17 @@ class Execution:
             notices: Lines to print before the trials start.
         """
         for name, planned in self.plan.trials.items():
-            finished = finished_record(self.folder.trial_path(name), planned, self.plan)
+            path = self.folder.trial_path(name)
+            try:
+                finished = finished_record(path, planned, self.plan)
+            except DamagedRecord as e:
+                self.done.append(Outcome(name, path, "damaged", str(e)))
+                continue
             if finished is None:
                 self.todo[name] = planned
                 continue
             assert finished.summary is not None
-            self.done.append(_outcome(name, self.folder.trial_path(name), finished.summary))
+            self.done.append(_outcome(name, path, finished.summary))
             Reservation(self.run_budget, _charged_to_run(finished)).settle()
         specs = [planned.spec for planned in self.todo.values()]
         if any("local" in (spec.optimizer_model, spec.task_model) for spec in specs):
@@ -127,7 +135,7 @@ class Execution:
         workers: Workers[Outcome] = Workers(min(self.jobs, len(self.todo)))
         runners = [self._runner(name, planned, progress) for name, planned in self.todo.items()]
         with Interrupts() as interrupts:
-            futures = [workers.submit(runner.run) for runner in runners]
+            futures = [workers.submit(functools.partial(_run, runner)) for runner in runners]
             workers.close()
             try:
                 pending = set(futures)
@@ -179,6 +187,14 @@ class Execution:
         )
 
 
+def _run(runner: TrialRunner) -> Outcome:
+    """Runs a trial; one whose record is damaged does not stop the others."""
+    try:
+        return runner.run()
+    except DamagedRecord as e:
+        return Outcome(runner.trial, runner.path, "damaged", str(e))
+
+
 def _outcome(trial: str, path: Path, summary: TrialSummary) -> Outcome:
     """How a trial ended that was done before."""
     caveats = summary.caveats or []
@@ -186,14 +202,19 @@ def _outcome(trial: str, path: Path, summary: TrialSummary) -> Outcome:
 
 
 def finished_record(path: Path, planned: Planned, plan: Plan) -> TrialRecord | None:
-    """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued."""
+    """The record of a trial that needs no further work; None if the trial is new, unfinished, or can be continued.
+
+    Raises:
+        DamagedRecord: If the trial's record is damaged.
+    """
     record = read_trial(path)
     if record is None or record.summary is None or record.status != "done":
         return None
     if record.test_scores != (planned.test_scores or plan.test_scores):
         return None
     done = record.ended == "solved" or _same_budget(record, planned.limits, plan.cap, planned.spec)
-    return record if done else None
+    # a trial that could not go on from what is left would be paid for once more
+    return record if done and (not planned.spec.resumable or is_whole(record, path)) else None
 
 
 def _same_budget(record: TrialRecord, limits: Limits, cap: Limits, spec: TrialSpec) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 
 from ..agents.base import Values
 from ..core import OptoEnv
-from ..errors import BudgetSpent
+from ..errors import BudgetSpent, DamagedRecord
 from ..llm import Budget
 from ..llm.record import calls_of_evaluation
 from ..problems import Evaluation, Feedback, TraceFeedback
@@ -197,13 +197,30 @@ class RecordedOracle:
         return self._apply_wrappers(result.observation, number)
 
     def _answer_from_record(self, step: StepRecord) -> TraceFeedback:
-        graph = TraceGraph.from_json(self.folder.blob(step.graph))
-        if step.call:
-            self._take_notes()  # discards them: the step already holds them
-        if self._base_env.uses_model:
-            self._base_env.llm.book_recorded(step.task_calls)
+        try:
+            graph = TraceGraph.from_json(self.folder.blob(step.graph))
+        except DamagedRecord as damage:  # a power cut may take a graph whose step is on the disk
+            graph = self._graph_again(step, damage)
+        else:
+            if step.call:
+                self._take_notes()  # discards them: the step already holds them
+            if self._base_env.uses_model:
+                self._base_env.llm.book_recorded(step.task_calls)
         self._finish(step)
         return self._apply_wrappers(TraceFeedback(graph, Feedback.from_dict(step.feedback)), step.call)
+
+    def _graph_again(self, step: StepRecord, damage: DamagedRecord) -> TraceGraph:
+        """The graph of a recorded call, by an evaluation on its examples, and written again.
+
+        Raises:
+            DamagedRecord: `damage`, if it is another graph.
+        """
+        key = (step.key, step.n)
+        graph = self._evaluate(step.parameters, step.examples, step.split, step.call, key)[0].graph
+        if graph.content_hash != step.graph:
+            raise damage
+        self.folder.write_blob(step.graph, graph.to_json())
+        return graph
 
     def _evaluate(
         self, parameters: Values, examples: Sequence[Any] | None, split: str, number: int, key: CallKey

@@ -119,15 +119,15 @@ class Progress:
             self.done += 1
             self._in_flight.pop(outcome.trial, None)
             self._activity.pop(outcome.trial, None)
-            self._failed += outcome.status == "failed"
+            self._failed += outcome.status != "done"
             self._without_meaning += bool(outcome.caveats)
             if outcome.ledger is not None:
                 self._ledgers[outcome.trial] = outcome.ledger  # with the scoring at the end
             said = self._said()
             if self._bar is not None:
                 self._bar.update(self._task, completed=self._progress(), said=said)
-        if outcome.status == "failed":
-            self.say(f"failed  {outcome.trial}: {outcome.error}")
+        if outcome.status != "done":
+            self.say(f"{outcome.status}  {outcome.trial}: {outcome.error}")
         elif self._bar is None:
             self.say(f"[{self.done}/{self.trials}] {outcome.trial}: {outcome.steps} calls; {said}")
         if outcome.caveats:
@@ -147,6 +147,7 @@ class Progress:
         failed += f", {self._without_meaning} without meaning" if self._without_meaning else ""
         trials = f"{self.done}/{self.trials} trials{failed}"
         activity = f"{next(reversed(self._activity.values()))}, " if self._activity else ""
+        best = visible(best)
         return f"{activity}{trials}, {self._calls} oracle calls, best {best or '-'}{left}; {spent}"
 
 

@@ -15,21 +15,25 @@ The leaderboard is computed from these folders alone. `schema` describes the con
 
 from __future__ import annotations
 
-import gzip
-import hashlib
+import contextlib
 import json
 import os
+import re
+import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import filelock
 
-from ..errors import RecordError
+from ..errors import DamagedRecord, RecordError
 from ..llm.calls import CallLine
 from ..llm.record import read_calls
+from ..utils import safe_files
 from ..utils.journal import Journal, read_lines
 from . import upgrade
+from .blobs import Blobs
 from .schema import VERSION, RunRecord, ScoreRecord, StepRecord, TrialRecord, from_plain, to_plain
 
 VERSIONS = (1, VERSION)
@@ -39,20 +43,18 @@ Convert = Callable[[Mapping[str, Any]], dict[str, Any]]
 R = TypeVar("R")
 
 
+_SHARE = 20  # a trial waits for the disk for a twentieth of its time at most
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Writes a JSON file, replacing an older one atomically: a reader sees the old content or the new, never a part.
 
     Raises:
         RecordError: If it can't be written.
     """
-    part = path.with_name(path.name + ".part")
     text = json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     try:
-        with part.open("wb") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        part.replace(path)
+        safe_files.write_file(path, text)
     except OSError as e:
         raise RecordError(f"{path} can't be written: {e.strerror or e}") from e
 
@@ -61,16 +63,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a file that `write_json` wrote.
 
     Raises:
-        RecordError: If it is missing or damaged.
+        DamagedRecord: If it is missing or damaged.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = safe_files.parse_json(safe_files.read_file(path), path)
     except FileNotFoundError as e:
-        raise RecordError(f"{path} does not exist: is {path.parent} the folder of a run or trial?") from e
-    except ValueError as e:
-        raise RecordError(f"{path} is damaged: {e}. Restore it from a copy") from e
+        raise DamagedRecord(f"{path} does not exist: is {path.parent} the folder of a run or trial?") from e
     if not isinstance(data, dict):
-        raise RecordError(f"{path} is damaged: expected a JSON object, got {type(data).__name__}")
+        raise DamagedRecord(f"{path} is damaged: expected a JSON object, got {type(data).__name__}")
     return data
 
 
@@ -78,20 +78,20 @@ def _upgraded(data: dict[str, Any], convert: Convert, path: Path) -> dict[str, A
     """The content of a file, converted to the current version if it is older.
 
     Raises:
-        RecordError: If this release does not know the version, or the data can't be converted.
+        DamagedRecord: If this release does not know the version, or the data can't be converted.
     """
     version = data.get("version", 1)
-    if version not in VERSIONS:
-        raise RecordError(
-            f"{path} is of version {version!r}, which this release of opto_gym does not read (it reads {VERSIONS}): "
-            "use a newer release"
+    if type(version) is not int or version not in VERSIONS:
+        raise DamagedRecord(
+            f"{path} is of version {version!r:.40}, which this release of opto_gym does not read (it reads "
+            f"{VERSIONS}): use a newer release"
         )
     if version == VERSION:
         return data
     try:
         return convert(data)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as e:
-        raise RecordError(f"{path} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
+        raise DamagedRecord(f"{path} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
 
 
 def read_trial(folder: Path) -> TrialRecord | None:
@@ -104,10 +104,11 @@ def read_trial(folder: Path) -> TrialRecord | None:
         The record, or None if there is no such file or folder.
 
     Raises:
-        RecordError: If the file is damaged, or of a version that this release does not read.
+        DamagedRecord: If the file is damaged, or of a version that this release does not read; or if the folder is a
+            link.
     """
     path = folder / "trial.json"
-    if not path.exists():
+    if not (safe_files.check_folder(folder) and safe_files.exists(path)):
         return None
     return from_plain(_upgraded(read_json(path), upgrade.trial, path), TrialRecord, path)
 
@@ -117,21 +118,28 @@ class TrialFolder:
 
     To read a trial that may not exist, use `read_trial`, which creates nothing.
 
+    What is recorded stays after a kill at any moment. After a power cut, the last steps may be missing; they are waited
+    for as often as takes a twentieth of the trial's time, the graphs of steps before the steps, and all of them at the
+    end. What is missing is evaluated again when the trial is resumed.
+
     Args:
         path: The folder; created if it is missing.
 
     Raises:
-        RecordError: If it can't be created.
+        RecordError: If it can't be created, or is a link.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            (path / "blobs").mkdir(parents=True, exist_ok=True)
+            safe_files.make_folder(path)
         except OSError as e:
             raise RecordError(f"{path} can't be created: {e.strerror or e}") from e
         self._steps = Journal(path / "steps.jsonl")
         self._tests = Journal(path / "tests.jsonl")
+        self._lock = threading.Lock()
+        self._blobs = Blobs(path / "blobs")
+        self._is_synced, self._synced_at, self._sync_seconds = True, 0.0, 0.0
 
     @property
     def llm(self) -> Path:
@@ -179,7 +187,11 @@ class TrialFolder:
 
     def attempts(self) -> list[Path]:
         """The folders of the lost attempts, in order."""
-        return sorted((self.path / "lost").glob("*"), key=lambda folder: int(folder.name))
+        lost = self.path / "lost"
+        if not safe_files.check_folder(lost):
+            return []
+        numbered = [folder for folder in lost.iterdir() if re.fullmatch("[1-9][0-9]{0,8}", folder.name)]
+        return [f for f in sorted(numbered, key=lambda folder: int(folder.name)) if safe_files.check_folder(f)]
 
     def archive_attempt(self) -> None:
         """Moves the records of an attempt that can't be continued into ``lost/N``.
@@ -193,15 +205,15 @@ class TrialFolder:
             RecordError: If the files can't be moved.
         """
         steps, attempts = self.path / "steps.jsonl", self.attempts()
-        incomplete = bool(attempts) and not (attempts[-1] / steps.name).exists()
+        incomplete = bool(attempts) and not safe_files.exists(attempts[-1] / steps.name)
         if not incomplete and not read_lines(self.llm) and not any(step.call for step in self.steps()):
             return
         folder = attempts[-1] if incomplete else self.path / "lost" / str(len(attempts) + 1)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            steps.touch()
+            safe_files.make_folder(folder)
+            os.close(safe_files.open_to_append(steps))
             for path in (self.llm, self.path / "tests.jsonl", steps):
-                if path.exists():
+                if safe_files.exists(path):
                     path.replace(folder / path.name)
         except OSError as e:
             raise RecordError(f"{folder} can't be written: {e.strerror or e}") from e
@@ -216,8 +228,11 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._write_blob(step.graph, graph_json)
-        self._steps.append(to_plain(step))
+        with self._lock:
+            self._blobs.write(step.graph, graph_json)
+            self._append(self._steps, to_plain(step))
+            if time.monotonic() - self._synced_at >= _SHARE * self._sync_seconds:
+                self._sync()
 
     def add_test(self, scored: ScoreRecord) -> None:
         """Records a scoring on the test split.
@@ -225,7 +240,8 @@ class TrialFolder:
         Raises:
             RecordError: If it can't be written.
         """
-        self._tests.append(to_plain(scored))
+        with self._lock:
+            self._append(self._tests, to_plain(scored))
 
     def blob(self, name: str) -> str:
         """Reads a text from ``blobs/``.
@@ -236,42 +252,61 @@ class TrialFolder:
         Raises:
             RecordError: If the file is missing, or its content has another hash.
         """
-        path = self.path / "blobs" / f"{name}.json.gz"
+        return self._blobs.read(name)
+
+    def write_blob(self, name: str, text: str) -> None:
+        """Writes a text into ``blobs/``, unless it is there and whole; see `Blobs.write`."""
+        with self._lock:
+            self._blobs.write(name, text)
+            self._is_synced = False
+
+    def remove_parts(self) -> None:
+        """Removes the unfinished files of a process that was killed. No other process may write into the folder.
+
+        Raises:
+            RecordError: If they can't be removed.
+        """
         try:
-            data = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError) as e:
-            raise RecordError(f"{path} is missing or damaged: {e}. Restore it from a copy") from e
-        found = hashlib.sha256(data).hexdigest()
-        if found != name:
-            raise RecordError(f"{path} is damaged: expected content with the SHA-256 {name}, got {found}")
-        return data.decode()
+            for folder in filter(safe_files.check_folder, (self.path, self.path / "blobs")):
+                for part in folder.glob("*.part"):
+                    part.unlink()
+        except OSError as e:
+            raise RecordError(f"{self.path} can't be written: {e.strerror or e}") from e
 
     def close(self) -> None:
-        """Closes the files."""
-        self._steps.close()
-        self._tests.close()
+        """Waits until everything is on the disk, and closes the files."""
+        with self._lock:
+            try:
+                self._sync()
+            finally:
+                self._steps.close()
+                self._tests.close()
+
+    def _append(self, journal: Journal, line: dict[str, Any]) -> None:
+        journal.append(line)
+        self._is_synced = False
+
+    def _sync(self) -> None:
+        """Waits until everything is on the disk, the blobs before the steps that name them."""
+        if self._is_synced:
+            return
+        begin = time.monotonic()
+        self._blobs.sync()
+        self._steps.flush()
+        self._tests.flush()
+        self._is_synced, self._synced_at = True, time.monotonic()
+        self._sync_seconds = self._synced_at - begin
 
     def _version(self) -> int:
         """The version of the trial, which its ``.jsonl`` files share."""
         path = self.path / "trial.json"
-        return int(read_json(path).get("version", 1)) if path.exists() else VERSION
+        return int(read_json(path).get("version", 1)) if safe_files.exists(path) else VERSION
 
     def _read_steps(self, folder: Path) -> list[StepRecord]:
         path = folder / "steps.jsonl"
         convert = upgrade.step if self._version() == 1 else dict
         lines = enumerate(read_lines(path), 1)
         return [_from_line(line, convert, StepRecord, f"{path}, line {number}") for number, line in lines]
-
-    def _write_blob(self, name: str, text: str) -> None:
-        path = self.path / "blobs" / f"{name}.json.gz"
-        if path.exists():
-            return
-        part = path.with_name(f"{name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(gzip.compress(text.encode(), 6, mtime=0))
-            part.replace(path)
-        except OSError as e:
-            raise RecordError(f"{path} can't be written: {e.strerror or e}. What is recorded is safe") from e
 
 
 def _from_line(line: dict[str, Any], convert: Convert, kind: type[R], place: str) -> R:
@@ -284,12 +319,12 @@ def _from_line(line: dict[str, Any], convert: Convert, kind: type[R], place: str
         place: The file and the line's number, for the error.
 
     Raises:
-        RecordError: If the line does not fit the struct.
+        DamagedRecord: If the line does not fit the struct.
     """
     try:
         return from_plain(convert(line), kind, place)
     except (KeyError, TypeError, AttributeError) as e:  # raised by the conversion
-        raise RecordError(f"{place} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
+        raise DamagedRecord(f"{place} is damaged: {type(e).__name__}: {e}. Restore it from a copy") from e
 
 
 class RunFolder:
@@ -312,20 +347,31 @@ class RunFolder:
         note = self.path / "lock.txt"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = filelock.FileLock(self.path / ".lock")
+            safe_files.check_folder(self.path / "trials")
+            lock = self.path / ".lock"
+            os.close(safe_files.open_to_append(lock))  # it is no link, so that nothing else is emptied
+            self._lock = filelock.FileLock(lock)
             self._lock.acquire(blocking=False)
-            note.write_text(f"process {os.getpid()} on {os.uname().nodename}\n", encoding="utf-8")
+            safe_files.write_file(note, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), durable=False)
         except filelock.Timeout as e:
             self._lock = None
-            holder = note.read_text(encoding="utf-8").strip() if note.exists() else "another process"
-            raise RecordError(f"{self.path} is in use by {holder}: wait for it, or use another --out") from e
+            raise RecordError(f"{self.path} is in use by {self._holder()}: wait for it, or use another --out") from e
         except OSError as e:
+            self.unlock()
             raise RecordError(f"{self.path} can't be written: {e.strerror or e}. Choose another --out") from e
+
+    def _holder(self) -> str:
+        """Who holds the lock, as far as its note says so."""
+        try:
+            return safe_files.read_file(self.path / "lock.txt", 1000).decode("utf-8", "replace").strip()
+        except (FileNotFoundError, DamagedRecord):
+            return "another process"
 
     def unlock(self) -> None:
         """Releases the lock, if this object holds it."""
         if self._lock is not None:
-            (self.path / "lock.txt").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a disk that went read-only keeps the note
+                (self.path / "lock.txt").unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
 
@@ -342,7 +388,7 @@ class RunFolder:
     @property
     def has_plan(self) -> bool:
         """Whether there is a ``run.json``."""
-        return (self.path / "run.json").exists()
+        return safe_files.exists(self.path / "run.json")
 
     def write_plan(self, record: RunRecord) -> None:
         """Writes ``run.json``, replacing an older one.
@@ -361,6 +407,12 @@ class RunFolder:
         return self.path / "trials" / trial
 
     def trials(self) -> list[Path]:
-        """The folders of all trials that have a ``trial.json``, sorted."""
+        """The folders of all trials that have a ``trial.json``, sorted.
+
+        Raises:
+            DamagedRecord: If ``trials`` is a link or no folder.
+        """
         folder = self.path / "trials"
-        return sorted(p.parent for p in folder.glob("*/trial.json")) if folder.exists() else []
+        if not safe_files.check_folder(folder):
+            return []
+        return sorted(path for path in folder.iterdir() if safe_files.exists(path / "trial.json"))

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 
-from ..errors import RecordError
+from ..errors import DamagedRecord, RecordError
 from ..problems import normalized
 from .amounts import Totals
-from .records import RunFolder, TrialFolder
+from .records import RunFolder, TrialFolder, read_trial
 from .schema import LostAttempts, ScoreRecord, StepRecord, TrialRecord, TrialSummary
 from .spending import summed
 from .stats import Summary, summarize
+from .wholeness import check_whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,25 +161,40 @@ class ResultRow:
         return sum(t.record.status == "running" for t in self.trials)
 
 
-def load(run: str | Path) -> list[TrialData]:
+def load(run: str | Path, damages: list[str] | None = None) -> list[TrialData]:
     """Reads the trials of a run, sorted by id.
 
     Args:
         run: The run's folder.
+        damages: A list to which a line is added for each trial whose record is damaged; the line names the file. Such
+            a trial is left out. None raises the first damage.
 
     Raises:
-        RecordError: If the folder holds no trial, or a record is damaged.
+        DamagedRecord: If the record of a trial is damaged and `damages` is None, or those of all trials are.
+        RecordError: If the folder holds no trial.
     """
-    trials = []
+    trials: list[TrialData] = []
     for path in RunFolder(Path(run)).trials():
-        folder = TrialFolder(path)
-        record = folder.trial()
-        if record is not None:
-            tests = {scored.parameters_hash: scored for scored in folder.tests()}
-            trials.append(TrialData(path.name, record, sorted(folder.steps(), key=attrgetter("call")), tests))
+        try:
+            trials.append(_load_trial(path))
+        except DamagedRecord as e:
+            if damages is None:
+                raise
+            damages.append(str(e))
+    if not trials and damages:
+        raise DamagedRecord(f"{run} holds no trial that can be read. {damages[0]}")
     if not trials:
         raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
     return trials
+
+
+def _load_trial(path: Path) -> TrialData:
+    folder, record = TrialFolder(path), read_trial(path)
+    if record is None:
+        raise DamagedRecord(f"{path} is no folder with a trial.json")
+    steps, tests = folder.steps(), {scored.parameters_hash: scored for scored in folder.tests()}
+    check_whole(record, path, steps, tests)
+    return TrialData(path.name, record, sorted(steps, key=attrgetter("call")), tests)
 
 
 def rows(trials: Sequence[TrialData]) -> list[ResultRow]:

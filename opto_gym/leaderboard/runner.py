@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from .. import registration
-from ..errors import RecordError
+from ..errors import DamagedRecord, RecordError
 from ..llm import Budget
 from ..sandbox import shared
 from ..utils.extras import require
@@ -191,7 +191,7 @@ def _check_new_limits(
     Raises:
         ValueError: If a limit is less than what has been spent already.
     """
-    spent = [_spent_so_far(TrialFolder(path)) for path in folder.trials()]
+    spent = [_spent_so_far(path) for path in folder.trials()]
     notices = []
     for owner, new, recorded, total in (
         ("a trial", limits, [trial.limits for trial in record.trials], max),
@@ -209,12 +209,16 @@ def _check_new_limits(
     return notices
 
 
-def _spent_so_far(folder: TrialFolder) -> Amounts:
-    """What a trial has spent. If it was killed, this is known up to its last oracle call."""
-    record = folder.trial()
-    if record is not None and record.summary is not None:
-        return record.summary.spent
-    steps = folder.steps()
+def _spent_so_far(path: Path) -> Amounts:
+    """What a trial has spent. If it was killed, this is known up to its last oracle call; if it is damaged, not."""
+    try:
+        folder = TrialFolder(path)
+        record = folder.trial()
+        if record is not None and record.summary is not None:
+            return record.summary.spent
+        steps = folder.steps()
+    except DamagedRecord:
+        return Amounts()
     return replace(steps[-1].spent, oracle_calls=len(steps) - 1.0) if steps else Amounts()
 
 
@@ -227,7 +231,12 @@ def _check_identities(folder: RunFolder, trials: Mapping[str, Planned]) -> None:
     current_ids = {planned.spec.text: trial for trial, planned in trials.items()}
     changed, rules_changed = [], False
     for path in folder.trials():
-        record = read_trial(path)
+        try:
+            record = read_trial(path)
+        except DamagedRecord:
+            if path.name not in trials:
+                raise
+            continue  # its outcome will say so
         trial = current_ids.get(record.spec.text) if record else None
         if record and trial is not None and trial != path.name and not folder.trial_path(trial).exists():
             changed.append(path.name)

@@ -13,14 +13,16 @@ Records of version 1 are converted by `upgrade`. A field that they did not have 
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from ..errors import RecordError
+from ..errors import DamagedRecord
 from ..problems import Anchors
 from .amounts import Amounts, LedgerTotals, Limits
 from .base_record import Record as Record
@@ -310,13 +312,41 @@ def from_plain(data: Any, kind: type[R], place: Path | str) -> R:
         place: The file, and the line where there are several, for the error message.
 
     Raises:
-        RecordError: If a field is missing or has a wrong type; the message names the place, the field, and what was
-            expected.
+        DamagedRecord: If a field is missing, has a wrong type, or is a number that is infinite or beyond 64 bits; the
+            message names the place, the field, and what was expected.
     """
     try:
-        return msgspec.convert(data, kind)
-    except (msgspec.ValidationError, RecursionError) as e:
-        raise RecordError(f"{place} is damaged: {e}. Restore the file from a copy") from e
+        record = msgspec.convert(data, kind)
+    except (msgspec.ValidationError, RecursionError, OverflowError) as e:
+        raise DamagedRecord(f"{place} is damaged: {e}. Restore the file from a copy") from e
+    field = _unusable_number(record, "$")
+    if field is not None:
+        raise DamagedRecord(f"{place} is damaged: expected a finite number of 64 bits - at `{field}`. Restore the file")
+    return record
+
+
+def _unusable_number(x: Any, name: str) -> str | None:
+    """The name of a number in a record that no amount, score or time can be; None if there is none."""
+    if isinstance(x, float):
+        return None if math.isfinite(x) else name
+    if isinstance(x, int):
+        return None if -(2**63) <= x < 2**63 else name
+    parts: Iterable[tuple[str, Any]] = ()
+    if isinstance(x, msgspec.Struct):
+        parts = ((f"{name}.{field}", getattr(x, field)) for field in _typed_fields(type(x)))
+    elif isinstance(x, Anchors):
+        parts = ((f"{name}.{field}", getattr(x, field)) for field in ("start", "best"))
+    elif isinstance(x, list | tuple):
+        parts = ((f"{name}[{i}]", part) for i, part in enumerate(x))
+    elif isinstance(x, dict):
+        parts = ((f"{name}[...]", part) for part in x.values())
+    return next((found for part in parts if (found := _unusable_number(part[1], part[0])) is not None), None)
+
+
+@functools.cache
+def _typed_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields whose types say what their values are; the rest, such as parameters, may hold any JSON data."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if "Any" not in repr(field.type))
 
 
 def plain(x: Any) -> Any:

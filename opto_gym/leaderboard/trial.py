@@ -16,7 +16,7 @@ from .. import registration
 from ..agents.base import Values
 from ..agents.toolkit.model_agent import ModelAgent
 from ..core import OptoEnv
-from ..errors import BudgetSpent, RecordError
+from ..errors import BudgetSpent, DamagedRecord, RecordError
 from ..evaluation import watched_evaluations
 from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
 from ..wrappers.observations import unwrapped
@@ -53,8 +53,9 @@ class Outcome:
     Attributes:
         trial: The trial's id.
         path: The trial's folder.
-        status: ``"done"`` or ``"failed"``.
-        error: If the trial failed, the reason in one line, as in `TrialRecord.ended`; otherwise None.
+        status: ``"done"``, ``"failed"``, or ``"damaged"`` if its record is, so that it was not run.
+        error: If the trial failed, the reason in one line, as in `TrialRecord.ended`; if its record is damaged, the
+            file and what is wrong with it; otherwise None.
         differences: In a replay, each deviation from the record, as a line of text.
         steps: Number of oracle calls; the start values' call is not counted.
         notices: In a replay, facts about the record that a reader should know but that are no deviation.
@@ -162,14 +163,23 @@ class TrialRunner:
         self._stop = stop or self._monitor.stopped
         self._calls_settings, self._lock = calls or CallSettings(), threading.Lock()
         self.endpoints: dict[str, str] = {}
+        self._previous: TrialRecord | None = None  # what trial.json was at the start
 
     def run(self) -> Outcome:
         """Runs the trial to its end. An error of the agent or the environment is recorded and returned, not raised.
 
         Raises:
-            RecordError: If the record can't be read or written.
+            RecordError: If the record can't be read or written. A damaged record keeps the results that it had.
             KeyboardInterrupt: If the run is stopped; the trial can be resumed.
         """
+        try:
+            return self._run()
+        except DamagedRecord:
+            if self._previous is not None:
+                self.folder.write_trial(self._previous)
+            raise
+
+    def _run(self) -> Outcome:
         self.folder, self.ledger = TrialFolder(self.path), Ledger()
         self.oracle: RecordedOracle | None = None
         self.choices = Choices(self._agent_recommendation)
@@ -207,8 +217,9 @@ class TrialRunner:
     def _open(self) -> None:
         """Marks the trial as running, and makes its budget with what earlier sessions and attempts spent."""
         mark(of_spec(self.spec), place_of_trial(self.path))
-        previous = self.folder.trial()
+        previous = self._previous = self.folder.trial()
         self._started = previous.started if previous else round(time.time(), 3)
+        self.folder.remove_parts()
         if not self.spec.resumable:
             self.folder.archive_attempt()
         lost = [step for step in self.folder.lost_steps() if step.call]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import RecordError
+from ..errors import DamagedRecord
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,9 +117,9 @@ def read_call(data: Mapping[str, Any], place: Path | str) -> CallLine:
         place: The file and the line, for the error.
 
     Raises:
-        RecordError: If the data does not fit.
+        DamagedRecord: If the data does not fit.
     """
     try:
         return msgspec.convert(data, CallLine)
-    except (msgspec.ValidationError, RecursionError) as e:
-        raise RecordError(f"{place} is damaged: {e}. Restore it from a copy") from e
+    except (msgspec.ValidationError, RecursionError, OverflowError) as e:
+        raise DamagedRecord(f"{place} is damaged: {e}. Restore it from a copy") from e

@@ -12,35 +12,37 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError
+from ..errors import DamagedRecord, RecordError
+from . import bounded_json, safe_files
+
+_BLOCK = 2**16  # bytes; the end of a file is searched in blocks of this size
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Reads the records of a file; an empty list if there is no file.
 
     Raises:
-        RecordError: If a line other than the last is damaged.
+        DamagedRecord: If a line other than the last is damaged, or the file is none that `safe_files` opens.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    lines = data.split(b"\n")
-    incomplete = lines.pop()  # the text after the last newline
     records = []
-    for number, line in enumerate(lines, 1):
+    lines = safe_files.read_lines(path)
+    for number, line in lines:
+        if not line.endswith(b"\n"):
+            break
         try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("not a JSON object")
-            records.append(record)
-        except ValueError as e:
-            if (
-                number == len(lines) and not incomplete
-            ):  # after a power cut, a file system may have lost part of a block
+            records.append(_parse(line, f"{path}, line {number}"))
+        except DamagedRecord:
+            if next(lines, None) is None:  # after a power cut, a file system may have lost part of a block
                 break
-            raise RecordError(f"{path}, line {number}: the record is damaged ({e}). Restore it from a copy") from e
+            raise
     return records
+
+
+def _parse(line: bytes, place: object) -> dict[str, Any]:
+    record = safe_files.parse_json(line, place)
+    if not isinstance(record, dict):
+        raise DamagedRecord(f"{place} is damaged: expected a JSON object, got {type(record).__name__}")
+    return record
 
 
 class Journal:
@@ -60,14 +62,20 @@ class Journal:
         """Appends one record.
 
         Raises:
-            RecordError: If it can't be written, for example because the disk is full; the file is left unchanged.
+            RecordError: If it can't be written, for example because the disk is full or the line is longer than a line
+                may be; the file is left unchanged.
         """
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+        problem = bounded_json.excess(line)
+        if len(line) > safe_files.MOST_BYTES:
+            problem = f"it has {len(line):,} bytes, expected {safe_files.MOST_BYTES:,} at most"
+        if problem is not None:
+            raise RecordError(f"{self.path}: a record can't be written: {problem}. What is recorded is safe")
         with self._lock:
             try:
                 if self._fd is None:
-                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-                    self._cut_incomplete_line()
+                    self._open()
+                assert self._fd is not None
                 end = os.lseek(self._fd, 0, os.SEEK_END)
                 if os.write(self._fd, line) != len(line):
                     os.ftruncate(self._fd, end)
@@ -77,19 +85,18 @@ class Journal:
             except OSError as e:
                 raise RecordError(f"{self.path} can't be written: {e.strerror or e}. What is recorded is safe") from e
 
-    def _cut_incomplete_line(self) -> None:
-        """Cuts an incomplete or damaged last line off the file."""
-        assert self._fd is not None
-        data = self.path.read_bytes()
-        end = data.rfind(b"\n") + 1
-        complete = data[:end].rstrip(b"\n").rfind(b"\n") + 1
-        if end == len(data) and end:
+    def flush(self) -> None:
+        """Waits until all records are on the disk.
+
+        Raises:
+            RecordError: If the disk can't hold them.
+        """
+        with self._lock:
             try:
-                json.loads(data[complete:end])
-            except ValueError:
-                end = complete
-        if end < len(data):
-            os.ftruncate(self._fd, end)
+                if self._fd is not None:
+                    os.fsync(self._fd)
+            except OSError as e:
+                raise RecordError(f"{self.path} can't be written: {e.strerror or e}") from e
 
     def close(self) -> None:
         """Closes the file."""
@@ -97,3 +104,31 @@ class Journal:
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
+
+    def _open(self) -> None:
+        """Opens the file, and cuts an incomplete or damaged last line off it."""
+        is_new = not safe_files.exists(self.path)
+        self._fd = safe_files.open_to_append(self.path)
+        size = os.fstat(self._fd).st_size
+        end = self._after_newline(size)
+        if end == size and end:
+            begin = self._after_newline(end - 1)
+            try:
+                _parse(os.pread(self._fd, end - begin, begin), self.path)
+            except DamagedRecord:
+                end = begin
+        if end < size:
+            os.ftruncate(self._fd, end)
+        if is_new:
+            safe_files.sync(self.path.parent)
+
+    def _after_newline(self, end: int) -> int:
+        """The place after the last newline before `end`; 0 if there is none."""
+        assert self._fd is not None
+        while end > 0:
+            begin = max(0, end - _BLOCK)
+            found = os.pread(self._fd, end - begin, begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            end = begin
+        return 0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
-import unicodedata
 from pathlib import Path
 
+from . import safe_files
+
 _HANDLER = "opto_gym.printable"
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
@@ -26,32 +29,34 @@ def printable(text: str) -> str:
     return text
 
 
-def visible(text: str) -> str:
-    """A text in which characters that are not shown are escapes, so that they can't steer a terminal.
+def visible(text: object) -> str:
+    r"""A text for a terminal, with escapes such as ``\x1b`` in place of control characters.
 
-    Line ends and tabs stay.
+    Records, endpoints and file names may hold characters that move the cursor, set the title or reverse the text. Line
+    breaks and tabs stay.
     """
-    return "".join(c if _is_visible(c) or c in "\n\t" else _as_escape(c) for c in text)
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text).replace("\r\n", "\n"))
 
 
-def one_line(text: str, most: int = 500) -> str:
-    """A text on one line, with escapes as in `visible`, and cut in its middle where it is longer than `most`."""
-    line = "".join(c if _is_visible(c) else _as_escape(c) for c in text.strip())
-    half = most // 2
-    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
+def one_line(text: object, most: int = 500) -> str:
+    """A text on one line, with escapes as in `visible`, for a message, a cell of a table or a figure.
 
-
-def _is_visible(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"  # a space of any width
-
-
-def _as_escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    Args:
+        text: The text.
+        most: The largest number of characters. What is cut out of the middle is shown as an ellipsis.
+    """
+    line = visible(str(text).strip()).replace("\n", "\\n").replace("\t", " ")
+    end = (most - 1) // 2
+    return line if len(line) <= most else f"{line[: most - 1 - end]}…{line[len(line) - end :]}"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8; see `printable` for what UTF-8 can't hold."""
-    path.write_text(printable(text), encoding="utf-8")
+    """Writes a file in UTF-8, in place of an older file or link; see `printable` for what UTF-8 can't hold.
+
+    Raises:
+        OSError: If it can't be written.
+    """
+    safe_files.write_file(path, printable(text).encode("utf-8"), durable=False)
 
 
 def never_fail_to_print() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...utils.text import one_line, printable, visible
 from ..stats import MOST, Answer
 from .figure import COLORS, svg
 from .page import number
@@ -87,12 +88,12 @@ def show(found: Comparison) -> None:
     head, lines = table(found)
     shown = Table(box=None, pad_edge=False)
     for name in head:
-        shown.add_column(Text(name))
+        shown.add_column(Text(visible(name)))
     for line in lines:
-        shown.add_row(*map(Text, line))
+        shown.add_row(*(Text(visible(cell)) for cell in line))
     console.print(shown)
     for paragraph in ("", found.text(), *found.notes()):
-        console.print(Text(paragraph))
+        console.print(Text(visible(paragraph)))
 
 
 def figure(found: Comparison) -> str:
@@ -121,7 +122,7 @@ def figure(found: Comparison) -> str:
                 left.plot([a.low, a.high], [y, y], color=color, lw=2)
         right.plot(a.improvement, y, "D", color=color, ms=6)
         right.plot(a.chance, [y, y], color=color, lw=2)
-    left.set_yticks(range(len(bars)), [name for name, *_ in bars])
+    left.set_yticks(range(len(bars)), [one_line(printable(name)) for name, *_ in bars], parse_math=False)
     left.set_ylim(len(bars) - 0.5, -0.5)
     left.set_xlabel(f"difference of {'normalized ' if use_normalized else ''}scores")
     right.set_xlabel("probability of improvement")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ...utils.text import printable
+from ...utils.text import one_line, printable
 from ..results import TrialData
 from ..stats import curve
 
@@ -60,10 +60,12 @@ def figure(trials: Sequence[TrialData], env: str, over: str = "calls") -> Any:
         axes[0].set_yscale("symlog", linthresh=0.01)
     axes[0].set_ylabel("score on test")
     handles, labels = axes[0].get_legend_handles_labels()
-    labels = list(map(printable, labels))
+    labels = [one_line(printable(text)) for text in labels]
     if handles:
         columns = max(1, min(6, 120 // (max(map(len, labels)) + 8)))
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a setting's text may hold dollar signs
     return figure
 
 

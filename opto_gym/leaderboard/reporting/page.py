@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from ...errors import RecordError
 from ...llm.adapting import describe_changes
 from ...problems import Anchors
-from ...utils.text import write_text
+from ...utils.text import one_line, visible, write_text
 from ..results import ResultRow, TrialData, load, rows
 from ..schema import SandboxRecord
 from ..spending import added, money, summed
@@ -23,6 +22,8 @@ SMALL_MODEL = (
     "good the optimizers are."
 )
 """The note on runs with the embedded model."""
+
+_MOST = 2000  # characters of a name with its settings in the terminal
 
 COLUMNS: dict[str, Callable[[ResultRow], str]] = {
     "n": lambda r: (
@@ -57,7 +58,7 @@ def columns(made: Sequence[ResultRow]) -> dict[str, Callable[[ResultRow], str]]:
 
     def mean_measure(name: str, row: ResultRow) -> str:
         values = [x for t in row.trials if t.summary and (x := t.summary.measures.get(name)) is not None]
-        return number(statistics.fmean(values)) if values else "-"
+        return number(sum(values) / len(values)) if values else "-"
 
     scoring: dict[str, Callable[[ResultRow], str]] = {}
     if any(r.roles()["scoring"].calls for r in made):
@@ -73,21 +74,26 @@ def number(x: float | None) -> str:
     return f"{x:.3f}" if abs(x) < 10 else f"{x:,.1f}" if abs(x) < 10_000 else f"{x:.3g}"
 
 
-def report(run: str | Path) -> Path:
+def report(run: str | Path, damages: list[str] | None = None) -> Path:
     """Prints the tables and notes of a run, and writes ``report.html`` into its folder.
 
     Args:
         run: The folder of the run.
+        damages: A list to which a line is added for each trial that is left out because its record is damaged. The page
+            has these lines too.
 
     Returns:
         The path of the page.
 
     Raises:
+        DamagedRecord: If the records of all trials are damaged.
         RecordError: If the folder holds no trial, or if the page can't be written.
     """
     from rich.console import Console
+    from rich.text import Text
 
-    trials = load(run)
+    damages = [] if damages is None else damages
+    trials = load(run, damages)
     made = rows(trials)
     console = Console()
     if not console.is_terminal:
@@ -96,11 +102,11 @@ def report(run: str | Path) -> Path:
         console.print(_table(env, [r for r in made if r.env == env]))
     if spent := spent_table(trials):
         console.print(_spent(spent))
-    for note in notes(trials):
-        console.print(note, highlight=False)
+    for note in (*notes(trials), *damage_notes(damages)):
+        console.print(Text(visible(note)))
     page = Path(run) / "report.html"
     try:
-        write_text(page, html(Path(run).resolve().name, trials))
+        write_text(page, html(Path(run).resolve().name, trials, damages))
     except OSError as e:
         raise RecordError(f"{page} can't be written: {e.strerror or e}") from e
     return page
@@ -110,12 +116,14 @@ def _table(env: str, made: list[ResultRow]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("agent", title=Text(env), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        "agent", title=Text(one_line(env, _MOST)), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     cells = columns(made)
     for name in cells:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(Text(one_line(name)), justify="right", no_wrap=True)
     for row in made:
-        table.add_row(Text(row.agent), *(cell(row) for cell in cells.values()))
+        table.add_row(Text(one_line(row.agent, _MOST)), *(Text(visible(cell(row))) for cell in cells.values()))
     return table
 
 
@@ -201,12 +209,18 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     return lines
 
 
-def html(title: str, trials: Sequence[TrialData]) -> str:
+def damage_notes(damages: Iterable[str]) -> list[str]:
+    """The notes that name the trials which are left out because their records are damaged, one string each."""
+    return [f"Damaged, and not counted: {damage}" for damage in damages]
+
+
+def html(title: str, trials: Sequence[TrialData], damages: Sequence[str] = ()) -> str:
     """The HTML page of a run.
 
     Args:
         title: The title of the page.
         trials: The trials of the run, at least one.
+        damages: A line for each trial whose record is damaged.
     """
     import jinja2
 
@@ -231,7 +245,7 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
     return template.render(
         title=title,
         sections=sections,
-        notes=notes(trials),
+        notes=[*notes(trials), *damage_notes(damages)],
         spent=spent_table(trials),
         spent_columns=SPENT_COLUMNS,
         facts=facts,
@@ -279,9 +293,17 @@ def _section(env: str, trials: Sequence[TrialData], made: list[ResultRow]) -> Se
         start=next((t.start for t in env_trials if t.start is not None), None),
         columns=list(cells),
         rows=[(row, [cell(row) for cell in cells.values()]) for row in made],
-        curves=[svg(figure(trials, env, over)) for over in axes] if scored else [],
+        curves=[drawn for over in axes if (drawn := _curves(trials, env, over))] if scored else [],
         best=_best(made),
     )
+
+
+def _curves(trials: Sequence[TrialData], env: str, over: str) -> str:
+    """The figure of anytime curves as SVG text; "" if an axis can't show the scores, such as -1e308 and 1e308."""
+    try:
+        return svg(figure(trials, env, over))
+    except (ValueError, OverflowError):
+        return ""
 
 
 def sandboxes(forces: Iterable[SandboxRecord]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from ...baselines import recipes
 from ...baselines.recipes import Curve, Recipe
 from ...errors import RecordError
+from ...utils.text import one_line, printable, visible, write_text
 from ..reproduction import Measured, PublishedPoint, measure, needs_model, standard_error
 from .figure import COLORS, svg
 from .page import notes, number, sandboxes
@@ -90,7 +91,9 @@ def figure(found: Sequence[Measured], recipe: Recipe) -> str:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", alpha=0.25)
-    picture.legend(handles=entries, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    legend = picture.legend(handles=entries, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a model's name may hold dollar signs
     return svg(picture)
 
 
@@ -122,7 +125,7 @@ def _draw_curves(ax: Any, found: Sequence[Measured], recipe: Recipe) -> list[Any
 def _legend_entry(label: str, color: str = "#555555", **style: Any) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=color, label=label, **style)
+    return Line2D([], [], color=color, label=one_line(printable(label)), **style)
 
 
 def _draw_published(ax: Any, curve: Curve, last_call: float, color: str) -> None:
@@ -159,6 +162,7 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     found = measure(recipe, size, out)
     if not found:
@@ -166,16 +170,19 @@ def report(recipe: Recipe, size: str, out: Path) -> tuple[Path, ...]:
     head, rows = table(found, recipe)
     shown = Table(*head, title=recipe.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*(Text(visible(cell)) for cell in row))
     console = Console()
     console = console if console.is_terminal else Console(width=160)  # wide enough that a file has every column in full
     console.print(shown)
     for note in notes([t for m in found for t in m.trials]):
-        console.print(note, highlight=False)
+        console.print(Text(visible(note)))
     folder = out / recipe.name / size
     picture, text = folder / "figure.svg", folder / "table.md"
-    picture.write_text(figure(found, recipe), encoding="utf-8")
-    text.write_text(f"{recipe.title}\n\n{markdown(head, rows)}", encoding="utf-8")
+    try:
+        write_text(picture, figure(found, recipe))
+        write_text(text, f"{recipe.title}\n\n{markdown(head, rows)}")
+    except OSError as e:
+        raise RecordError(f"{picture} can't be written: {e.strerror or e}") from e
     return picture, text
 
 
