@@ -12,7 +12,6 @@ from ..llm import Budget, Ledger
 from ..llm.calls import CallLine
 from ..llm.ledger import ROLES
 from ..llm.record import CallRecord, has_key, read_call_lines
-from ..llm.request import token_bound
 from .amounts import Amounts, LedgerTotals, Totals
 from .consistency import is_close
 from .records import TrialFolder
@@ -58,11 +57,25 @@ def call_contradictions(folder: TrialFolder, record: TrialRecord, steps: Sequenc
         found += _numbers(calls)
         found += _keys(record, steps, {line.key for line in calls.lines})
     if record.summary is not None:
-        found += _sums(record.summary, booked_again(folder, record.spec, record.summary, calls))
+        given_up = given_up_scorings(folder, calls) if record.status == "done" else []
+        booked = booked_again(folder, record.spec, record.summary, calls, without=given_up)
+        found += _sums(record.summary, booked)
     return found
 
 
-def booked_again(folder: TrialFolder, spec: TrialSpec, summary: TrialSummary, calls: CallRecord) -> Booked:
+def given_up_scorings(folder: TrialFolder, calls: CallRecord) -> list[CallLine]:
+    """The calls of scorings that a kill ended and that were not begun again, since the budget was raised before."""
+    scored = {calls.current_key(key) for scoring in folder.tests() for key in scoring.task_calls}
+    return [line for line in calls.lines if line.role == "test" and calls.current_key(line.key) not in scored]
+
+
+def booked_again(
+    folder: TrialFolder,
+    spec: TrialSpec,
+    summary: TrialSummary,
+    calls: CallRecord,
+    without: Sequence[CallLine] = (),
+) -> Booked:
     """Books the recorded model calls of a trial as resuming it would, at the prices in its record.
 
     Args:
@@ -70,12 +83,13 @@ def booked_again(folder: TrialFolder, spec: TrialSpec, summary: TrialSummary, ca
         spec: What it ran.
         summary: Its summary, which has the prices.
         calls: Its model calls.
+        without: Those to leave out.
     """
     budget, ledger = Budget(), Ledger()
-    lost = folder.lost_calls()
+    lost, booked = folder.lost_calls(), [line for line in calls.lines if line not in without]
     for role in ROLES:
         model = spec.optimizer_model if role == "optimizer" else spec.task_model
-        lines = [line for line in calls.lines if line.role == role]
+        lines = [line for line in booked if line.role == role]
         if model is None or not (lines or any(line.role == role for line in lost)):
             continue
         price = recorded_price(summary, role)
@@ -85,9 +99,8 @@ def booked_again(folder: TrialFolder, spec: TrialSpec, summary: TrialSummary, ca
         client.book_lost(line for line in lost if line.role == role)
         client.book_recorded(line.key for line in lines)
     unpriced = {role for role in ROLES if recorded_price(summary, role) is None}
-    everything = [*calls.lines, *lost]
     return Booked(
-        _without_unknown(ledger_totals(ledger), everything, unpriced),
+        _without_unknown(ledger_totals(ledger), [*booked, *lost], unpriced),
         _without_unknown(ledger_totals(ledger, lost=True), lost, unpriced),
         msgspec.convert(budget.spent, Amounts),
     )
@@ -142,8 +155,6 @@ def _lines(name: str, lines: Sequence[CallLine], record: TrialRecord) -> list[st
             found.append(f"{what}: it is a part of a call that is not recorded")
         elif answered[line.key, line.n, line.part] > 1:
             found.append(f"{what}: another line has the same key and n")
-        elif line.part is None and line.model != "local" and line.bound[0] != token_bound(line.request)[0]:
-            found.append(f"{what}: bound is {line.bound[0]}, that of the request {token_bound(line.request)[0]}")
     return found
 
 

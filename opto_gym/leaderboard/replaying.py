@@ -13,7 +13,7 @@ from ..agents.base import Agent, Values
 from ..core import OptoEnv
 from ..errors import RecordError, ReplayMismatch
 from ..utils.moved import moved_names
-from .call_checks import call_contradictions, recorded_price
+from .call_checks import call_contradictions, given_up_scorings, recorded_price
 from .consistency import contradictions, lost_contradictions
 from .endpoints import CallSettings
 from .identity import RULES, Identity
@@ -172,7 +172,8 @@ class Replayer(TrialRunner):
         name = (self.record.ended or "").removeprefix("budget: ")
         if name == self.record.ended or self.record.status != "done":
             return False
-        if name == "seconds" or getattr(self.limits, name) is None or getattr(self.record.cap, name) is not None:
+        own, of_run = (getattr(limits, name, None) for limits in (self.limits, self.record.cap))
+        if name == "seconds" or own is None or of_run is not None:
             return True
         if name not in _MODEL_LIMITS:
             return False
@@ -241,7 +242,7 @@ class Replayer(TrialRunner):
             self.differences += self._end_differences(status, ended)
         if oracle is not None and not is_whole and not ended.startswith(ReplayMismatch.__name__):
             self.differences.append(f"{self._recorded_calls} calls are recorded, {made} were made")
-        if is_whole and self.record.status != "running" and (same_end or self.record.status == "done"):
+        if is_whole and (same_end or self.record.status == "done"):
             assert isinstance(oracle, ReplayedOracle)
             self._compare_rest(oracle, side_by_side)
 
@@ -282,10 +283,11 @@ class Replayer(TrialRunner):
         lines = self.folder.steps()
         if not side_by_side and [step.call for step in oracle.steps] != [step.call for step in lines]:
             self.differences.append("steps.jsonl: the lines are not in the order in which the calls ended")
-        if self.record.status != "done" or self.record.summary is None:
+        if self.record.summary is None:
             return
         self._compare_tests(oracle, self.record.summary, side_by_side)
-        self._compare_model_calls(lines, side_by_side)
+        if self.record.status == "done":
+            self._compare_model_calls(lines, side_by_side)
         self._compare_summary(oracle, self.record.summary, side_by_side)
 
     def _compare_tests(self, oracle: ReplayedOracle, summary: TrialSummary, side_by_side: bool) -> None:
@@ -306,7 +308,8 @@ class Replayer(TrialRunner):
         of_steps = [key for step in steps for key in (*step.task_calls, *(step.optimizer_calls or ()))]
         used = {self._calls.current_key(key) for key in of_steps}
         at_end = side_by_side or self._ends_by_chance()  # calls for a proposal that the budget's end left over
-        for line in self._calls.unused:
+        given_up = given_up_scorings(self.folder, self._calls)
+        for line in (line for line in self._calls.unused if line not in given_up):
             is_of_end = at_end and line.role != "test" and self._calls.current_key(line.key) not in used
             if not is_of_end and (line.role != "optimizer" or self._agent_runs):
                 what = f"the {line.role}'s call {line.key[:16]}, n={line.n}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import RecordError
 from ..problems import normalized
 from .amounts import Totals
+from .consistency import contradictions
 from .records import RunFolder, TrialFolder
 from .schema import LostAttempts, ScoreRecord, StepRecord, TrialRecord, TrialSummary
 from .spending import summed
@@ -160,6 +161,19 @@ class ResultRow:
         return sum(t.record.status == "running" for t in self.trials)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunData:
+    """The trials of a run.
+
+    Attributes:
+        trials: Those whose records do not contradict themselves, sorted by id.
+        damaged: The ids of the others, each with the first of its contradictions.
+    """
+
+    trials: list[TrialData]
+    damaged: dict[str, str]
+
+
 def load(run: str | Path) -> list[TrialData]:
     """Reads the trials of a run, sorted by id.
 
@@ -167,18 +181,43 @@ def load(run: str | Path) -> list[TrialData]:
         run: The run's folder.
 
     Raises:
-        RecordError: If the folder holds no trial, or a record is damaged.
+        RecordError: If the folder holds no trial, or a record is damaged or contradicts itself.
     """
-    trials = []
+    data = read_run(run)
+    for name, reason in data.damaged.items():
+        raise RecordError(f"{Path(run) / 'trials' / name} is damaged: {reason}. Restore it from a copy")
+    return data.trials
+
+
+def read_run(run: str | Path) -> RunData:
+    """Reads the trials of a run.
+
+    Args:
+        run: The run's folder.
+
+    Raises:
+        RecordError: If the folder holds no trial, a record is damaged, or each contradicts itself.
+    """
+    trials: list[TrialData] = []
+    damaged: dict[str, str] = {}
     for path in RunFolder(Path(run)).trials():
         folder = TrialFolder(path)
         record = folder.trial()
-        if record is not None:
-            tests = {scored.parameters_hash: scored for scored in folder.tests()}
-            trials.append(TrialData(path.name, record, sorted(folder.steps(), key=attrgetter("call")), tests))
+        if record is None:
+            continue
+        steps, tests = sorted(folder.steps(), key=attrgetter("call")), folder.tests()
+        found = contradictions(path, record, steps, tests)
+        if found:
+            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            damaged[path.name] = f"{found[0]}{more}"
+        else:
+            trials.append(TrialData(path.name, record, steps, {scored.parameters_hash: scored for scored in tests}))
+    if not trials and damaged:
+        name, reason = next(iter(damaged.items()))
+        raise RecordError(f"{run} holds no trial that is whole; {name} is damaged: {reason}")
     if not trials:
         raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
-    return trials
+    return RunData(trials, damaged)
 
 
 def rows(trials: Sequence[TrialData]) -> list[ResultRow]:

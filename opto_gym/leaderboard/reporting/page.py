@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...errors import RecordError
 from ...llm.adapting import describe_changes
 from ...problems import Anchors
 from ...utils.text import write_text
-from ..results import ResultRow, TrialData, load, rows
+from ..results import ResultRow, TrialData, read_run, rows
 from ..schema import SandboxRecord
 from ..spending import added, money, summed
 from .figure import figure, svg
@@ -83,12 +83,12 @@ def report(run: str | Path) -> Path:
         The path of the page.
 
     Raises:
-        RecordError: If the folder holds no trial, or if the page can't be written.
+        RecordError: If the folder holds no trial that is whole, or if the page can't be written.
     """
     from rich.console import Console
 
-    trials = load(run)
-    made = rows(trials)
+    data = read_run(run)
+    trials, made = data.trials, rows(data.trials)
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)  # wide enough that a file has every column in full
@@ -96,11 +96,11 @@ def report(run: str | Path) -> Path:
         console.print(_table(env, [r for r in made if r.env == env]))
     if spent := spent_table(trials):
         console.print(_spent(spent))
-    for note in notes(trials):
+    for note in (*damage_notes(data.damaged), *notes(trials)):
         console.print(note, highlight=False)
     page = Path(run) / "report.html"
     try:
-        write_text(page, html(Path(run).resolve().name, trials))
+        write_text(page, html(Path(run).resolve().name, trials, data.damaged))
     except OSError as e:
         raise RecordError(f"{page} can't be written: {e.strerror or e}") from e
     return page
@@ -161,6 +161,11 @@ def _spent(rows: Sequence[tuple[str, ...]]) -> Any:
     return table
 
 
+def damage_notes(damaged: Mapping[str, str]) -> list[str]:
+    """A note for each trial that is left out since its record contradicts itself; see `RunData.damaged`."""
+    return [f"{name} is damaged, and left out: {reason}." for name, reason in damaged.items()]
+
+
 def notes(trials: Sequence[TrialData]) -> list[str]:
     """Notes that a reader needs to interpret the results, one string each.
 
@@ -201,12 +206,13 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     return lines
 
 
-def html(title: str, trials: Sequence[TrialData]) -> str:
+def html(title: str, trials: Sequence[TrialData], damaged: Mapping[str, str] | None = None) -> str:
     """The HTML page of a run.
 
     Args:
         title: The title of the page.
         trials: The trials of the run, at least one.
+        damaged: The trials that are left out, as `RunData.damaged`.
     """
     import jinja2
 
@@ -231,7 +237,7 @@ def html(title: str, trials: Sequence[TrialData]) -> str:
     return template.render(
         title=title,
         sections=sections,
-        notes=notes(trials),
+        notes=[*damage_notes(damaged or {}), *notes(trials)],
         spent=spent_table(trials),
         spent_columns=SPENT_COLUMNS,
         facts=facts,
