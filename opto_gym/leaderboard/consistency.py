@@ -46,7 +46,7 @@ def contradictions(
     if steps:
         found += _scores(record.summary, steps, tests)
     if record.status == "done":
-        found += _end(record, record.summary)
+        found += [*_end(record, record.summary), *_spent(record.summary, steps)]
     return found
 
 
@@ -217,6 +217,16 @@ def _counts(summary: TrialSummary, record: TrialRecord, steps: Sequence[StepReco
     recommended, made = Counter(call for call, _ in summary.recommendations), Counter(step.call for step in steps)
     if recommended - made or (record.status == "done" and recommended != made):
         yield "summary: recommendations are not of the calls in steps.jsonl"
+
+
+def _spent(summary: TrialSummary, steps: Sequence[StepRecord]) -> Iterator[str]:
+    """Calls after which a trial had spent less than its lost attempts did, or more than it did at its end."""
+    for step in steps:
+        for name in ("oracle_calls", "evaluations", "llm_calls", "tokens", "usd"):
+            told, most = getattr(step.spent, name), getattr(summary.spent, name)
+            least = float(getattr(summary.lost, name, 0))  # of a lost attempt, calls and evaluations are known
+            if told < least or (told > most and not is_close(told, most)):
+                yield f"call {step.call}: spent {name} was {told:g}, the trial's is {least:g} to {most:g}"
 
 
 def _scores(summary: TrialSummary, steps: Sequence[StepRecord], tests: Sequence[ScoreRecord]) -> Iterator[str]:

@@ -32,7 +32,7 @@ COMPARED_FIELDS = (
 COMPARED_SCORE_FIELDS = ("parameters_hash", "score", "reward", "scores", "error", "task_calls")
 """The fields of a `ScoreRecord` that a replay compares, besides ``call``."""
 
-_MODEL_AMOUNTS = ("llm_calls", "tokens", "usd")
+_AMOUNTS = ("oracle_calls", "evaluations", "llm_calls", "tokens", "usd")  # of `Amounts`, without the time
 
 
 class ReplayedOracle(RecordedOracle):
@@ -44,7 +44,8 @@ class ReplayedOracle(RecordedOracle):
         folder: The trial's folder.
         differences: A list to which deviations from the record are added.
         model_calls: The trial's model calls.
-        counts_models: Whether the replay asks for all model calls that the trial made, so that it spends the same.
+        is_agent_run: Whether the agent makes the calls, one after the other or side by side as it did before. Else
+            `repeat` makes them, and what they follow on and had spent is not compared.
         keywords: Further arguments of `RecordedOracle`.
 
     Attributes:
@@ -60,12 +61,12 @@ class ReplayedOracle(RecordedOracle):
         differences: list[str],
         model_calls: CallRecord,
         *,
-        counts_models: bool,
+        is_agent_run: bool,
         **keywords: Any,
     ) -> None:
         self.differences, self._model_calls = differences, model_calls
-        self.side_by_side, self._counts_models = False, counts_models
-        self._thread, self._begun, self._repeats = threading.get_ident(), -1, False
+        self.side_by_side, self._is_agent_run = False, is_agent_run
+        self._thread, self._begun = threading.get_ident(), -1
         super().__init__(env, budget, folder, **keywords)
 
     def __call__(
@@ -82,7 +83,7 @@ class ReplayedOracle(RecordedOracle):
         Raises:
             BudgetSpent: If the budget does not hold it.
         """
-        self._repeats, self._begun = True, self._begun + 1
+        self._is_agent_run = False
         with self.budget.reserve(oracle_calls=1, evaluations=len(step.examples)):
             self._answer(step.parameters, chosen_examples(step), step.split, step.call, (step.key, step.n), step)
 
@@ -113,10 +114,11 @@ class ReplayedOracle(RecordedOracle):
         result, found = self._evaluate(parameters, examples, split, number, key)
         step = _with_current_keys(step, self._model_calls)
         self.differences += field_differences(f"call {step.call}", step, found, COMPARED_FIELDS)
-        if not self.side_by_side:
-            if step.call != self._begun and not self._repeats:
+        if self._is_agent_run and not self.side_by_side:
+            if step.call != self._begun:
                 self.differences.append(f"call {step.call}: call was {step.call}, is {self._begun}")
-            self._compare_spent(step)
+            spent = msgspec.convert(self.budget.spent, Amounts)
+            self.differences += amount_differences(f"call {step.call}: spent", step.spent, spent, _AMOUNTS)
         try:
             self.folder.blob(step.graph)
         except RecordError as e:
@@ -138,11 +140,10 @@ class ReplayedOracle(RecordedOracle):
         others = [env.draw(self.seed, number, other.metrics) for other in (*self.recorded_steps, *self.steps[:1])]
         return step.examples if step.examples in [plain(list(other)) for other in others] else drawn
 
-    def _compare_spent(self, step: StepRecord) -> None:
-        """Compares what the trial had spent after a call; without model calls if an agent is missing that asks some."""
-        found = msgspec.convert(self.budget.spent, Amounts)
-        names = ("oracle_calls", "evaluations", *(_MODEL_AMOUNTS if self._counts_models else ()))
-        self.differences += amount_differences(f"call {step.call}: spent", step.spent, found, names)
+    @property
+    def not_made(self) -> list[StepRecord]:
+        """The recorded calls that the agent has not made again."""
+        return [step for step in self.recorded_steps if (step.key, step.n) in self._not_repeated]
 
 
 class ReplayedScorer(Scorer):

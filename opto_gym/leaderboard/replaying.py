@@ -186,7 +186,7 @@ class Replayer(TrialRunner):
             self.folder,
             self.differences,
             self._calls,
-            counts_models=self._agent_runs or not self.agent.uses_model,
+            is_agent_run=self._agent_runs,
             seed=seed,
             on_step=self._on_step,
             take_notes=self._take_notes,
@@ -197,18 +197,28 @@ class Replayer(TrialRunner):
 
     def _run_agent(self) -> None:
         """Runs the agent; or evaluates the recorded calls, if the agent might not make the same calls again."""
-        if self._agent_runs:
-            super()._run_agent()
+        oracle = self.oracle
+        assert isinstance(oracle, ReplayedOracle)
+        if not self._agent_runs:
+            numbers = [step.call for step in self.folder.steps()]
+            oracle.side_by_side = numbers != sorted(numbers)
+            self._repeat(oracle.recorded_steps)
             return
+        try:
+            super()._run_agent()
+        finally:
+            if oracle.side_by_side and oracle.solved:  # others were under way, and may come too late this time
+                self._repeat(oracle.not_made)
+
+    def _repeat(self, steps: Sequence[StepRecord]) -> None:
+        """Evaluates recorded calls in place of the agent."""
         assert isinstance(self.oracle, ReplayedOracle)
-        numbers = [step.call for step in self.folder.steps()]
-        self.oracle.side_by_side = numbers != sorted(numbers)
-        for step in self.oracle.recorded_steps:
+        for step in steps:
             self._repeated.append(step)
             self.oracle.repeat(step)
 
     def _take_notes(self) -> AgentNotes:
-        if self._agent_runs or not self._repeated:
+        if not self._repeated:
             return super()._take_notes()
         # the agent does nothing, so what it did is not compared
         return AgentNotes(**{name: getattr(self._repeated[-1], name) for name in AgentNotes.__struct_fields__})

@@ -167,7 +167,7 @@ class RunData:
 
     Attributes:
         trials: Those whose records do not contradict themselves, sorted by id.
-        damaged: The ids of the others, each with the first of its contradictions.
+        damaged: The ids of the others, each with what is wrong with it.
     """
 
     trials: list[TrialData]
@@ -175,22 +175,28 @@ class RunData:
 
 
 def load(run: str | Path) -> list[TrialData]:
-    """Reads the trials of a run, sorted by id.
+    """Reads the trials of a run, sorted by id. `load_whole` leaves out those whose records contradict themselves.
 
     Args:
         run: The run's folder.
 
     Raises:
-        RecordError: If the folder holds no trial, or a record is damaged or contradicts itself.
+        RecordError: If the folder holds no trial, or a record is damaged.
     """
-    data = read_run(run)
-    for name, reason in data.damaged.items():
-        raise RecordError(f"{Path(run) / 'trials' / name} is damaged: {reason}. Restore it from a copy")
-    return data.trials
+    trials = []
+    for path in RunFolder(Path(run)).trials():
+        folder = TrialFolder(path)
+        record = folder.trial()
+        if record is not None:
+            tests = {scored.parameters_hash: scored for scored in folder.tests()}
+            trials.append(TrialData(path.name, record, sorted(folder.steps(), key=attrgetter("call")), tests))
+    if not trials:
+        raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
+    return trials
 
 
-def read_run(run: str | Path) -> RunData:
-    """Reads the trials of a run.
+def load_whole(run: str | Path) -> RunData:
+    """Reads the trials of a run, and sets those apart whose records contradict themselves.
 
     Args:
         run: The run's folder.
@@ -198,26 +204,19 @@ def read_run(run: str | Path) -> RunData:
     Raises:
         RecordError: If the folder holds no trial, a record is damaged, or each contradicts itself.
     """
-    trials: list[TrialData] = []
+    whole: list[TrialData] = []
     damaged: dict[str, str] = {}
-    for path in RunFolder(Path(run)).trials():
-        folder = TrialFolder(path)
-        record = folder.trial()
-        if record is None:
-            continue
-        steps, tests = sorted(folder.steps(), key=attrgetter("call")), folder.tests()
-        found = contradictions(path, record, steps, tests)
+    for trial in load(run):
+        path = Path(run) / "trials" / trial.name
+        found = contradictions(path, trial.record, trial.steps, TrialFolder(path).tests())
         if found:
-            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            damaged[path.name] = f"{found[0]}{more}"
+            damaged[trial.name] = f"{found[0]} (and {len(found) - 1} more)" if len(found) > 1 else found[0]
         else:
-            trials.append(TrialData(path.name, record, steps, {scored.parameters_hash: scored for scored in tests}))
-    if not trials and damaged:
+            whole.append(trial)
+    if not whole:
         name, reason = next(iter(damaged.items()))
-        raise RecordError(f"{run} holds no trial that is whole; {name} is damaged: {reason}")
-    if not trials:
-        raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
-    return RunData(trials, damaged)
+        raise RecordError(f"{run} holds no trial that is whole. {name} is damaged: {reason}. Restore it from a copy")
+    return RunData(whole, damaged)
 
 
 def rows(trials: Sequence[TrialData]) -> list[ResultRow]:

@@ -13,7 +13,7 @@ from ...errors import RecordError
 from ...llm.adapting import describe_changes
 from ...problems import Anchors
 from ...utils.text import write_text
-from ..results import ResultRow, TrialData, read_run, rows
+from ..results import ResultRow, TrialData, load_whole, rows
 from ..schema import SandboxRecord
 from ..spending import added, money, summed
 from .figure import figure, svg
@@ -87,7 +87,7 @@ def report(run: str | Path) -> Path:
     """
     from rich.console import Console
 
-    data = read_run(run)
+    data = load_whole(run)
     trials, made = data.trials, rows(data.trials)
     console = Console()
     if not console.is_terminal:
