@@ -195,7 +195,9 @@ def _tests(tests: Sequence[ScoreRecord]) -> Iterator[str]:
 def _counts(summary: TrialSummary, record: TrialRecord, steps: Sequence[StepRecord]) -> Iterator[str]:
     """Contradictions between the summary's counts and the oracle calls."""
     lost = summary.lost
-    calls, evaluations = len(steps) - 1, sum(len(step.examples) for step in steps[1:])
+    calls, evaluations = max(len(steps) - 1, 0), sum(len(step.examples) for step in steps[1:])
+    if not steps:
+        yield "steps.jsonl: not even the call of the start values is there"
     counts = {
         "oracle_calls": calls,
         "evaluations": evaluations,
@@ -205,11 +207,11 @@ def _counts(summary: TrialSummary, record: TrialRecord, steps: Sequence[StepReco
     for name, number in counts.items():
         told = getattr(summary, name)
         if told > number or (told < number and not failed):
-            yield f"summary: {name} is {told}, steps.jsonl has {max(number, 0)}"
+            yield f"summary: {name} is {told}, steps.jsonl has {number}"
     for name, number in (("oracle_calls", calls), ("evaluations", evaluations)):
         total, spent = number + (getattr(lost, name) if lost else 0), getattr(summary.spent, name)
         if spent > total or (spent < total and not failed):
-            yield f"summary: spent {name} is {spent:g}, all attempts have {max(total, 0)}"
+            yield f"summary: spent {name} is {spent:g}, all attempts have {total}"
     if not failed and summary.invalid_answers < (held := sum(len(step.invalid_answers) for step in steps)):
         yield f"summary: invalid_answers is {summary.invalid_answers}, steps.jsonl has {held}"
     if summary.solved and not any(step.success for step in steps[1:]):

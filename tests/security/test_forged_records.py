@@ -237,7 +237,7 @@ UP = lambda old: (old or 0) + 1  # noqa: E731
 FORGERIES = [
     # ---- invented and cut trials
     ("plain", "calls deleted, perfect score", invented, "oracle_calls is 6, steps.jsonl has 0"),
-    ("plain", "calls deleted, counts too", invented_whole, "current_score|recommended_score"),
+    ("plain", "calls deleted, counts too", invented_whole, "not even the call of the start values"),
     ("model", "calls deleted", invented, "steps.jsonl has 0"),
     ("plain", "recommended replaced", recommended, "recommended was"),
     ("lost", "recommended replaced where the agent can't go on", recommended, "recommended was"),
@@ -254,7 +254,7 @@ FORGERIES = [
     ("plain", "call", step(3, call=9), "call is|not of the calls"),
     ("plain", "calls exchanged", both(step(3, call=4), step(4, call=3)), "call 4: call was 4, is 3"),
     ("plain", "key", step(3, key="0" * 64), "key is not the hash"),
-    ("plain", "n", step(3, n=1), "call 3: n is 1"),
+    ("plain", "n", step(4, n=1), "call 4: n is 1"),
     ("plain", "parameters", step(3, parameters={"x": 2}), "call 3: parameters_hash is not"),
     ("plain", "parameters, hash and key", proposed(3, x=2), "not in the record"),
     ("lost", "parameters, hash and key, where the agent can't go on", proposed(3, x=2), "call 3: score was"),
@@ -283,7 +283,7 @@ FORGERIES = [
     ("model", "spent tokens", spent(3, tokens=-4), "call 3: spent tokens was"),
     ("task", "spent llm_calls", spent(1, llm_calls=-4), "call 1: spent llm_calls was"),
     ("money", "spent usd", spent(1, usd=1.0), "call 1: spent usd was"),
-    ("lost", "spent after a lost attempt", spent(2, oracle_calls=-2), "call 2: spent oracle_calls was"),
+    ("lost", "spent after a lost attempt", spent(2, oracle_calls=-2), "call 2: spent oracle_calls was 1, the trial's"),
     ("code", "scores of the examples", step(1, scores=[1.0, 1.0]), "call 1: scores was"),
     ("code", "errors of the examples", step(1, errors=["no", None]), "call 1: errors was"),
     ("model", "optimizer_calls", step(2, optimizer_calls=[]), "call 2: optimizer_calls was"),
