@@ -125,7 +125,7 @@ def total_differences(what: str, recorded: LedgerTotals, found: LedgerTotals) ->
         recorded: The sums in the record. What it has as not recorded is not compared.
         found: The sums of the recorded calls.
     """
-    lines = []
+    lines: list[str] = []
     for role in LedgerTotals.__struct_fields__:
         was, now = getattr(recorded, role), getattr(found, role)
         for name in Totals.__struct_fields__:
@@ -138,7 +138,8 @@ def total_differences(what: str, recorded: LedgerTotals, found: LedgerTotals) ->
 
 def _lines(name: str, lines: Sequence[CallLine], record: TrialRecord) -> list[str]:
     """Contradictions in the lines of a file."""
-    found, spec = [], record.spec
+    found: list[str] = []
+    spec = record.spec
     answered: Counter[Any] = Counter((line.key, line.n, line.part) for line in lines if line.error is None)
     whole = {(line.key, line.n) for line in lines if line.part is None}
     for number, line in enumerate(lines, 1):

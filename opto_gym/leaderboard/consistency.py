@@ -60,7 +60,7 @@ def lost_contradictions(folder: TrialFolder, summary: TrialSummary | None) -> li
     Raises:
         RecordError: If a record of an attempt is damaged.
     """
-    found = []
+    found: list[str] = []
     for place in folder.attempts():
         steps = sorted(folder.steps_of_attempt(place), key=lambda step: step.call)
         found += [f"lost attempt {place.name}: {line}" for line in _calls(steps, ended=False)]

@@ -236,7 +236,7 @@ class Replayer(TrialRunner):
         """What an agent that does not run recommends according to the record."""
         summary = self.record.summary
         if summary is None or self.oracle is None or len(self._repeated) == self._recorded_calls:
-            return summary and summary.recommended
+            return None if summary is None else summary.recommended
         now = self._repeated[-1] if self._repeated else self.oracle.steps[0]
         known = {step.parameters_hash: step.parameters for step in (*self._repeated, self.oracle.steps[0])}
         return known.get(dict(summary.recommendations).get(now.call, ""), now.parameters)
