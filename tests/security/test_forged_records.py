@@ -142,6 +142,7 @@ def test_an_honest_trial_has_no_difference(honest, kind):
 
 
 BEST = {"x": 3}
+OWN_ANCHORS = {"start": 9.0, "best": 0.0, "dated": "2026-01", "source": "me"}
 
 
 def invented(path):
@@ -379,7 +380,7 @@ FORGERIES = [
     ("code", "errors", trial("summary.errors", 1), "errors is 1"),
     ("model", "invalid_answers in the summary", trial("summary.invalid_answers", 9), "invalid_answers was 9"),
     ("plain", "scale", trial("summary.scale", "log"), "scale was 'log'"),
-    ("plain", "anchors", trial("summary.anchors", {"start": 9.0, "best": 0.0, "dated": "2026-01", "source": "me"}), "anchors was"),
+    ("plain", "anchors", trial("summary.anchors", OWN_ANCHORS), "anchors was"),
     ("plain", "problem", trial("summary.problem.objective", "Anything goes."), "problem was"),
     ("model", "ledger calls", trial("summary.ledger.optimizer.calls", 1), "ledger: optimizer calls is 1"),
     ("model", "ledger tokens", trial("summary.ledger.optimizer.tokens_in", 1), "ledger: optimizer tokens_in is 1"),
