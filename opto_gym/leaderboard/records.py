@@ -81,7 +81,7 @@ def _upgraded(data: dict[str, Any], convert: Convert, path: Path) -> dict[str, A
         RecordError: If this release does not know the version, or the data can't be converted.
     """
     version = data.get("version", 1)
-    if version not in VERSIONS:
+    if isinstance(version, bool) or version not in VERSIONS:
         raise RecordError(
             f"{path} is of version {version!r}, which this release of opto_gym does not read (it reads {VERSIONS}): "
             "use a newer release"

@@ -354,7 +354,7 @@ FORGERIES = [
     ("tokens", "limit of tokens", trial("limits.tokens", 6000), "ended was"),
     ("plain", "limit of evaluations", trial("limits.evaluations", 3), "spent evaluations is 6, the limit is 3"),
     ("end", "when it is scored", trial("test_scores", "each"), "this scoring is not in the record"),
-    ("plain", "error", trial("error", "Traceback"), "there is a traceback"),
+    ("plain", "a traceback", trial("error", "Traceback"), "there is a traceback"),
     ("plain", "sandbox level", trial("where.sandbox.level", "L1"), "the sandbox's level is 'L1'"),
     ("plain", "seed", trial("spec.seed", 5), "seed is 5 in the spec, 0 in the identity"),
     ("model", "model in the spec", trial("spec.optimizer_model", "better"), "optimizer's model is 'better'"),
