@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..utils.text import visible
 from .arguments import (
@@ -20,6 +21,11 @@ from .arguments import (
     trial_limits,
 )
 from .models import moved
+
+if TYPE_CHECKING:
+    from ..leaderboard import Outcome
+
+_SHOWN = 10  # differences of a trial
 
 
 def run_trials(options: argparse.Namespace) -> int:
@@ -129,34 +135,53 @@ def write_report(options: argparse.Namespace) -> int:
     """Runs ``opto-gym report``."""
     from ..leaderboard import report
 
-    damages: list[str] = []
-    print(f"\n{report(options.run, damages)}")
-    return 1 if damages else 0
+    damaged: dict[str, str] = {}
+    print(f"\n{report(options.run, damaged)}")
+    return 1 if damaged else 0
 
 
 def replay_trials(options: argparse.Namespace) -> int:
-    """Runs ``opto-gym replay``."""
+    """Runs ``opto-gym replay``; the exit status is 0 only if every record verifies a result and agrees."""
     from ..errors import OptoGymError
     from ..leaderboard import replay
+    from ..leaderboard.unverifiable import REASONS
 
-    status = 0
+    outcomes, failed = [], False
     for path in options.trial:
         try:
             outcome = replay(path, trust=options.trust)
         except OptoGymError as e:  # the other trials are replayed all the same
-            status = 1
+            failed = True
             print(visible(f"opto-gym: {e}"), file=sys.stderr)
             continue
-        for notice in outcome.notices:
-            print(visible(f"{outcome.trial}: {notice}"))
-        if outcome.differences:
-            status = 1
-            print(f"{outcome.trial}: {len(outcome.differences)} differences")
-            for difference in outcome.differences[:10]:
-                print(visible(f"  {difference}"))
-        else:
-            print(f"{outcome.trial}: all {outcome.steps} calls agree with the record")
-    return status
+        outcomes.append(outcome)
+        for line in _verdict(outcome):
+            print(visible(line))
+    listed = {name: [outcome.trial for outcome in outcomes if name in outcome.unverifiable] for name in REASONS}
+    if any(listed.values()):
+        print("not verifiable:")
+    for name, trials in listed.items():
+        if trials:
+            of = "" if len(trials) == len(outcomes) else f" ({', '.join(trials)})"
+            print(f"  {name}: {REASONS[name]}{of}")
+    return 1 if failed or any(outcome.differences or outcome.incomplete for outcome in outcomes) else 0
+
+
+def _verdict(outcome: Outcome) -> Iterator[str]:
+    """What a replay found, as lines."""
+    for notice in outcome.notices:
+        yield f"{outcome.trial}: {notice}"
+    number = len(outcome.differences)
+    if number:
+        yield f"{outcome.trial}: {number} {'difference' if number == 1 else 'differences'}"
+        for difference in outcome.differences[:_SHOWN]:
+            yield f"  {difference}"
+        if number > _SHOWN:
+            yield f"  and {number - _SHOWN} more"
+    elif outcome.incomplete:
+        yield f"{outcome.trial}: {outcome.incomplete}: nothing is verified"
+    else:
+        yield f"{outcome.trial}: all {outcome.steps} calls agree with the record"
 
 
 def reproduce_figures(options: argparse.Namespace) -> int:

@@ -175,7 +175,11 @@ class TrialFolder:
 
     def lost_steps(self) -> list[StepRecord]:
         """Reads the oracle calls of all lost attempts."""
-        return [step for folder in self.attempts() for step in self._read_steps(folder)]
+        return [step for folder in self.attempts() for step in self.steps_of_attempt(folder)]
+
+    def steps_of_attempt(self, attempt: Path) -> list[StepRecord]:
+        """Reads the oracle calls of a lost attempt; `attempt` is its folder, of `attempts`."""
+        return self._read_steps(attempt)
 
     def calls(self) -> list[CallLine]:
         """Reads the model calls, in order of completion."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import DamagedRecord, RecordError
 from ..problems import normalized
 from .amounts import Totals
+from .consistency import contradictions
 from .records import RunFolder, TrialFolder, read_trial
 from .schema import LostAttempts, ScoreRecord, StepRecord, TrialRecord, TrialSummary
 from .spending import summed
@@ -161,31 +162,64 @@ class ResultRow:
         return sum(t.record.status == "running" for t in self.trials)
 
 
-def load(run: str | Path, damages: list[str] | None = None) -> list[TrialData]:
-    """Reads the trials of a run, sorted by id.
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunData:
+    """The trials of a run.
+
+    Attributes:
+        trials: Those whose records are whole, sorted by id.
+        damaged: The ids of the others, each with what is wrong with it.
+    """
+
+    trials: list[TrialData]
+    damaged: dict[str, str]
+
+
+def load(run: str | Path) -> list[TrialData]:
+    """Reads the trials of a run, sorted by id. `load_whole` leaves out those that are damaged.
 
     Args:
         run: The run's folder.
-        damages: A list to which a line is added for each trial whose record is damaged; the line names the file. Such
-            a trial is left out. None raises the first damage.
 
     Raises:
-        DamagedRecord: If the record of a trial is damaged and `damages` is None, or those of all trials are.
+        DamagedRecord: If the record of a trial is damaged.
         RecordError: If the folder holds no trial.
     """
-    trials: list[TrialData] = []
-    for path in RunFolder(Path(run)).trials():
-        try:
-            trials.append(_load_trial(path))
-        except DamagedRecord as e:
-            if damages is None:
-                raise
-            damages.append(str(e))
-    if not trials and damages:
-        raise DamagedRecord(f"{run} holds no trial that can be read. {damages[0]}")
+    trials = [_load_trial(path) for path in RunFolder(Path(run)).trials()]
     if not trials:
         raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
     return trials
+
+
+def load_whole(run: str | Path) -> RunData:
+    """Reads the trials of a run, and sets those apart whose records are damaged or contradict themselves.
+
+    Args:
+        run: The run's folder.
+
+    Raises:
+        DamagedRecord: If no trial is whole.
+        RecordError: If the folder holds no trial.
+    """
+    whole: list[TrialData] = []
+    damaged: dict[str, str] = {}
+    for path in RunFolder(Path(run)).trials():
+        try:
+            trial = _load_trial(path)
+            found = contradictions(path, trial.record, trial.steps, TrialFolder(path).tests())
+        except DamagedRecord as e:
+            damaged[path.name] = str(e)
+            continue
+        if found:
+            damaged[path.name] = f"{found[0]} (and {len(found) - 1} more)" if len(found) > 1 else found[0]
+        else:
+            whole.append(trial)
+    if damaged and not whole:
+        name, reason = next(iter(damaged.items()))
+        raise DamagedRecord(f"{run} holds no trial that is whole. {name} is damaged: {reason}")
+    if not whole:
+        raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
+    return RunData(whole, damaged)
 
 
 def _load_trial(path: Path) -> TrialData:

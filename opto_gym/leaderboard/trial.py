@@ -59,6 +59,8 @@ class Outcome:
         differences: In a replay, each deviation from the record, as a line of text.
         steps: Number of oracle calls; the start values' call is not counted.
         notices: In a replay, facts about the record that a reader should know but that are no deviation.
+        incomplete: In a replay, why the record verifies no result, such as that the trial failed; None if it may.
+        unverifiable: In a replay, what of the record can't be computed again, of `unverifiable.REASONS`.
         ledger: The model calls of each role; None if it is not known.
         caveats: Why the results of a trial that is done mean little.
     """
@@ -70,6 +72,8 @@ class Outcome:
     differences: list[str] = dataclasses.field(default_factory=list)
     steps: int = 0
     notices: list[str] = dataclasses.field(default_factory=list)
+    incomplete: str | None = None
+    unverifiable: list[str] = dataclasses.field(default_factory=list)
     ledger: LedgerTotals | None = None
     caveats: list[str] = dataclasses.field(default_factory=list)
 

@@ -129,7 +129,7 @@ class CallRecord:
         self._lines: dict[tuple[str, int], CallLine] = {}
         self._parts: dict[tuple[str, int], dict[int, CallLine]] = {}
         self._new_keys: dict[str, tuple[str, int]] = {}
-        for line in _read_lines(path):
+        for line in read_call_lines(path):
             place = self._place(line)
             parts = self._parts.get(place, {})
             earlier = self._lines.get(place) if line.part is None else parts.get(line.part)
@@ -149,10 +149,10 @@ class CallRecord:
         The key is computed again for a line of a version whose keys had the endpoint's address in them. Where a server
         moved in the middle of such a trial, calls to its new address count on.
         """
-        if line.key != _digest([line.request, line.endpoint, line.role, self.trial]):
+        if line.key != _key_with_address(line, self.trial):
             return line.key, line.n
         if line.key not in self._new_keys:
-            key = _digest([line.request, line.role, self.trial])
+            key = call_key(line.request, line.role, self.trial)
             self._new_keys[line.key] = key, 1 + max((n for k, n in self._lines if k == key), default=-1)
         key, before = self._new_keys[line.key]
         return key, before + line.n
@@ -179,7 +179,7 @@ class CallRecord:
             (SHA-256 of the request, the role, the trial's id, and the label and the place, if any; number of earlier
             calls)
         """
-        key = _digest([request, role, self.trial, *([label] if label else []), *([{"place": place}] if place else [])])
+        key = call_key(request, role, self.trial, label, place)
         with self._lock:
             self._asked.setdefault(role, []).append(key)
         collected = _collected_keys.get()
@@ -231,6 +231,21 @@ class CallRecord:
         lines = [line for line in self._lines.values() if (line.endpoint, line.model) == (endpoint, model)]
         return list(dict.fromkeys(change for line in lines for change in line.dropped or ()))
 
+    @property
+    def lines(self) -> list[CallLine]:
+        """The recorded calls, each with the failed attempts of all of its lines, in the order of their first lines."""
+        return list(self._lines.values())
+
+    def current_key(self, key: str) -> str:
+        """The key by which a recorded call is found today; that of an older release may be another."""
+        return self._new_keys.get(key, (key, 0))[0]
+
+    @property
+    def unused(self) -> list[CallLine]:
+        """The recorded calls with an answer that no call has asked for again."""
+        with self._lock:
+            return [line for place, line in self._lines.items() if place in self._unused]
+
     def unused_answers(self, role: str) -> int:
         """The number of recorded answers that calls of a role have not asked for again."""
         with self._lock:
@@ -268,6 +283,27 @@ class CallRecord:
         return ReplayMismatch(f"{self.path}: no such request is recorded. The nearest one differs:\n{shown}")
 
 
+def call_key(request: dict[str, Any], role: str, trial: str, label: str | None = None, place: str | None = None) -> str:
+    """The key of a call, see `CallRecord.key`."""
+    return _digest([request, role, trial, *([label] if label else []), *([{"place": place}] if place else [])])
+
+
+def has_key(line: CallLine, trial: str, label: str | None) -> bool:
+    """Whether the key of a line is that of its request, in this release or an older one.
+
+    Args:
+        line: The line of a whole call. A part has the key of its call, which has another request.
+        trial: The trial's id.
+        label: What tells the line's endpoint from others, or None.
+    """
+    return line.key in (call_key(line.request, line.role, trial, label, line.place), _key_with_address(line, trial))
+
+
+def _key_with_address(line: CallLine, trial: str) -> str:
+    """The key that older releases gave a call."""
+    return _digest([line.request, line.endpoint, line.role, trial])
+
+
 def _digest(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -280,13 +316,17 @@ def read_calls(path: Path) -> list[CallLine]:
     Raises:
         RecordError: If a line is damaged; the message says which.
     """
-    lines = _read_lines(path)
+    lines = read_call_lines(path)
     whole = {(line.key, line.n) for line in lines if line.part is None and line.error is None}
     return [line for line in lines if line.part is None or (line.key, line.n) not in whole]
 
 
-def _read_lines(path: Path) -> list[CallLine]:
-    """All lines of an ``llm.jsonl``."""
+def read_call_lines(path: Path) -> list[CallLine]:
+    """All lines of an ``llm.jsonl``, those of parts too; none if there is no file.
+
+    Raises:
+        RecordError: If a line is damaged; the message says which.
+    """
     return [read_call(line, f"{path}, line {k}") for k, line in enumerate(read_lines(path), 1)]
 
 

@@ -7,10 +7,11 @@ import importlib
 import pytest
 
 from opto_gym.errors import RecordError
-from opto_gym.leaderboard import TrialFolder, replay, run
+from opto_gym.leaderboard import replay, run
 from opto_gym.leaderboard.records import read_trial
 from opto_gym.leaderboard.replaying import COMPARED_FIELDS, field_differences
 from opto_gym.leaderboard.schema import ScoreRecord
+from tests.support.forging import renamed, trial
 from tests.support.records import a_step
 
 
@@ -63,10 +64,10 @@ def test_a_record_of_an_agent_that_has_changed_is_evaluated_without_it(tmp_path)
     ).trials
     same = replay(outcome.path)
     assert (same.differences, same.notices) == ([], [])
-    file = outcome.path / "trial.json"
-    source = TrialFolder(outcome.path).trial().identity.agent.source
-    file.write_text(file.read_text(encoding="utf-8").replace(source, "0" * 16), encoding="utf-8")
-    changed = replay(outcome.path)
+    trial("identity.agent.source", "0" * 16)(outcome.path)
+    renamed(outcome.path)
+    (path,) = outcome.path.parent.iterdir()
+    changed = replay(path)
     assert changed.steps == same.steps
     assert changed.differences == []
     assert changed.notices == ["the agent has changed since the record: its recorded calls were evaluated without it"]

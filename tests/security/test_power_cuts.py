@@ -9,9 +9,10 @@ import shutil
 import pytest
 
 from opto_gym.cli.entry import main
+from opto_gym.errors import DamagedRecord
 from opto_gym.leaderboard import TrialFolder, replay, report, resume
 from opto_gym.leaderboard.blobs import Blobs
-from opto_gym.leaderboard.results import load
+from opto_gym.leaderboard.results import load, load_whole
 from opto_gym.utils import safe_files
 from tests.support.openai_server import OpenAIServer
 from tests.support.records import a_step
@@ -99,11 +100,9 @@ def test_a_blob_is_written_again_unless_it_is_whole(tmp_path, content_of_it):
 def test_a_done_trial_that_lacks_lines_is_reported_as_damaged_and_mended(trial, whole, name, how, capsys):
     tear(trial / name, how)
     run = trial.parents[1]
-    damages: list[str] = []
-    with pytest.raises(Exception, match="holds no trial that can be read"):
-        load(run, damages)
-    assert len(damages) == 1
-    assert str(trial / name) in damages[0]
+    with pytest.raises(DamagedRecord, match="holds no trial that is whole") as caught:
+        load_whole(run)
+    assert str(trial / name) in str(caught.value)
     assert main(["report", str(run)]) == 1
     assert name in capsys.readouterr().err
     resume(run, progress=False)

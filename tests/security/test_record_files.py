@@ -16,7 +16,7 @@ from opto_gym.errors import DamagedRecord, RecordError
 from opto_gym.leaderboard import RunFolder, TrialFolder, replay, report, resume
 from opto_gym.leaderboard.blobs import Blobs
 from opto_gym.leaderboard.records import read_trial
-from opto_gym.leaderboard.results import load
+from opto_gym.leaderboard.results import load, load_whole
 from opto_gym.utils import bounded_json, safe_files
 from opto_gym.utils.journal import Journal, read_lines
 from tests.support.runs import content, go
@@ -73,11 +73,11 @@ def test_a_trial_with_another_kind_of_file_is_one_line_and_the_other_is_read(
 ):
     monkeypatch.chdir(tmp_path)
     in_place(trial / name, kind, tmp_path / "outside")
-    damages: list[str] = []
-    assert len(load(run, damages)) == 1
-    assert len(damages) == 1
-    assert str(trial / name) in damages[0]
-    assert "\n" not in damages[0]
+    data = load_whole(run)
+    assert len(data.trials) == 1
+    assert list(data.damaged) == [trial.name]
+    assert str(trial / name) in data.damaged[trial.name]
+    assert "\n" not in data.damaged[trial.name]
     with pytest.raises(DamagedRecord, match=name):
         load(run)
     other = RunFolder(run).trials()[1]
@@ -93,9 +93,9 @@ def test_the_report_names_what_is_damaged_and_has_the_rest(run, trial, capsys):
     os.mkfifo(trial / "steps.jsonl")
     assert main(["report", str(run)]) == 1
     shown = "".join(capsys.readouterr().out.split())
-    assert f"Damaged,andnotcounted:{trial / 'steps.jsonl'}isanamedpipe" in shown
+    assert f"isdamaged,andleftout:{trial / 'steps.jsonl'}isanamedpipe" in shown
     page = (run / "report.html").read_text()
-    assert f"Damaged, and not counted: {trial / 'steps.jsonl'} is a named pipe" in page
+    assert f"is damaged, and left out: {trial / 'steps.jsonl'} is a named pipe" in page
     assert RunFolder(run).trials()[1].name in page
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ...errors import RecordError
 from ...llm.adapting import describe_changes
 from ...problems import Anchors
 from ...utils.text import one_line, visible, write_text
-from ..results import ResultRow, TrialData, load, rows
+from ..results import ResultRow, TrialData, load_whole, rows
 from ..schema import SandboxRecord
 from ..spending import added, money, summed
 from .figure import figure, svg
@@ -74,27 +74,27 @@ def number(x: float | None) -> str:
     return f"{x:.3f}" if abs(x) < 10 else f"{x:,.1f}" if abs(x) < 10_000 else f"{x:.3g}"
 
 
-def report(run: str | Path, damages: list[str] | None = None) -> Path:
+def report(run: str | Path, damaged: dict[str, str] | None = None) -> Path:
     """Prints the tables and notes of a run, and writes ``report.html`` into its folder.
 
     Args:
         run: The folder of the run.
-        damages: A list to which a line is added for each trial that is left out because its record is damaged. The page
-            has these lines too.
+        damaged: A dictionary that gets the trials which are left out, as `RunData.damaged`. The page names them, too.
 
     Returns:
         The path of the page.
 
     Raises:
-        DamagedRecord: If the records of all trials are damaged.
+        DamagedRecord: If no trial is whole.
         RecordError: If the folder holds no trial, or if the page can't be written.
     """
     from rich.console import Console
     from rich.text import Text
 
-    damages = [] if damages is None else damages
-    trials = load(run, damages)
-    made = rows(trials)
+    data = load_whole(run)
+    trials, made = data.trials, rows(data.trials)
+    if damaged is not None:
+        damaged.update(data.damaged)
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)  # wide enough that a file has every column in full
@@ -102,11 +102,11 @@ def report(run: str | Path, damages: list[str] | None = None) -> Path:
         console.print(_table(env, [r for r in made if r.env == env]))
     if spent := spent_table(trials):
         console.print(_spent(spent))
-    for note in (*notes(trials), *damage_notes(damages)):
+    for note in (*damage_notes(data.damaged), *notes(trials)):
         console.print(Text(visible(note)))
     page = Path(run) / "report.html"
     try:
-        write_text(page, html(Path(run).resolve().name, trials, damages))
+        write_text(page, html(Path(run).resolve().name, trials, data.damaged))
     except OSError as e:
         raise RecordError(f"{page} can't be written: {e.strerror or e}") from e
     return page
@@ -169,6 +169,11 @@ def _spent(rows: Sequence[tuple[str, ...]]) -> Any:
     return table
 
 
+def damage_notes(damaged: Mapping[str, str]) -> list[str]:
+    """A note for each trial that is left out since its record is damaged; see `RunData.damaged`."""
+    return [f"{name} is damaged, and left out: {reason}" for name, reason in damaged.items()]
+
+
 def notes(trials: Sequence[TrialData]) -> list[str]:
     """Notes that a reader needs to interpret the results, one string each.
 
@@ -209,18 +214,13 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     return lines
 
 
-def damage_notes(damages: Iterable[str]) -> list[str]:
-    """The notes that name the trials which are left out because their records are damaged, one string each."""
-    return [f"Damaged, and not counted: {damage}" for damage in damages]
-
-
-def html(title: str, trials: Sequence[TrialData], damages: Sequence[str] = ()) -> str:
+def html(title: str, trials: Sequence[TrialData], damaged: Mapping[str, str] | None = None) -> str:
     """The HTML page of a run.
 
     Args:
         title: The title of the page.
         trials: The trials of the run, at least one.
-        damages: A line for each trial whose record is damaged.
+        damaged: The trials that are left out, as `RunData.damaged`.
     """
     import jinja2
 
@@ -245,7 +245,7 @@ def html(title: str, trials: Sequence[TrialData], damages: Sequence[str] = ()) -
     return template.render(
         title=title,
         sections=sections,
-        notes=[*notes(trials), *damage_notes(damages)],
+        notes=[*damage_notes(damaged or {}), *notes(trials)],
         spent=spent_table(trials),
         spent_columns=SPENT_COLUMNS,
         facts=facts,
