@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..utils.text import visible
 from .arguments import (
     FIXED_BY_FOLDER,
     parse_agent,
@@ -108,7 +109,8 @@ def show_end(result: Any) -> int:
 
     failed = [t for t in result.trials if t.status == "failed"]
     for t in failed:
-        print(f"failed: {t.trial}: {t.error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
+        error = visible(f"{t.trial}: {t.error}")
+        print(f"failed: {error} (the traceback is in {t.path / 'trial.json'})", file=sys.stderr)
     roles = summed([t.ledger for t in result.trials if t.ledger is not None])
     spent = described(roles)
     if spent:
@@ -142,7 +144,7 @@ def replay_trials(options: argparse.Namespace) -> int:
             status = 1
             print(f"{outcome.trial}: {len(outcome.differences)} differences")
             for difference in outcome.differences[:10]:
-                print(f"  {difference}")
+                print(f"  {visible(difference)}")
         else:
             print(f"{outcome.trial}: all {outcome.steps} calls agree with the record")
     return status

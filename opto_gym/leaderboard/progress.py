@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from ..utils.text import visible
 from .spending import described, ledger_totals, summed
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Progress:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Prints a line that stays above the bar."""
+        """Prints a line that stays above the bar, without what a terminal takes as a command."""
+        text = visible(text)
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self.show:

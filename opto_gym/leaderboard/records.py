@@ -29,6 +29,7 @@ from ..errors import RecordError
 from ..llm.calls import CallLine
 from ..llm.record import read_calls
 from ..utils.journal import Journal, read_lines
+from ..utils.redaction import mentions_secret, redact_data
 from . import upgrade
 from .schema import VERSION, RunRecord, ScoreRecord, StepRecord, TrialRecord, from_plain, to_plain
 
@@ -46,7 +47,9 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         RecordError: If it can't be written.
     """
     part = path.with_name(path.name + ".part")
-    text = json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    text = _encoded(data)
+    if mentions_secret(text):
+        text = _encoded(redact_data(data))
     try:
         with part.open("wb") as f:
             f.write(text)
@@ -55,6 +58,10 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         part.replace(path)
     except OSError as e:
         raise RecordError(f"{path} can't be written: {e.strerror or e}") from e
+
+
+def _encoded(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError
+from .redaction import mentions_secret, redact_data
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -62,7 +63,9 @@ class Journal:
         Raises:
             RecordError: If it can't be written, for example because the disk is full; the file is left unchanged.
         """
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+        line = _encoded(record)
+        if mentions_secret(line):
+            line = _encoded(redact_data(record))
         with self._lock:
             try:
                 if self._fd is None:
@@ -97,3 +100,9 @@ class Journal:
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
+    """A record as a line."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from pathlib import Path
 
+from .redaction import redact_data
+
 _HANDLER = "opto_gym.printable"
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
@@ -25,9 +29,18 @@ def printable(text: str) -> str:
     return text
 
 
+def visible(text: str) -> str:
+    """A text of somebody else for a terminal: control characters, and those that turn its direction, as escapes.
+
+    A terminal takes them as commands: to erase what was said, to set its title, to write to the clipboard. Line ends
+    and tabs stay.
+    """
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8; see `printable` for what UTF-8 can't hold."""
-    path.write_text(printable(text), encoding="utf-8")
+    """Writes a file in UTF-8, without keys; see `printable` for what UTF-8 can't hold."""
+    path.write_text(printable(redact_data(text)), encoding="utf-8")
 
 
 def never_fail_to_print() -> None:
