@@ -20,7 +20,7 @@ TRIAL_ROLES = ("optimizer", "task")
 
 _NOT_EXTRA = ("model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens")
 _KEY_NAMES = re.compile(
-    r"(?:^|[_-])(?:api_?key|secret|password|passwd|authorization|(?:auth|access|bearer)_?token)$", re.I
+    r"(?:^|[_-])(?:api[_-]?key|secret|password|passwd|authorization|(?:auth|access|bearer)_?token)$", re.I
 )
 _NO_KEY = "none"  # what is sent where the variable of a role's key is not set: never the key of another endpoint
 

@@ -222,7 +222,7 @@ class Endpoint:
             # The library reads no proxy from the environment: `proxy_for` has, and checked it. It gets a login apart,
             # since it would log one in the URL.
             where = {"uds": server.socket} if server and server.socket else {"proxy": self._proxy}
-            transport = Transport(library, address.query, verify=certificates(), **where)
+            transport: Any = Transport(library, address.query, verify=certificates(), **where)
             http = openai.DefaultHttpxClient(
                 trust_env=False,
                 transport=transport,
