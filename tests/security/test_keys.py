@@ -130,9 +130,10 @@ def test_what_an_endpoint_tells_back(kind: str, tmp_path: Path, monkeypatch: pyt
             resume(out, limits={"oracle_calls": 3})
             report(out)
             for trial in result.trials:
-                replayed = replay(trial.path)
-                print(replayed)
-                assert trial.status == "failed" or not replayed.differences
+                if trial.status == "done":
+                    replayed = replay(trial.path)
+                    print(replayed)
+                    assert not replayed.differences
         assert main(["report", str(out)]) in (0, 1)
         main(["doctor"])
     said = capfd.readouterr()
