@@ -138,10 +138,11 @@ class Endpoint:
         if self._is_local and request.get("n", 1) > 1:
             return self._one_by_one(request, seconds)
         content = openai.HttpxBinaryResponseContent
+        client = self._client()  # the first time it takes a second, which is no delay of the endpoint
         try:
             with allowed(self._timeout if seconds is None else min(self._timeout, seconds)):
                 # the package's method for chats would go through every message, which takes longer than all the rest
-                answer = self._client().post("/chat/completions", cast_to=content, body=request)
+                answer = client.post("/chat/completions", cast_to=content, body=request)
             return redact_body(bytes(answer.content))
         except openai.APIStatusError as e:
             failure = self._status_failure(e)
