@@ -6,9 +6,14 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 from ..utils.loading import offer_working_folder
+from ..utils.memory import protect_memory
+from ..utils.redaction import keep_environment_secret, redact
 from ..utils.text import never_fail_to_print, visible
 from .arguments import UsageError
 from .commands import run_command
@@ -25,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
     """
     never_fail_to_print()
+    keep_environment_secret()
+    if arguments is None:
+        protect_memory()
+        sys.excepthook = _show_crash
+        threading.excepthook = lambda crash: _show_crash(crash.exc_type, crash.exc_value, crash.exc_traceback)
     status = _main(arguments)
     if status == 130 and arguments is None:  # as a program: Ctrl-C once more ends it, without a traceback
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
@@ -90,5 +100,10 @@ def _how_to_continue(options: argparse.Namespace) -> str:
 
 
 def _fail(message: object, status: int) -> int:
-    print(f"opto-gym: {visible(message)}", file=sys.stderr)
+    print(visible(redact(f"opto-gym: {message}")), file=sys.stderr)
     return status
+
+
+def _show_crash(kind: type[BaseException], e: BaseException | None, trace: TracebackType | None) -> None:
+    """Prints the traceback of a bug, without keys."""
+    print(visible(redact("".join(traceback.format_exception(kind, e, trace)))), end="", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,15 @@ from ..llm import Client, Price, price_of
 from ..llm.prices import given_price, unknown_price
 from ..llm.settings import from_environment, has_secrets, public_address, read_model
 from ..utils.checks import at_least, number_in
+from ..utils.redaction import has_secret
 
 TRIAL_ROLES = ("optimizer", "task")
 """The roles whose models are named: the agent's, and that inside the environment, which scoring on test asks too."""
 
 _NOT_EXTRA = ("model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens")
+_KEY_NAMES = re.compile(
+    r"(?:^|[_-])(?:api[_-]?key|secret|password|passwd|authorization|(?:auth|access|bearer)_?token)$", re.I
+)
 _NO_KEY = "none"  # what is sent where the variable of a role's key is not set: never the key of another endpoint
 
 
@@ -134,6 +139,32 @@ def check_address(base_url: str | None) -> None:
             "recorded; got one with them: set the environment variable OPENAI_BASE_URL to this URL, and leave base_url "
             "out"
         )
+
+
+def check_recorded(whose: str, settings: Any, name: str = "") -> None:
+    """Checks that settings may be recorded: those of an agent, an environment or a wrapper, or fields of requests.
+
+    Args:
+        whose: Whose they are, for the error.
+        settings: Plain data.
+        name: The setting's name, where the data is the value of one.
+
+    Raises:
+        ValueError: If one is a key or a URL with a login or a key; the message has its name and not its value.
+    """
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            check_recorded(whose, value, str(key))
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            check_recorded(whose, value, name)
+    elif isinstance(settings, str) and settings:
+        is_key = _KEY_NAMES.search(name) is not None or has_secret(settings)
+        if is_key or (name.endswith("base_url") and has_secrets(settings)):
+            raise ValueError(
+                f"expected settings without keys and passwords, since they are recorded; {name!r} of {whose} has one: "
+                "set OPENAI_BASE_URL or OPENAI_API_KEY, or the variable that --api-key-env names, and leave it out"
+            )
 
 
 def check_key(settings: EndpointSettings) -> None:

@@ -68,7 +68,7 @@ class Progress:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Prints a line that stays above the bar."""
+        """Prints a line that stays above the bar, without what a terminal takes as a command."""
         text = visible(text)
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)

@@ -32,6 +32,7 @@ from ..llm.calls import CallLine
 from ..llm.record import read_calls
 from ..utils import safe_files
 from ..utils.journal import Journal, read_lines
+from ..utils.redaction import mentions_secret, redact_data
 from . import upgrade
 from .blobs import Blobs
 from .schema import VERSION, RunRecord, ScoreRecord, StepRecord, TrialRecord, from_plain, to_plain
@@ -52,11 +53,17 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     Raises:
         RecordError: If it can't be written.
     """
-    text = json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    text = _encoded(data)
+    if mentions_secret(text):
+        text = _encoded(redact_data(data))
     try:
         safe_files.write_file(path, text)
     except OSError as e:
         raise RecordError(f"{path} can't be written: {e.strerror or e}") from e
+
+
+def _encoded(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..utils.arguments import naming_arguments
 from ..utils.checks import one_of
 from ..wrappers.observations import unwrapped
 from ..wrappers.supported import check_wrappers
-from .endpoints import EndpointSettings, check_address, client_of_role, named_models
+from .endpoints import EndpointSettings, check_address, check_recorded, client_of_role, named_models
 from .identity import RULES, AgentIdentity, EnvIdentity, Identity, ModelNames, source_hash
 
 
@@ -102,9 +102,13 @@ class TrialSpec(msgspec.Struct, frozen=True):
             env: The environment, without wrappers.
 
         Raises:
-            ValueError: If the endpoint's URL contains a user name or password, which would be recorded.
+            ValueError: If the endpoint's URL or a setting holds a password or a key, which would be recorded.
             OptoGymError: If the name of a model is missing; the message says of which role.
         """
+        for whose, settings in ((self.agent, self.settings), (self.env, [self.env_arguments, self.wrappers])):
+            check_recorded(whose, settings)
+        for role, endpoint in self.endpoints.items():
+            check_recorded(f"the {role}'s extra_body", endpoint.extra_body)
         agent_class, asked = registration.agent_class(self.agent), {}
         if agent_class.uses_model:
             asked["optimizer"] = f"{self.agent} asks a language model"

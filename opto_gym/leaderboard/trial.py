@@ -19,6 +19,7 @@ from ..core import OptoEnv
 from ..errors import BudgetSpent, DamagedRecord, RecordError
 from ..evaluation import watched_evaluations
 from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
+from ..utils.redaction import redact
 from ..wrappers.observations import unwrapped
 from .amounts import Amounts, LedgerTotals, Limits
 from .caveats import find_caveats
@@ -210,6 +211,7 @@ class TrialRunner:
         finally:
             record.close()
             self.folder.close()
+        ended, error = redact(ended), redact(error) if error else None
         self._close(status, ended, error)
         steps, totals = 0 if self.oracle is None else len(self.oracle.steps) - 1, ledger_totals(self.ledger)
         caveats = _caveats(self) if status == "done" else []

@@ -12,12 +12,16 @@ from .calls import CallLine
 from .content import Content, read_message
 from .prices import Price
 from .refusals import TOO_LONG
-from .request import prompt_bytes
+from .request import prompt_bytes, token_bound
 
 CUT_REASONS = ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit")
 """The finish reasons, in lower case, of an answer that a limit of tokens ended: each provider has its own name."""
 
 _FILTERED = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "refusal", "sensitive")
+_HIDDEN_TOKENS = 4096
+"""Tokens that an endpoint may count beyond what the request can cost: of system prompts and templates of its own."""
+
+_MOST_TOKENS = 2**31 - 1  # in the details of a usage
 _BYTES_PER_TOKEN = 4  # the rule of thumb for English and code
 
 
@@ -33,7 +37,8 @@ class Answer:
         tokens_out: Tokens of the answer, likewise.
         seconds: Latency of the successful attempt.
         usd: Price, or None where it is unknown.
-        counted: Who counted the tokens: ``usage`` (the endpoint), ``estimate``, ``none`` (nothing was computed).
+        counted: Who counted the tokens: ``usage`` (the endpoint), ``estimate`` (it does not tell), ``bound`` (what it
+            tells can't be: the most that the call can cost), ``none`` (nothing was computed).
         problem: Why an answer that was received holds no usable completion, or None.
         replayed: Whether it came from the record.
         body: The endpoint's body, JSON. Only from `Client.complete`, and only where it holds completions.
@@ -87,7 +92,13 @@ class Answer:
 
 
 def read_answer(
-    body: bytes, request: Mapping[str, Any], price: Price | None, seconds: float, *, data: Any = None
+    body: bytes,
+    request: Mapping[str, Any],
+    price: Price | None,
+    seconds: float,
+    *,
+    data: Any = None,
+    bound: tuple[int, int] | None = None,
 ) -> Answer:
     """The answer in the body of a 200. A body without a completion is an answer with a `problem`, not an error.
 
@@ -97,7 +108,9 @@ def read_answer(
         price: The price of the model's tokens, or None.
         seconds: Latency.
         data: The body's JSON data, where the caller has it.
+        bound: The most tokens (in, out) that the request can cost, where the caller has counted them.
     """
+    bound = token_bound(request) if bound is None else bound
     data = json_data(body) if data is None else data
     choices = _completions(data)
     texts = [choice.content.text for choice in choices or () if choice.content.text is not None]
@@ -110,8 +123,10 @@ def read_answer(
         empty = next((choice for choice in choices if not choice.content.text), None)
         if empty is not None:
             problem = _where_the_text_went(empty, request, data)
-    usage = read_usage(data)
-    tokens_in, tokens_out, counted = (*usage, "usage") if usage else (*_estimate(request, texts), "estimate")
+    claim = claimed_usage(data)
+    usage = believed_usage(claim, bound, request, len(body))
+    counted = "estimate" if claim is None else "bound" if usage is None else "usage"
+    tokens_in, tokens_out = usage or (_estimate(request, texts) if claim is None else bound)
     cached = _cached_tokens(data, tokens_in) if usage else None
     return Answer(
         text=texts[0] if texts else "",
@@ -179,15 +194,32 @@ def json_data(body: bytes) -> Any:
         return None
 
 
-def read_usage(data: Any) -> tuple[int, int] | None:
-    """The tokens (in, out) that an endpoint reports in a body's JSON data; None if it does not report both."""
+def claimed_usage(data: Any) -> tuple[Any, Any] | None:
+    """What an endpoint says in a body's JSON data of the tokens (in, out); None if it does not tell both."""
     usage = data.get("usage") if isinstance(data, dict) else None
     usage = usage if isinstance(usage, dict) else {}
     for names in (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")):
-        tokens_in, tokens_out = (usage.get(name) for name in names)
-        if isinstance(tokens_in, int) and isinstance(tokens_out, int) and min(tokens_in, tokens_out) >= 0:
-            return tokens_in, tokens_out
+        claim = (usage.get(names[0]), usage.get(names[1]))
+        if None not in claim:
+            return claim
     return None
+
+
+def believed_usage(
+    claim: tuple[Any, Any] | None, bound: tuple[int, int], request: Mapping[str, Any], size: int
+) -> tuple[int, int] | None:
+    """The tokens (in, out) of `claimed_usage`, if they can be true: whole, not negative, no more than a call can cost.
+
+    Args:
+        claim: What the endpoint says.
+        bound: The most tokens (in, out) that the request can cost if its prompt counts once.
+        request: The request.
+        size: The bytes of the response, of which a token of the answer has at least one where it is shown.
+    """
+    most = (bound[0] * request.get("n", 1) + _HIDDEN_TOKENS, max(bound[1], size) + _HIDDEN_TOKENS)
+    if claim is None or not all(type(x) is int and 0 <= x <= limit for x, limit in zip(claim, most, strict=True)):
+        return None
+    return claim
 
 
 class _Choice(NamedTuple):
@@ -237,7 +269,7 @@ def _detail(data: Any, *paths: tuple[str, ...]) -> int | None:
         value: Any = data.get("usage") if isinstance(data, dict) else None
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, int) and value >= 0:
+        if type(value) is int and 0 <= value <= _MOST_TOKENS:
             return value
     return None
 

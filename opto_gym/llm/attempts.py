@@ -23,6 +23,7 @@ from .sending import Sender
 from .several import Division, SeveralRefused, is_complete
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
+_GRACE = 0.5  # seconds; after its time a request is given up here, and then ends by itself
 _LONGEST_RETRY_AFTER = 60.0  # seconds between attempts, where the endpoint asks for more
 
 
@@ -46,7 +47,7 @@ class Attempts:
     ) -> None:
         self._model, self._endpoint, self._account, self._monitor = model, endpoint, account, monitor
         self._attempts, self._timeout = attempts, timeout
-        self._sender = Sender(endpoint, self._post, model, account.price)
+        self._sender = Sender(endpoint, self._post, model, account.price, monitor.say_once)
         self.adaptations = self._sender.adaptations
 
     def answer(
@@ -120,7 +121,7 @@ class Attempts:
             for attempt in itertools.count(1):
                 begin = time.monotonic()
                 try:
-                    answer = self._sender.send(request, enter)
+                    answer = self._sender.send(request, enter, bound)
                 except AttemptFailed as e:
                     failed = e
                 else:
@@ -176,8 +177,9 @@ class Attempts:
             if seconds <= 0:
                 raise BudgetSpent("seconds", "the time of the budget is over")
             to = f"{self._model!r} at {self._endpoint.name}"
+            post = functools.partial(self._endpoint.post, seconds=seconds + _GRACE)
             try:
-                return self._monitor.post(self._endpoint.post, request, seconds=seconds, to=to)
+                return self._monitor.post(post, request, seconds=seconds, to=to)
             except AttemptFailed as e:
                 ticket.is_too_many = e.status == 429 or e.timed_out
                 raise

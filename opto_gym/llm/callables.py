@@ -125,8 +125,12 @@ class PythonModel(Endpoint):
     def prepare(self) -> None:
         """Does nothing: the function is there."""
 
-    def post(self, request: dict[str, Any]) -> bytes:
+    def post(self, request: dict[str, Any], seconds: float | None = None) -> bytes:
         """Calls the function and returns the body of a chat completion.
+
+        Args:
+            request: The body of the request.
+            seconds: Without effect: a function can't be ended. It is not waited for any longer, see `CallMonitor`.
 
         Raises:
             AttemptFailed: If it raises, or returns something else.

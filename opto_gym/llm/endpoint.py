@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import email.utils
+import importlib
 import json
 import re
 import time
 import weakref
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ..errors import EndpointError
+from ..utils.redaction import keep_secret, redact, redact_body
+from ..utils.text import visible
 from . import local
 from .calls import FailedAttempt
 from .error_body import ErrorBody, read_error_body
 from .proxies import certificates, proxy_for
 from .refusals import ErrorIn200, refused_prompt
 from .settings import OPENAI_URL, Address, from_environment, read_address, read_key
+from .transport import ResponseRefused, Transport, allowed
 
 _NEVER_SENT = (  # connection errors before a request is sent
     "ConnectError",
@@ -95,6 +100,7 @@ class Endpoint:
             given = read_address(base_url, "base_url")
             self._address = given or read_address(from_environment("OPENAI_BASE_URL"), "OPENAI_BASE_URL")
             self._proxy = proxy_for(self._address.url if self._address else OPENAI_URL)
+        self._keep_secrets()
         self.name = "local" if self._is_local else self._address.public if self._address else OPENAI_URL
         self._openai: Any = None
 
@@ -106,11 +112,22 @@ class Endpoint:
         """
         self._client()
 
-    def post(self, request: dict[str, Any]) -> bytes:
+    def _keep_secrets(self) -> None:
+        """Registers what must be neither recorded nor shown."""
+        keep_secret(self._api_key)
+        if self._address is not None:
+            keep_secret(*self._address.secrets)
+        if self._proxy is not None:
+            parts = urlsplit(self._proxy)
+            login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+            keep_secret(unquote(parts.password or ""), *([login] if parts.password else []))
+
+    def post(self, request: dict[str, Any], seconds: float | None = None) -> bytes:
         """Sends a request and returns the body of the response with status 200.
 
         Args:
             request: A body of OpenAI's chat completions, with ``model`` and ``messages``.
+            seconds: The most that it may take as a whole, if that is less than the endpoint's time-out.
 
         Raises:
             AttemptFailed: If there is no such response.
@@ -119,14 +136,21 @@ class Endpoint:
         import openai
 
         if self._is_local and request.get("n", 1) > 1:
-            return self._one_by_one(request)
+            return self._one_by_one(request, seconds)
         content = openai.HttpxBinaryResponseContent
+        client = self._client()  # the first time it takes a second, which is no delay of the endpoint
         try:
-            # the package's method for chats would go through every message, which takes longer than all the rest
-            return bytes(self._client().post("/chat/completions", cast_to=content, body=request).content)
+            with allowed(self._timeout if seconds is None else min(self._timeout, seconds)):
+                # the package's method for chats would go through every message, which takes longer than all the rest
+                answer = client.post("/chat/completions", cast_to=content, body=request)
+            return redact_body(bytes(answer.content))
         except openai.APIStatusError as e:
             failure = self._status_failure(e)
+        except ResponseRefused as e:
+            failure = self._refused_response(e)
         except openai.APIConnectionError as e:
+            if isinstance(e.__cause__, ResponseRefused):
+                raise self._refused_response(e.__cause__) from None
             kind = type(e.__cause__ or e).__name__
             error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")[:500]
             sent = kind not in _NEVER_SENT
@@ -134,14 +158,14 @@ class Endpoint:
             failure = AttemptFailed(error, None, may_be_billed=sent, timed_out=late)
         raise failure
 
-    def _one_by_one(self, request: dict[str, Any]) -> bytes:
+    def _one_by_one(self, request: dict[str, Any], seconds: float | None) -> bytes:
         """Several completions of the embedded model, by one request each; the prompt's tokens count once."""
         whole: dict[str, Any] = {}
         for i in range(request["n"]):
             one = {k: v for k, v in request.items() if k != "n"}
             if "seed" in one:
                 one["seed"] += i  # equal seeds would give equal completions
-            data = json.loads(self.post(one))
+            data = json.loads(self.post(one, seconds))
             if not whole:
                 whole = data
             else:
@@ -155,6 +179,12 @@ class Endpoint:
         said, status = read_error_body(e.response.content), int(e.status_code)
         retry_after = _retry_after(e.response.headers)
         return self.failure(said, status, retry_after=retry_after)
+
+    def _refused_response(self, e: ResponseRefused) -> AttemptFailed:
+        """The failure for a response that was not read to its end; one that redirects was not computed either."""
+        billed = e.status is None
+        error = self.scrub(str(e))
+        return AttemptFailed(error, e.status, final=e.final, may_be_billed=billed, timed_out=e.timed_out)
 
     def failure(self, said: ErrorBody, status: int, **settings: Any) -> AttemptFailed:
         """The failure for an error that the endpoint tells.
@@ -183,21 +213,28 @@ class Endpoint:
         if self._openai is None:
             import openai
 
-            address = Address(local.server().base_url, None, {}) if self._is_local else self._address
-            key = "none" if self._is_local else self._api_key or ("none" if address else None)
+            server = local.server() if self._is_local else None
+            address = Address(server.base_url, None, {}) if server else self._address
+            key = server.api_key if server else self._api_key or ("none" if address else None)
             if key is None:
                 raise EndpointError("no key for OpenAI's endpoint: set OPENAI_API_KEY, or name another by --base-url")
             address = address or Address(OPENAI_URL, None, {})
+            library = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
             # The library reads no proxy from the environment: `proxy_for` has, and checked it. It gets a login apart,
             # since it would log one in the URL.
+            where = {"uds": server.socket} if server and server.socket else {"proxy": self._proxy}
+            transport: Any = Transport(library, address.query, verify=certificates(), **where)
             http = openai.DefaultHttpxClient(
-                trust_env=False, proxy=self._proxy, verify=certificates(), auth=address.login
+                trust_env=False,
+                transport=transport,
+                auth=address.login,
+                headers={"Accept-Encoding": "gzip, deflate"},
+                max_redirects=3,
             )
             # Our client makes the attempts, to book every one. The package would take an empty variable as a value.
             self._openai = openai.OpenAI(
                 base_url=address.url,
                 api_key=key,
-                default_query=address.query,
                 timeout=openai.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_TIMEOUT)),
                 http_client=http,
                 max_retries=0,
@@ -208,18 +245,14 @@ class Endpoint:
         return self._openai
 
     def scrub(self, text: str) -> str:
-        """A text without keys."""
-        if self._api_key and len(self._api_key) > 3:  # shorter keys are placeholders
-            text = text.replace(self._api_key, "***")
-        for secret in self._address.secrets if self._address else ():
-            text = text.replace(secret, "***")
-        return _SECRETS.sub("***", text)
+        """A text without keys, and with control characters as escapes: what an endpoint says may be anything."""
+        return _SECRETS.sub("***", redact(visible(text)))
 
 
 def _retry_after(headers: Any) -> float | None:
     """The seconds of a Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3), or None.
 
-    OpenAI's endpoint sends ``retry-after-ms`` too, in milliseconds.
+    OpenAI's endpoint sends ``retry-after-ms`` too, in milliseconds. What can't be read, or is not a number, is None.
     """
     milliseconds, header = headers.get("retry-after-ms"), headers.get("retry-after") or ""
     try:
@@ -227,6 +260,6 @@ def _retry_after(headers: Any) -> float | None:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError, TypeError):  # the last are of dates and zones beyond the calendar
             return None
     return max(0.0, seconds) if seconds == seconds else None

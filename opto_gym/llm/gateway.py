@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import socket
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal, Self
@@ -21,23 +19,25 @@ import msgspec
 from ..errors import BudgetSpent, EndpointError, OptoGymError
 from ..utils import bounded_json
 from ..utils.extras import require
+from ..utils.redaction import redact_body
 from .client import Client
 from .endpoint import REFUSALS
 
 require("starlette", "uvicorn")
 
-import uvicorn  # noqa: E402
 from starlette.applications import Starlette  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
-from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 from starlette.requests import ClientDisconnect, Request  # noqa: E402
 from starlette.responses import Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+from .serving import CONNECTIONS, BodyMemory, BoundedServer, LocalOnly  # noqa: E402
+
 LONGEST_BODY = 16 * 2**20
 """The most bytes of a request; a longer one is refused."""
 
-_CALLS_AT_ONCE = 256
+BODY_SECONDS = 60.0
+"""The seconds that a request's body may take to arrive."""
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -137,7 +137,7 @@ class Access:
                 return error(424, "trial_failed", str(self.failure))
             self._calls += 1
         try:
-            return answer(body)
+            return answer(redact_body(body))  # a program may have found a key somewhere
         except BudgetSpent as e:
             with self._idle:
                 self.refused += 1
@@ -207,24 +207,13 @@ class Gateway:
 
     def __init__(self) -> None:
         self._accesses: dict[str, Access] = {}
-        self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, "gateway")
-        # With protocol 0, asyncio would not disable Nagle's algorithm, which delays a call by 44 ms.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
-        self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        # Against DNS rebinding: a web page can make its host name resolve to loopback, but can't change the Host that
-        # is sent.
-        hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+        self._pool = ThreadPoolExecutor(CONNECTIONS, "gateway")
+        self._bodies = BodyMemory(4 * LONGEST_BODY)
         handlers = dict.fromkeys((404, 405), self._not_served)
-        app = Starlette(routes=self.routes(), middleware=[hosts], exception_handlers=handlers)
+        app = Starlette(routes=self.routes(), middleware=[Middleware(LocalOnly)], exception_handlers=handlers)
         app.router.redirect_slashes = False
-        # A client that stops in the middle of its request must not delay the shutdown.
-        settings: dict[str, Any] = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 2}
-        self._server = uvicorn.Server(uvicorn.Config(app, **settings, lifespan="off", ws="none"))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="gateway", daemon=True)
-        self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.002)
+        self._server = BoundedServer(app, lambda headers: self._access_of(headers) is not None)
+        self.base_url = f"http://127.0.0.1:{self._server.port}/v1"
 
     def __enter__(self) -> Self:
         return self
@@ -242,14 +231,16 @@ class Gateway:
         """Ends all accesses after their calls in flight, stops the server and frees the port."""
         for access in list(self._accesses.values()):
             access.close()
-        self._server.should_exit = True
-        self._thread.join()
+        self._server.close()
         self._pool.shutdown()
-        self._socket.close()
 
     def access(self, request: Request) -> Any:
         """The `Access` of a request's token, or None."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        return self._access_of(request.headers.get("authorization", ""))
+
+    def _access_of(self, authorization: str) -> Access | None:
+        """The `Access` of the value of an Authorization header, or None."""
+        kind, _, token = authorization.partition(" ")
         return self._accesses.get(token.strip()) if kind.lower() == "bearer" else None
 
     def routes(self) -> list[Route]:
@@ -272,17 +263,20 @@ class Gateway:
         access = self.access(request)
         if access is None:
             return unknown_token()
-        body, size = bytearray(), 0
-        try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= LONGEST_BODY:  # the rest is dropped; it is read, since a client first sends all of it
-                    body += chunk
-        except ClientDisconnect:
-            return Response(status_code=400)  # the client is gone
-        if size > LONGEST_BODY:
-            return error(413, "request_too_large", f"expected at most {LONGEST_BODY} bytes, got {size}")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, access.serve, how(access), bytes(body))
+        length = request.headers.get("content-length", "")
+        expected = min(int(length), LONGEST_BODY) if length.isdecimal() and len(length) < 20 else LONGEST_BODY
+        async with self._bodies.hold(expected) as held:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await _read_body(request)
+            except TimeoutError:
+                return error(408, "request_timeout", f"expected the whole request within {BODY_SECONDS:g} seconds")
+            except ClientDisconnect:
+                return Response(status_code=400)  # the client is gone
+            if isinstance(body, int):
+                return error(413, "request_too_large", f"expected at most {LONGEST_BODY} bytes, got {body}")
+            held.shrink(len(body))
+            return await asyncio.get_running_loop().run_in_executor(self._pool, access.serve, how(access), body)
 
     async def _models(self, request: Request) -> Response:
         access = self.access(request)
@@ -302,6 +296,16 @@ class Gateway:
         response = error(status, "not_served", f"expected {names}, got {request.method[:100]} {path[:100]}")
         response.headers.update(getattr(e, "headers", None) or {})  # those of a 405 name the allowed methods
         return response
+
+
+async def _read_body(request: Request) -> bytes | int:
+    """The body of a request, or its size if it is too long."""
+    body, size = bytearray(), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= LONGEST_BODY:  # the rest is dropped; it is read, since a client first sends all of it
+            body += chunk
+    return bytes(body) if size <= LONGEST_BODY else size
 
 
 def unknown_token() -> Response:

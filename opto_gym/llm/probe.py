@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BudgetSpent, EndpointError
-from ..utils import bounded_json
+from .answer import believed_usage, claimed_usage, json_data
 from .attempts import hint_for, wrong_address
 from .endpoint import REFUSALS, AttemptFailed
 from .request import token_bound
@@ -74,12 +74,13 @@ def refusal(
     messages = [{"role": "user", "content": PROBE_TEXT}]
     request: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": _MAX_TOKENS}
     try:
-        reservation = account.reserve(token_bound(request))
+        bound = token_bound(request)
+        reservation = account.reserve(bound)
     except BudgetSpent:
         return None
     try:
         body = post(request)
-        tokens = _usage(body)
+        tokens = believed_usage(claimed_usage(json_data(body)), bound, request, len(body))
         if tokens is None:
             reservation.settle()
         else:
@@ -106,12 +107,3 @@ def _final(model: str, failed: AttemptFailed) -> tuple[str, int | None] | None:
     if not failed.final or (status in REFUSALS and status != 404):
         return None
     return f"refused {model!r}: {failed.error}{hint_for(model, failed)}", status
-
-
-def _usage(body: bytes) -> tuple[int, int] | None:
-    """The tokens (in, out) that an endpoint reports, or None."""
-    try:
-        usage = bounded_json.loads(body)["usage"]
-        return int(usage["prompt_tokens"]), int(usage["completion_tokens"])
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -46,9 +46,10 @@ class Address(NamedTuple):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts that must not be shown: the password, and the values of unknown parameters."""
+        """The texts that must not be shown: the login, as HTTP sends it, its password, and unknown parameters."""
         hidden = [value for name, value in self.query.items() if name not in _PUBLIC_QUERY]
-        return tuple(text for text in (*(self.login or ())[1:], *hidden) if len(text) > 3)
+        login = [":".join(self.login), self.login[1] or self.login[0]] if self.login else []
+        return (*login, *hidden)
 
 
 def from_environment(name: str) -> str | None:

@@ -173,7 +173,7 @@ def joined_answer(answers: Sequence[Answer]) -> Answer:
     )
 
 
-_RELIABLE = ("usage", "estimate")  # of several counts, the last of these
+_RELIABLE = ("usage", "estimate", "bound")  # of several counts, the last of these
 
 
 def _joined_body(bodies: Sequence[str]) -> str | None:
@@ -186,5 +186,6 @@ def _joined_body(bodies: Sequence[str]) -> str | None:
     usages = [part["usage"] for part in parts if isinstance(part.get("usage"), dict)]
     if usages:
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        whole["usage"] = {name: sum(usage.get(name) or 0 for usage in usages) for name in names}
+        told = {name: [usage.get(name) for usage in usages] for name in names}
+        whole["usage"] = {name: sum(x for x in numbers if isinstance(x, int)) for name, numbers in told.items()}
     return json.dumps(whole)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import DamagedRecord, RecordError
 from . import bounded_json, safe_files
+from .redaction import mentions_secret, redact_data
 
 _BLOCK = 2**16  # bytes; the end of a file is searched in blocks of this size
 
@@ -65,7 +66,9 @@ class Journal:
             RecordError: If it can't be written, for example because the disk is full or the line is longer than a line
                 may be; the file is left unchanged.
         """
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+        line = _encoded(record)
+        if mentions_secret(line):
+            line = _encoded(redact_data(record))
         problem = bounded_json.excess(line)
         if len(line) > safe_files.MOST_BYTES:
             problem = f"it has {len(line):,} bytes, expected {safe_files.MOST_BYTES:,} at most"
@@ -132,3 +135,9 @@ class Journal:
                 return begin + found + 1
             end = begin
         return 0
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
+    """A record as a line."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"

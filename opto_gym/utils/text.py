@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from . import safe_files
+from .redaction import redact_data
 
 _HANDLER = "opto_gym.printable"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -51,12 +52,14 @@ def one_line(text: object, most: int = 500) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8, in place of an older file or link; see `printable` for what UTF-8 can't hold.
+    """Writes a file in UTF-8, without keys, in place of an older file or link.
+
+    See `printable` for what UTF-8 can't hold.
 
     Raises:
         OSError: If it can't be written.
     """
-    safe_files.write_file(path, printable(text).encode("utf-8"), durable=False)
+    safe_files.write_file(path, printable(redact_data(text)).encode("utf-8"), durable=False)
 
 
 def never_fail_to_print() -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import MissingExtra
 from ...utils.moved import moved_names
+from ...utils.redaction import without_keys
 
 LOCK = Path(__file__).with_name("requirements.lock")
 REQUIRED_DISK_BYTES = 1_500_000_000
@@ -153,7 +154,12 @@ def _run(command: list[str]) -> None:
     with (
         Console(stderr=True).status("making the environment") as status,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+            command,
+            env=without_keys(os.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         ) as run,
     ):
         for line in run.stdout or ():
@@ -184,7 +190,8 @@ def _installed() -> set[tuple[str, str]]:
     program = (
         "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
     )
-    done = subprocess.run([_interpreter(), "-I", "-c", program], capture_output=True, encoding="utf-8", check=True)
+    command = [str(_interpreter()), "-I", "-c", program]
+    done = subprocess.run(command, env=without_keys(os.environ), capture_output=True, encoding="utf-8", check=True)
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in json.loads(done.stdout)}
 
 
