@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 import time
 import traceback
@@ -43,6 +44,9 @@ from .schema import (
 from .scoring import Scorer
 from .spec import TrialSpec, digest
 from .spending import ledger_totals
+
+SCORING_OVER_CAP = 0.1
+"""The part of the run's cap of seconds that scoring may take beyond it: a run that uses up its cap has a score, too."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -178,7 +182,7 @@ class TrialRunner:
         self._calls = record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
         try:
-            with watched_evaluations(lambda *done: self._working(self.trial, _activity(self, *done))):
+            with watched_evaluations(lambda *done: self._working(self.trial, _activity(self, *done)), self._look):
                 try:
                     ended = self._optimize(record)
                 finally:
@@ -303,6 +307,19 @@ class TrialRunner:
         self._progress(self.trial, step, self.ledger)
         if self._stop.is_set():
             raise BudgetSpent("stopped", "the run is stopped")
+
+    def _look(self) -> None:
+        """Ends an evaluation if the run is stopped, and the scoring if the run's cap of seconds is over.
+
+        Raises:
+            BudgetSpent: If it is to end. Nothing of it is recorded.
+        """
+        if self._stop.is_set():
+            raise BudgetSpent("stopped", "the run is stopped")
+        if self.parent is not None and self.oracle is not None and self.scorer.scored:
+            cap = self.parent.limits.get("seconds", math.inf)
+            if self.parent.spent["seconds"] > cap * (1 + SCORING_OVER_CAP):
+                raise BudgetSpent("seconds", f"the scoring on test takes longer than the run's cap of {cap:g} seconds")
 
     def _update_and_score(self, step: StepRecord) -> None:
         """Updates the current and the recommended parameters, and scores them if every call is scored."""
