@@ -211,6 +211,7 @@ def main(control_fd: int, most: str, packages: Sequence[str], explain: Explain) 
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
     forget_paths()
+    del packages  # a candidate sees the variables of this frame
     gc.collect()
     gc.disable()
     gc.freeze()  # forked processes share these pages
