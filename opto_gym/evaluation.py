@@ -15,7 +15,7 @@ import contextvars
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import trace
 from .errors import OptoGymError, SandboxKilled, TraceError
@@ -29,6 +29,8 @@ from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .core import OptoEnv
+
+T = TypeVar("T")
 
 CAUSED_BY_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """The exceptions that a bad value can cause in the environment's code; any other exception is a bug in that code."""
@@ -124,15 +126,12 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
             if invalid:
                 error = trace.error_node(ValueError(invalid), (invalid, *p.values()), "check")
                 return _failed(env, examples[place], error), []
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    candidate.restart()  # nothing is remembered from one example to the next
-                    with calls_of_example(place) as keys:
-                        return _run(env, values, p, split, examples[place]), keys
-                except SandboxKilled:
-                    if attempt == ATTEMPTS:
-                        raise
-            raise AssertionError
+            return _again_if_killed(lambda: run_once(place))
+
+        def run_once(place: int) -> tuple[Outcome, list[str]]:
+            candidate.restart()  # nothing is remembered from one example to the next
+            with calls_of_example(place) as keys:
+                return _run(env, values, p, split, examples[place]), keys
 
         workers = 1 if invalid or not env.uses_model else min(len(examples), env.llm.concurrency)
         with results_ahead(run, range(len(examples)), workers) as results:
@@ -146,6 +145,18 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
                 if on_example is not None:
                     on_example(len(outcomes), len(examples))
     return joined(outcomes, p.values(), env.reward)
+
+
+def _again_if_killed(evaluation: Callable[[], T]) -> T:
+    """What the evaluation of an example returns; it is made again while the machine kills its code's process.
+
+    Raises:
+        SandboxKilled: If that happens `ATTEMPTS` times.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(SandboxKilled):
+            return evaluation()
+    return evaluation()
 
 
 def _traced(q: Parameter, value: Any, candidate: Candidate) -> trace.Parameter:

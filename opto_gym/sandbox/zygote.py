@@ -24,8 +24,8 @@ from ..utils import missing_keys
 from .channel import Deadline, ProcessEnded, receive
 from .inside.protocol import CONTROL, ENDED
 
-START_TIMEOUT = 20.0
-"""Seconds for a process to start; a machine under load needs a hundredth of it."""
+START_TIMEOUT = 60.0
+"""Seconds for a process to start; a machine that is not under load needs a tenth of a second."""
 
 PACKAGES = ("numpy",)
 """The packages that candidates may import, beside the standard library."""
@@ -93,6 +93,9 @@ class Zygote:
             self._control.settimeout(START_TIMEOUT)
             self._control.sendall(_first_message(most))
             self.report = receive(self._control, Deadline(START_TIMEOUT), 1 << 16)
+        except TimeoutError as e:
+            self.close()
+            raise SandboxKilled(f"the sandbox's process has not started in {START_TIMEOUT:g} s") from e
         except (ProcessEnded, OSError) as e:
             self.close()
             code = self._process.poll()
@@ -146,7 +149,11 @@ class Zygote:
         """
         with self._asking:
             self._control.sendall(CONTROL.pack(b"w", number))
-            answer = self._control.recv(ENDED.size)
+            try:
+                answer = self._control.recv(ENDED.size)
+            except TimeoutError:
+                self.close()  # its answer would be taken for that to the next question
+                raise
         if len(answer) != ENDED.size:
             raise ConnectionError("the zygote is dead")
         how, status = ENDED.unpack(answer)
