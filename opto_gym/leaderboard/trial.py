@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 import time
 import traceback
@@ -44,9 +43,6 @@ from .schema import (
 from .scoring import Scorer
 from .spec import TrialSpec, digest
 from .spending import ledger_totals
-
-SCORING_OVER_CAP = 0.1
-"""The part of the run's cap of seconds that scoring may take beyond it: a run that uses up its cap has a score, too."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -182,7 +178,9 @@ class TrialRunner:
         self._calls = record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
         try:
-            with watched_evaluations(lambda *done: self._working(self.trial, _activity(self, *done)), self._look):
+            with watched_evaluations(
+                lambda *done: self._working(self.trial, _activity(self, *done)), lambda: _look(self)
+            ):
                 try:
                     ended = self._optimize(record)
                 finally:
@@ -308,19 +306,6 @@ class TrialRunner:
         if self._stop.is_set():
             raise BudgetSpent("stopped", "the run is stopped")
 
-    def _look(self) -> None:
-        """Ends an evaluation if the run is stopped, and the scoring if the run's cap of seconds is over.
-
-        Raises:
-            BudgetSpent: If it is to end. Nothing of it is recorded.
-        """
-        if self._stop.is_set():
-            raise BudgetSpent("stopped", "the run is stopped")
-        if self.parent is not None and self.oracle is not None and self.scorer.scored:
-            cap = self.parent.limits.get("seconds", math.inf)
-            if self.parent.spent["seconds"] > cap * (1 + SCORING_OVER_CAP):
-                raise BudgetSpent("seconds", f"the scoring on test takes longer than the run's cap of {cap:g} seconds")
-
     def _update_and_score(self, step: StepRecord) -> None:
         """Updates the current and the recommended parameters, and scores them if every call is scored."""
         with self._lock:
@@ -399,6 +384,14 @@ class TrialRunner:
 def _where(runner: TrialRunner) -> Machine:
     where = machine(registration.agent_class(runner.spec.agent))
     return msgspec.structs.replace(where, endpoints=dict(runner.endpoints) or None)
+
+
+def _look(runner: TrialRunner) -> None:
+    """Raises BudgetSpent to end an evaluation, which is not recorded, if the run is stopped or its cap is over."""
+    if runner._stop.is_set():
+        raise BudgetSpent("stopped", "the run is stopped")
+    if runner.oracle is not None and runner.parent is not None:
+        runner.scorer.check_time(runner.parent)
 
 
 def _activity(runner: TrialRunner, done: int, number: int) -> str:

@@ -253,7 +253,7 @@ def test_a_sandbox_that_can_t_be_started_any_more_ends_trials_and_not_the_run(tm
             os.kill(zygote_of(shared), signal.SIGKILL)
         return []
 
-    monkeypatch.setattr("opto_gym.leaderboard.execution.Execution._new_clients", lose_it)
+    monkeypatch.setattr("opto_gym.leaderboard.execution.probe", lose_it)
     trials = go(tmp_path / "r").trials
     assert [t.status for t in trials] == ["failed"] * 2
     assert all("at its start" in t.error for t in trials)
