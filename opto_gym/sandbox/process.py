@@ -27,8 +27,8 @@ _SCHEDULED = 2
 _DYING = 1.0
 """Seconds between the moment when a dying process closes its channel and its end, at most."""
 _OF_ITSELF = {
-    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT, signal.SIGSYS),
-    *(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGPIPE),
+    getattr(signal, f"SIG{name}", None)
+    for name in ("SEGV", "BUS", "ILL", "FPE", "TRAP", "ABRT", "SYS", "ALRM", "VTALRM", "PROF", "XCPU", "XFSZ", "PIPE")
 }
 """The signals that a process can cause by itself where it may send none: crashes, its own timers, limits."""
 
