@@ -73,7 +73,7 @@ class CandidateProcess:
     ) -> None:
         self._sources, self._host, self._limits, self._get_zygote = sources, host, limits, get_zygote
         self._calls, self._host_calls, self._host_seconds = 0, 0, 0.0
-        self._processor, self._wall = 0.0, 0.0  # seconds of all calls
+        self._wall = 0.0  # seconds of all calls
         self._number, self._pid, self._clock = 0, 0, 0
         self.missing: list[str] = []
         self._final_error: CandidateError | None = None
@@ -229,7 +229,6 @@ class CandidateProcess:
         self._calls += 1
         self._expect_silence()
         try:
-            used = self._used_seconds() if self._clock else 0.0
             deadline, limit = self._deadline()
             send(self._channel, {"call": name, "args": args, "n": self._calls}, deadline)
             while "host" in (answer := receive(self._channel, deadline, self._limits.output)):
@@ -239,7 +238,6 @@ class CandidateProcess:
                 self._host_seconds += host_seconds
                 deadline.extend(host_seconds)
                 send(self._channel, reply, deadline)
-            self._processor += self._used_seconds() - used if self._clock else 0.0
         except TimeoutError:
             raise ProcessEnded("TimeLimit", f"stopped: time limit {limit}") from None
         except OSError:
@@ -250,7 +248,7 @@ class CandidateProcess:
 
     def _deadline(self) -> tuple[Deadline, str]:
         """The deadline of a call, and the limit that it goes by in words."""
-        limits, processor = self._limits, self._processor if self._clock else self._wall
+        limits, processor = self._limits, self._used_seconds() if self._clock else self._wall
         call = limits.seconds, limits.seconds * limits.wall
         example = limits.example - processor, limits.example * limits.wall - self._wall
         of_example = example[0] < call[0] or example[1] < call[1]
