@@ -11,6 +11,7 @@
     ├── MissingExtra            a package that an extra or `opto-gym external install` brings is not installed
     ├── DataNotFound            a data set is not on this machine, or is damaged
     ├── SandboxError            code can't be run as safely as asked
+    │   └── SandboxKilled       the machine, and not the code, ended the process that ran it
     ├── TrustError              a file that the user did not make names code that is not registered
     ├── RecordError             a run folder is damaged, locked or can't be written
     │   └── DamagedRecord       a file of it is not as opto_gym writes it
@@ -69,6 +70,14 @@ class DataNotFound(OptoGymError):
 
 class SandboxError(OptoGymError):
     """The sandbox can't work on this machine, or not at the required level."""
+
+
+class SandboxKilled(SandboxError):
+    """Neither the code nor a limit ended the process that ran a candidate's code, or the zygote: the machine did.
+
+    The kernel does so when memory runs out. An example is evaluated again, twice at most, before this error ends a
+    trial, which has no score then and can be resumed.
+    """
 
 
 class RecordError(OptoGymError):

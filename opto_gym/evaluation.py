@@ -15,19 +15,22 @@ import contextvars
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import trace
-from .errors import OptoGymError, TraceError
+from .errors import OptoGymError, SandboxKilled, TraceError
 from .llm.record import add_call_keys, calls_of_example
 from .problems import KINDS, Evaluation, ExampleResult, Feedback, Parameter, Part
 from .sandbox.candidate import Candidate
+from .sandbox.process import interrupted_by
 from .spaces import Code
 from .utils.ahead import results_ahead
 from .utils.moved import moved_names
 
 if TYPE_CHECKING:
     from .core import OptoEnv
+
+T = TypeVar("T")
 
 CAUSED_BY_VALUES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """The exceptions that a bad value can cause in the environment's code; any other exception is a bug in that code."""
@@ -38,20 +41,33 @@ TIMEOUTS_IN_A_ROW = 3
 Without it, code with an endless loop would take the full time limit on every example of a split.
 """
 
+ATTEMPTS = 3
+"""How often an example is evaluated before it is the machine's fault that something kills its code's process."""
 
 _on_example: contextvars.ContextVar[Callable[[int, int], None]] = contextvars.ContextVar("on_example")
 
 
 @contextlib.contextmanager
-def watched_evaluations(on_example: Callable[[int, int], None]) -> Iterator[None]:
-    """Calls a function after each of several examples that are evaluated in the block, in this thread.
+def watched_evaluations(
+    on_example: Callable[[int, int], None], look: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Calls functions during the evaluations that are made in the block, in this thread.
 
     Args:
-        on_example: Gets (number of examples done, number of examples) of the evaluation.
+        on_example: Called after each of several examples with (number of examples done, number of examples) of the
+            evaluation.
+        look: Called after each example, and several times a second while proposed code runs. What it raises ends the
+            evaluation.
     """
-    token = _on_example.set(on_example)
+
+    def after_example(done: int, number: int) -> None:
+        on_example(done, number)
+        look()
+
+    token = _on_example.set(after_example)
     try:
-        yield
+        with interrupted_by(look):
+            yield
     finally:
         _on_example.reset(token)
 
@@ -111,6 +127,9 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
             if invalid:
                 error = trace.error_node(ValueError(invalid), (invalid, *p.values()), "check")
                 return _failed(env, examples[place], error), []
+            return _again_if_killed(lambda: run_once(place))
+
+        def run_once(place: int) -> tuple[Outcome, list[str]]:
             candidate.restart()  # nothing is remembered from one example to the next
             with calls_of_example(place) as keys:
                 return _run(env, values, p, split, examples[place]), keys
@@ -127,6 +146,18 @@ def evaluate(env: OptoEnv, values: Mapping[str, Any], split: str, examples: Sequ
                 if on_example is not None:
                     on_example(len(outcomes), len(examples))
     return joined(outcomes, p.values(), env.reward)
+
+
+def _again_if_killed(evaluation: Callable[[], T]) -> T:
+    """What the evaluation of an example returns; it is made again while the machine kills its code's process.
+
+    Raises:
+        SandboxKilled: If that happens `ATTEMPTS` times.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(SandboxKilled):
+            return evaluation()
+    return evaluation()
 
 
 def _traced(q: Parameter, value: Any, candidate: Candidate) -> trace.Parameter:

@@ -328,9 +328,10 @@ def _look(out: Path, trials: Sequence[TrialData]) -> int:
 
 def _read(path: Path) -> TrialData:
     record = read_trial(path)
-    if record is None or record.status == "running":
+    trial = None if record is None else TrialData(path.name, record, [], {})
+    if trial is None or trial.unfinished:
         raise RecordError(f"{path} is not finished: the same command continues it")
-    return TrialData(path.name, record, [], {})
+    return trial
 
 
 def _scores(ours: Sequence[TrialData], theirs: Sequence[TrialData]) -> tuple[Array, bool]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 
-from ..errors import DamagedRecord, RecordError
+from ..errors import DamagedRecord, RecordError, SandboxKilled
 from ..problems import normalized
 from .amounts import Totals
 from .consistency import contradictions
@@ -68,11 +68,22 @@ class TrialData:
         """The start values' score on test; None if they were not scored."""
         return self.summary.start_score if self.summary else None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the trial is not over, so that it has no score yet: it runs, was killed, or the machine ended it.
+
+        The machine ended it if it killed the processes of proposed code, see `opto_gym.errors.SandboxKilled`.
+        """
+        ended_by_machine = (self.record.ended or "").startswith(f"{SandboxKilled.__name__}: ")
+        return self.record.status == "running" or (self.record.status == "failed" and ended_by_machine)
+
     def final(self) -> float | None:
         """The trial's score on test: that of the recommended parameters, or of the start values if the trial failed.
 
-        It is None if these parameters were not scored.
+        It is None if these parameters were not scored, or if the trial is not over.
         """
+        if self.unfinished:
+            return None
         if self.record.status == "failed":
             return self.start
         return self.summary.recommended_score if self.summary else None
@@ -154,12 +165,12 @@ class ResultRow:
     @property
     def failed(self) -> int:
         """The number of failed trials. Each counts with the score of the start values."""
-        return sum(t.record.status == "failed" for t in self.trials)
+        return sum(t.record.status == "failed" and not t.unfinished for t in self.trials)
 
     @property
     def running(self) -> int:
         """The number of unfinished trials. They have no score yet."""
-        return sum(t.record.status == "running" for t in self.trials)
+        return sum(t.unfinished for t in self.trials)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

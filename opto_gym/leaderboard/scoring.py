@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ import msgspec
 
 from ..agents.base import Values
 from ..core import OptoEnv
+from ..errors import BudgetSpent
+from ..llm import Budget
 from ..llm.record import calls_of_evaluation
 from .records import TrialFolder
 from .schema import ScoreRecord
@@ -16,6 +19,9 @@ from .spec import TrialSpec, digest
 
 SCORING = ("each", "end", "never")
 """When parameters are scored on test: after each oracle call, at the end of the trial, or never."""
+
+OVER_CAP = 0.1
+"""The part of a run's cap of seconds that scoring may take beyond it: so a run that uses up its cap has scores, too."""
 
 MOST_SCORES = 1000
 """The scores of single examples are recorded if there are at most this many."""
@@ -55,8 +61,10 @@ class Scorer:
         key = digest(parameters)
         if key not in self.recorded:
             self.scored = what
-            scored = self._evaluate(parameters, key, call)
-            self.scored = ""
+            try:
+                scored = self._evaluate(parameters, key, call)
+            finally:
+                self.scored = ""
             self.folder.add_test(scored)
             self.recorded[key] = scored
 
@@ -64,6 +72,19 @@ class Scorer:
         """The recorded score of parameters; None if they were not scored, or `parameters` is None."""
         scored = None if parameters is None else self.recorded.get(digest(parameters))
         return None if scored is None else scored.score
+
+    def check_time(self, run_budget: Budget) -> None:
+        """Checks that what is being scored, if anything is, may go on.
+
+        Args:
+            run_budget: The budget of the whole run.
+
+        Raises:
+            BudgetSpent: If its cap of seconds is over, and `OVER_CAP` of it, too.
+        """
+        cap = run_budget.limits.get("seconds", math.inf)
+        if self.scored and run_budget.spent["seconds"] > cap * (1 + OVER_CAP):
+            raise BudgetSpent("seconds", f"the scoring on test takes longer than the run's cap of {cap:g} seconds")
 
     def measure(self, parameters: Values) -> Mapping[str, float | None]:
         """What the environment measures of parameters besides their score, by name; see `OptoEnv.measure`."""

@@ -194,7 +194,9 @@ class TrialRunner:
         self._calls = record = CallRecord(self.folder.llm, trial=self.trial, mode=self.call_mode)
         status, error = "done", None
         try:
-            with watched_evaluations(lambda *done: self._working(self.trial, _activity(self, *done))):
+            with watched_evaluations(
+                lambda *done: self._working(self.trial, _activity(self, *done)), lambda: _look(self)
+            ):
                 try:
                     ended = self._optimize(record)
                 finally:
@@ -401,6 +403,14 @@ class TrialRunner:
 def _where(runner: TrialRunner) -> Machine:
     where = machine(registration.agent_class(runner.spec.agent))
     return msgspec.structs.replace(where, endpoints=dict(runner.endpoints) or None)
+
+
+def _look(runner: TrialRunner) -> None:
+    """Raises BudgetSpent to end an evaluation, which is not recorded, if the run is stopped or its cap is over."""
+    if runner._stop.is_set():
+        raise BudgetSpent("stopped", "the run is stopped")
+    if runner.oracle is not None and runner.parent is not None:
+        runner.scorer.check_time(runner.parent)
 
 
 def _activity(runner: TrialRunner, done: int, number: int) -> str:

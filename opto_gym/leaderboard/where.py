@@ -6,7 +6,12 @@ from .base_record import Record
 
 
 class SandboxRecord(Record, frozen=True, kw_only=True):
-    """The protections of the sandbox that were active, see `opto_gym.sandbox.Sandbox.in_force`."""
+    """The protections of the sandbox that were active, see `opto_gym.sandbox.Sandbox.in_force`.
+
+    Attributes:
+        times: The limits on the processor time and the wall time of a call and of an example, in seconds; {} in records
+            of releases that had wall times alone.
+    """
 
     level: str
     landlock_abi: int | None = None
@@ -16,6 +21,7 @@ class SandboxRecord(Record, frozen=True, kw_only=True):
     missing: list[str] = []
     least: str = ""
     platform: str = ""
+    times: dict[str, float] = {}
 
 
 class Machine(Record, frozen=True, kw_only=True):

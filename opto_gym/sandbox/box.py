@@ -16,12 +16,15 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import SandboxError
+from ..errors import SandboxError, SandboxKilled
 from .inside import kernel
 from .inside.protocol import LEVELS
 from .process import CandidateProcess
 from .results import Limits, Result
 from .zygote import Zygote
+
+START_ATTEMPTS = 3
+"""How often the zygote is started before it is the machine's fault that it ends at its start."""
 
 DEFAULT_LEVEL = "L2"
 """The least level at which a model's code runs unless the user says otherwise."""
@@ -69,6 +72,7 @@ class Sandbox:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         self._lock, self._closed = threading.Lock(), False
         self._zygote: Zygote | None = None
+        self._in_force: dict[str, Any] | None = None
         _sandboxes.add(self)
 
     def __enter__(self) -> Sandbox:
@@ -125,16 +129,27 @@ class Sandbox:
 
         Returns:
             ``level`` in force and ``least`` asked for, ``landlock_abi``, ``seccomp``, ``namespaces``, ``uid_dropped``,
-            ``platform``, and ``missing``: what this machine does not grant, and why.
+            ``platform``, ``missing``: what this machine does not grant, and why; ``times``: the limits on time in
+            seconds, see `Limits.times`.
+
+        Raises:
+            SandboxKilled: If no process can be started, unless what is in force is known from one before.
         """
-        with CandidateProcess({}, {}, self.limits, self._get_zygote) as process:
-            process.wait_until_ready()
-            report = self._get_zygote(None).report
-            return report | {
-                "least": self.least,
-                "missing": report["missing"] + process.missing,
-                "platform": sys.platform,
-            }
+        try:
+            with CandidateProcess({}, {}, self.limits, self._get_zygote) as process:
+                process.wait_until_ready()
+                report = self._get_zygote(None).report
+        except SandboxKilled:
+            if self._in_force is None:
+                raise
+            return self._in_force
+        self._in_force = report | {
+            "least": self.least,
+            "missing": report["missing"] + process.missing,
+            "platform": sys.platform,
+            "times": self.limits.times(),
+        }
+        return self._in_force
 
     def close(self) -> None:
         """Ends the zygote, and with it all of its processes."""
@@ -149,8 +164,13 @@ class Sandbox:
                 raise SandboxError("the sandbox is closed; make a new one")
             if self._zygote is not None and (self._zygote is broken or not self._zygote.alive()):
                 self._drop_zygote()
-            if self._zygote is None:
-                self._zygote = Zygote(self._most)
+            for attempt in range(1, START_ATTEMPTS + 1):
+                try:
+                    self._zygote = self._zygote or Zygote(self._most)
+                except SandboxKilled:
+                    if attempt == START_ATTEMPTS:
+                        raise
+            assert self._zygote is not None
             return self._zygote
 
     def _drop_zygote(self) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..utils.bounded_json import excess
 from .inside.protocol import DEPTH, LENGTH, OVERHEAD
 from .results import CandidateError
+
+T = TypeVar("T")
 
 
 class ProcessEnded(Exception):
@@ -18,18 +22,18 @@ class ProcessEnded(Exception):
 
     Attributes:
         error: The error that the candidate's call returns.
+        is_dead: Whether the process has ended, so that it has to be found out who ended it.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, *, is_dead: bool = False) -> None:
         super().__init__(f"{kind}: {message}")
-        self.error = CandidateError(kind, message)
+        self.error, self.is_dead = CandidateError(kind, message), is_dead
 
 
 def process_died() -> ProcessEnded:
-    """The exception for a process that has ended by itself."""
-    return ProcessEnded(
-        "ProcessDied", "the code ended its process, crashed it, or asked the system for something forbidden"
-    )
+    """The exception for a process that has closed its channel; the message supposes that it has ended by itself."""
+    message = "the code ended its process, crashed it, or asked the system for something forbidden"
+    return ProcessEnded("ProcessDied", message, is_dead=True)
 
 
 def protocol_violation() -> ProcessEnded:
@@ -41,25 +45,39 @@ class Deadline:
     """The time by which the other side must have answered.
 
     Args:
-        seconds: From now on.
-        queued_seconds: Returns how long the process has waited for a processor since its start, in seconds. Up to
-            `MAX_QUEUED` of that time is added to the deadline, so that a machine under load does not change scores.
+        seconds: Processor time that the other side may use from now on; wall time where `used` is None.
+        wall: Wall time from now on where `used` is given, in seconds.
+        used: Returns how much processor time the other side has used, in seconds.
+        look: Called every `LOOKING` seconds while this side waits. What it raises ends the waiting.
     """
 
-    MAX_QUEUED = 1.5
+    LOOKING = 0.2
 
-    def __init__(self, seconds: float, queued_seconds: Callable[[], float] = lambda: 0.0) -> None:
-        self._queued_seconds, self._queued_before = queued_seconds, queued_seconds()
-        self._end = time.monotonic() + seconds
+    def __init__(
+        self,
+        seconds: float,
+        wall: float = math.inf,
+        *,
+        used: Callable[[], float] | None = None,
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        now = time.monotonic()
+        self.look, self._used = look, used
+        self._most_used = used() + seconds if used else math.inf
+        self._wall_end = now + (wall if used else seconds)
+        self._next = now + min(seconds, wall)  # nothing is over before that
 
     def left(self) -> float:
-        """The seconds until the deadline, at most 0 if it has passed."""
-        left = self._end - time.monotonic()
-        return left if left > 0 else left + min(self._queued_seconds() - self._queued_before, self.MAX_QUEUED)
+        """The seconds for which the other side can certainly go on; at most 0 if its time is over."""
+        now = time.monotonic()
+        if now >= self._next:
+            wall = self._wall_end - now
+            self._next = now + (min(wall, self._most_used - self._used()) if self._used else wall)
+        return self._next - now
 
     def extend(self, seconds: float) -> None:
-        """Moves the deadline by time that this side has used."""
-        self._end += seconds
+        """Moves the end of the wall time by time that this side has used."""
+        self._wall_end += seconds
 
 
 def send(channel: socket.socket, message: dict[str, Any], deadline: Deadline) -> None:
@@ -70,8 +88,22 @@ def send(channel: socket.socket, message: dict[str, Any], deadline: Deadline) ->
         OSError: If the process is gone.
     """
     body = json.dumps(message).encode()
-    channel.settimeout(max(deadline.left(), 0.001))
-    channel.sendall(LENGTH.pack(len(body)) + body)
+    unsent = memoryview(LENGTH.pack(len(body)) + body)
+    while unsent:
+        unsent = unsent[_in_time(channel, deadline, functools.partial(channel.send, unsent)) :]
+
+
+def _in_time(channel: socket.socket, deadline: Deadline, operation: Callable[[], T]) -> T:
+    """What an operation on the channel returns, which may wait until the deadline. Raises TimeoutError after it."""
+    while True:
+        left = deadline.left()
+        channel.settimeout(min(max(left, 0.001), deadline.LOOKING))
+        try:
+            return operation()
+        except TimeoutError:
+            if left <= 0:
+                raise
+        deadline.look()
 
 
 def receive(channel: socket.socket, deadline: Deadline, most: int) -> dict[str, Any]:
@@ -114,13 +146,10 @@ def _exactly(channel: socket.socket, n: int, deadline: Deadline) -> bytes:
     """Receives n bytes. What has arrived by the deadline counts, even if it is read later."""
     data, late = bytearray(), False
     while len(data) < n:
-        left = deadline.left()
-        if left <= 0:
-            if late:
-                raise TimeoutError
-            late = True
-        channel.settimeout(max(left, 0.001))
-        chunk = channel.recv(min(n - len(data), 1 << 20))
+        if late:
+            raise TimeoutError
+        late = deadline.left() <= 0
+        chunk = _in_time(channel, deadline, functools.partial(channel.recv, min(n - len(data), 1 << 20)))
         if not chunk:
             raise process_died()
         data += chunk

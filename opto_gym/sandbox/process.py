@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import inspect
 import os
+import signal
 import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..errors import OptoGymError, SandboxError
+from ..errors import OptoGymError, SandboxError, SandboxKilled
 from .channel import Deadline, ProcessEnded, process_died, protocol_violation, receive, send
-from .inside.protocol import plain
+from .inside.protocol import KILLED, RUNS, plain
 from .results import CandidateError, Limits, Result, candidate_error
 from .zygote import START_TIMEOUT, Zygote
 
 _CREDENTIALS = struct.Struct("3i")  # <sys/socket.h>'s ucred: pid, uid, gid
 _START_ATTEMPTS = 3
+_SCHEDULED = 2
+"""Linux's CPUCLOCK_SCHED: with the complement of a process's id, the number of the clock of its processor time."""
+_DYING = 1.0
+"""Seconds between the moment when a dying process closes its channel and its end, at most."""
+_OF_ITSELF = {
+    getattr(signal, f"SIG{name}", None)
+    for name in ("SEGV", "BUS", "ILL", "FPE", "TRAP", "ABRT", "SYS", "ALRM", "VTALRM", "PROF", "XCPU", "XFSZ", "PIPE")
+}
+"""The signals that a process can cause by itself where it may send none: crashes, its own timers, limits."""
+
+_look: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("look", default=lambda: None)
+
+
+@contextlib.contextmanager
+def interrupted_by(look: Callable[[], None]) -> Iterator[None]:
+    """Calls a function several times a second while a candidate's call in the block runs, in this thread.
+
+    Args:
+        look: What it raises ends the process, and is raised by `CandidateProcess.call`.
+    """
+    token = _look.set(look)
+    try:
+        yield
+    finally:
+        _look.reset(token)
 
 
 class CandidateProcess:
@@ -45,8 +72,9 @@ class CandidateProcess:
         get_zygote: Callable[[Zygote | None], Zygote],
     ) -> None:
         self._sources, self._host, self._limits, self._get_zygote = sources, host, limits, get_zygote
-        self._calls, self._host_calls, self._host_seconds, self._seconds = 0, 0, 0.0, 0.0
-        self._number, self._pid, self._schedstat = 0, 0, -1
+        self._calls, self._host_calls, self._host_seconds = 0, 0, 0.0
+        self._wall = 0.0  # seconds of all calls
+        self._number, self._pid, self._clock = 0, 0, 0
         self.missing: list[str] = []
         self._final_error: CandidateError | None = None
         self._zygote = get_zygote(None)
@@ -68,7 +96,8 @@ class CandidateProcess:
         """Waits for the process to restrict itself; starts it again where the zygote has died or does not answer.
 
         Raises:
-            SandboxError: If no process can be started, or it can't restrict itself.
+            SandboxError: If it can't restrict itself.
+            SandboxKilled: If no process can be started. None of the code has run.
         """
         for attempt in range(1, _START_ATTEMPTS + 1):  # the zygote that takes the place of a dead one may die, too
             try:
@@ -81,7 +110,7 @@ class CandidateProcess:
             except (ProcessEnded, OSError) as e:
                 self._release()
                 if attempt == _START_ATTEMPTS:
-                    raise SandboxError(f"no process can be started for a candidate's code: {e}") from e
+                    raise SandboxKilled(f"no process can be started for a candidate's code: {e}") from e
                 broken = self._zygote if isinstance(e, TimeoutError) or self._zygote.dies_within(0.1) else None
                 self._zygote = self._get_zygote(broken)
                 continue
@@ -91,8 +120,8 @@ class CandidateProcess:
                     f"a candidate's process can't be locked in, so it does not run: {greeting['failed']}"
                 )
             self._pid, self.missing = pid or greeting["pid"], greeting["missing"]
-            with contextlib.suppress(OSError):
-                self._schedstat = os.open(f"/proc/{self._pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            if pid:
+                self._clock = ~pid << 3 | _SCHEDULED
             return
 
     def _sender_pid(self) -> int:
@@ -103,14 +132,9 @@ class CandidateProcess:
         self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         return int(_CREDENTIALS.unpack(ancillary[0][2])[0]) if ancillary else 0
 
-    def _queued_seconds(self) -> float:
-        """How long the process has waited for a processor, in seconds; 0 where the system does not tell."""
-        if self._schedstat < 0:
-            return 0.0
-        try:
-            return int(os.pread(self._schedstat, 100, 0).split()[1]) / 1e9
-        except (OSError, IndexError):
-            return 0.0
+    def _used_seconds(self) -> float:
+        """The processor time that the process has used, in seconds. Raises OSError if it is gone."""
+        return time.clock_gettime(self._clock)
 
     def __enter__(self) -> CandidateProcess:
         return self
@@ -135,7 +159,7 @@ class CandidateProcess:
             KeyError: If no source has that name.
             TypeError: If the arguments are not plain data.
             OptoGymError, BudgetSpent: What a host function raised.
-            SandboxError: If no process can be started.
+            SandboxKilled: If neither the code nor a limit has ended the process, or none can be started.
         """
         if name not in self._sources:
             raise KeyError(f"expected one of {sorted(self._sources)}, got {name!r}")
@@ -155,34 +179,57 @@ class CandidateProcess:
             if "error" in answer:
                 error = candidate_error(answer, self._sources[name])
         except ProcessEnded as e:
+            if e.is_dead and self._killed_from_outside():
+                self.close()
+                raise SandboxKilled(
+                    "neither the code nor a limit ended a candidate's process: the machine killed it, which it does"
+                    " when memory runs out. The trial can be resumed"
+                ) from None
             value, error, self._final_error = None, e.error, e.error
             self.close()
         except BaseException:
             self.close()
             raise
         seconds = time.monotonic() - begin - self._host_seconds
-        self._seconds += seconds
+        self._wall += seconds
         return Result(value, error, seconds)
 
     def _first_answer(self, name: str, args: list[Any]) -> dict[str, Any]:
         """The answer to a call; a first call is made again in a new process if the zygote died with all of its own."""
         try:
             return self._exchange(name, args)
-        except ProcessEnded:
-            if self._calls > 1 or self._host_calls or self._zygote.alive():
+        except ProcessEnded as e:
+            if not e.is_dead or self._calls > 1 or self._host_calls or self._zygote.alive():
                 raise  # the process may have kept state, which a new one would lack; or the candidate ended it
         self._release()
         self._zygote = self._get_zygote(self._zygote)
         self.wait_until_ready()
         return self._exchange(name, args)
 
+    def _killed_from_outside(self) -> bool:
+        """Whether something else than the code and the limits has ended the process, as far as that can be told.
+
+        Within the walls a process can't send signals, so that SIGKILL comes from outside, unless its limit on processor
+        time is over. A process that has closed its channel but goes on is not dead.
+        """
+        end = time.monotonic() + _DYING
+        try:
+            while (ended := self._zygote.how_ended(self._number))[0] == RUNS and time.monotonic() < end:
+                time.sleep(0.002)
+            how, status = ended
+            return how == KILLED and status not in _OF_ITSELF and not self._over_cpu_limit(status)
+        except OSError:  # the zygote is dead, and its processes with it
+            return True
+
+    def _over_cpu_limit(self, signal_number: int) -> bool:
+        return signal_number == signal.SIGKILL and bool(self._clock) and self._used_seconds() >= self._limits.cpu
+
     def _exchange(self, name: str, args: list[Any]) -> dict[str, Any]:
         """Sends one call, serves its calls of host functions, and returns the message that answers it."""
         self._calls += 1
         self._expect_silence()
-        left = self._limits.example - self._seconds
         try:
-            deadline = Deadline(min(self._limits.seconds, left), self._queued_seconds)
+            deadline, limit = self._deadline()
             send(self._channel, {"call": name, "args": args, "n": self._calls}, deadline)
             while "host" in (answer := receive(self._channel, deadline, self._limits.output)):
                 begin = time.monotonic()
@@ -192,16 +239,26 @@ class CandidateProcess:
                 deadline.extend(host_seconds)
                 send(self._channel, reply, deadline)
         except TimeoutError:
-            if left < self._limits.seconds:
-                raise ProcessEnded(
-                    "TimeLimit", f"stopped: time limit {float(self._limits.example)} s of one example"
-                ) from None
-            raise ProcessEnded("TimeLimit", f"stopped: time limit {float(self._limits.seconds)} s") from None
+            raise ProcessEnded("TimeLimit", f"stopped: time limit {limit}") from None
         except OSError:
             raise process_died() from None
         if answer.get("n") != self._calls or ("error" in answer) == ("value" in answer):
             raise protocol_violation()
         return answer
+
+    def _deadline(self) -> tuple[Deadline, str]:
+        """The deadline of a call, and the limit that it goes by in words."""
+        limits, processor = self._limits, self._used_seconds() if self._clock else self._wall
+        call = limits.seconds, limits.seconds * limits.wall
+        example = limits.example - processor, limits.example * limits.wall - self._wall
+        of_example = example[0] < call[0] or example[1] < call[1]
+        deadline = Deadline(
+            min(call[0], example[0]),
+            min(call[1], example[1]),
+            used=self._used_seconds if self._clock else None,
+            look=_look.get(),
+        )
+        return deadline, f"{float(limits.example)} s of one example" if of_example else f"{float(limits.seconds)} s"
 
     def _expect_silence(self) -> None:
         """Checks that the process sent nothing since its last answer."""
@@ -248,6 +305,4 @@ class CandidateProcess:
             self._zygote.kill(self._number, self._pid)
             self._channel.close()
             self._number = self._pid = 0
-        if self._schedstat >= 0:
-            os.close(self._schedstat)
-            self._schedstat = -1
+        self._clock = 0

@@ -11,13 +11,17 @@ from typing import Any
 class Limits:
     """What a candidate may use.
 
+    Times are processor times, so that a busy machine does not change scores; `wall` bounds the wall times.
+
     Attributes:
-        seconds: Wall time of one call, including the loading of its source.
+        seconds: Processor time of one call, including the loading of its source.
         memory: Bytes of address space (RLIMIT_AS); Python with NumPy needs about 300 MB of it.
         output: Bytes of one answer.
         cpu: Seconds of processor time of a process.
         host_calls: Calls of host functions by a process.
-        example: Wall time of all calls of a process together, in seconds.
+        example: Processor time of all calls of a process together, in seconds.
+        wall: How many times `seconds` and `example` a call and all calls may take in wall time. This ends code that
+            sleeps or waits. Where up to four processes share a processor, it stops nothing else.
     """
 
     seconds: float = 2.0
@@ -26,12 +30,22 @@ class Limits:
     cpu: int = 600
     host_calls: int = 1000
     example: float = 60.0
+    wall: float = 4.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not value > 0:
                 raise ValueError(f"Limits: expected {field.name} > 0, got {value!r}")
+
+    def times(self) -> dict[str, float]:
+        """The limits on time, in seconds, by name, for a trial's record."""
+        return {
+            "call_processor": self.seconds,
+            "call_wall": self.seconds * self.wall,
+            "example_processor": self.example,
+            "example_wall": self.example * self.wall,
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,31 +6,51 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
 import itertools
+import marshal
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import CodeType
 
-from ..errors import SandboxError
+from ..errors import SandboxError, SandboxKilled
 from ..utils import missing_keys
 from .channel import Deadline, ProcessEnded, receive
-from .inside.protocol import CONTROL
+from .inside.protocol import CONTROL, ENDED
 
-START_TIMEOUT = 20.0
-"""Seconds for a process to start; a machine under load needs a hundredth of it."""
+START_TIMEOUT = 60.0
+"""Seconds for a process to start; a machine that is not under load needs a tenth of a second."""
+
+PACKAGES = ("numpy",)
+"""The packages that candidates may import, beside the standard library."""
 
 _MAIN = """
-import sys
-sys.path[:0] = sys.argv[1:3]
-from inside.zygote import main
-from missing_keys import explain
-del sys.path[:2], sys.modules["missing_keys"]
-main(int(sys.argv[3]), sys.argv[4], explain)
+import marshal, os, sys, types
+data, size = b"", 8
+while len(data) < size:
+    if not (chunk := os.read(int(sys.argv[1]), 1 << 20)):
+        os._exit(1)
+    data += chunk
+    size = 8 + int.from_bytes(data[:8], "big")
+codes, most, packages = marshal.loads(data[8:])
+for name, code in codes:
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__package__ = name.partition(".")[0]
+    if name == module.__package__:
+        module.__path__ = []
+    else:
+        setattr(sys.modules[module.__package__], name.partition(".")[2], module)
+    exec(code, vars(module))
+del data
+sys.modules["inside.zygote"].main(int(sys.argv[1]), most, packages, sys.modules.pop("missing_keys").explain)
 """
-_FOLDERS = (str(Path(__file__).parent), str(Path(missing_keys.__file__).parent))
+_MODULES = ("kernel", "protocol", "filters", "driver", "view", "walls", "zygote")  # each needs those before it
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 # Inherited in addition: an interpreter from an environment module does not start without the loader's path.
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -47,16 +67,17 @@ class Zygote:
         report: What protects this machine from the candidates, see `Sandbox.in_force`.
 
     Raises:
-        SandboxError: If the process can't be started, or ends at its start.
+        SandboxError: If the process can't be started.
+        SandboxKilled: If it ends at its start.
     """
 
     def __init__(self, most: str) -> None:
-        self.owner, self._numbers = os.getpid(), itertools.count(1)
+        self.owner, self._numbers, self._asking = os.getpid(), itertools.count(1), threading.Lock()
         self._control, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-s", "-P", "-c", _MAIN, *_FOLDERS, str(theirs.fileno()), most],
+                    [sys.executable, "-S", "-s", "-P", "-c", _MAIN, str(theirs.fileno())],
                     env=_ENVIRONMENT | {name: os.environ[name] for name in _LOADER if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -69,10 +90,16 @@ class Zygote:
                 self._control.close()
                 raise SandboxError(f"the sandbox's process can't be started: {e}") from e
         try:
+            self._control.settimeout(START_TIMEOUT)
+            self._control.sendall(_first_message(most))
             self.report = receive(self._control, Deadline(START_TIMEOUT), 1 << 16)
+        except TimeoutError as e:
+            self.close()
+            raise SandboxKilled(f"the sandbox's process has not started in {START_TIMEOUT:g} s") from e
         except (ProcessEnded, OSError) as e:
             self.close()
-            raise SandboxError(f"the sandbox's process ended at its start (exit code {self._process.poll()})") from e
+            code = self._process.poll()
+            raise SandboxKilled(f"the sandbox's process ended at its start (exit code {code})") from e
         self._control.settimeout(START_TIMEOUT)
 
     @property
@@ -114,6 +141,24 @@ class Zygote:
                 raise
         return number, ours
 
+    def how_ended(self, number: int) -> tuple[int, int]:
+        """How a forked process has ended: `RUNS`, `EXITED` or `KILLED`, and its exit status or the signal.
+
+        Raises:
+            OSError: If the zygote is dead or does not answer.
+        """
+        with self._asking:
+            self._control.sendall(CONTROL.pack(b"w", number))
+            try:
+                answer = self._control.recv(ENDED.size)
+            except TimeoutError:
+                self.close()  # its answer would be taken for that to the next question
+                raise
+        if len(answer) != ENDED.size:
+            raise ConnectionError("the zygote is dead")
+        how, status = ENDED.unpack(answer)
+        return how, status
+
     def kill(self, number: int, pid: int) -> None:
         """Kills a forked process and its group.
 
@@ -143,3 +188,31 @@ class Zygote:
         elif not self.dies_within(2):
             self._process.kill()
             self._process.wait()
+
+
+def _first_message(most: str) -> bytes:
+    """What `_MAIN` reads: the modules of the untrusted side, the highest level, and the folders of packages."""
+    body = marshal.dumps((_codes(), most, _package_folders()))
+    return len(body).to_bytes(8, "big") + body
+
+
+@functools.cache
+def _codes() -> list[tuple[str, CodeType]]:
+    """The compiled modules of the untrusted side, without their paths, which a candidate would see in its frames."""
+    inside = Path(__file__).with_name("inside")
+    files = {"inside": inside / "__init__.py"} | {f"inside.{name}": inside / f"{name}.py" for name in _MODULES}
+    files["missing_keys"] = Path(missing_keys.__file__)
+    return [
+        (name, compile(file.read_bytes(), f"/sandbox/{file.name}", "exec", dont_inherit=True))
+        for name, file in files.items()
+    ]
+
+
+def _package_folders() -> list[str]:
+    """The folders of `PACKAGES`, and of the shared libraries that their wheels bring (``numpy.libs``)."""
+    found = []
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            found += [path for path in (folder, f"{folder}.libs") if os.path.isdir(path)]
+    return found

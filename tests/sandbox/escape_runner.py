@@ -246,7 +246,7 @@ class Range:
         for result in results:
             if result.error is None and result.value:
                 return f"it says {str(result.value)[:60]!r}"
-        if seconds > (SECONDS + 2) * len(results):
+        if seconds > (SECONDS * box.limits.wall + 2) * len(results):
             return f"it took {seconds:.1f} s"
         if not settled:
             return "it left processes behind"

@@ -57,7 +57,7 @@ BAD = {
 def test_bad_code_is_a_result_in_time_and_the_next_call_is_right(box, body):
     begin = time.monotonic()
     result = run(box, body, 1)
-    assert time.monotonic() - begin < LIMIT + 2
+    assert time.monotonic() - begin < LIMIT * box.limits.wall + 2
     assert result.error is not None
     assert str(result.error).startswith(BAD[body])
     assert "opto_gym/" not in str(result.error)
@@ -212,7 +212,7 @@ def g(x):
         time.sleep(0.2)
         begin = time.monotonic()
         assert program.call("g", ["x" * 5_000_000]).error.type == "TimeLimit"
-        assert time.monotonic() - begin < LIMIT + 2
+        assert time.monotonic() - begin < LIMIT * box.limits.wall + 2
 
 
 def test_no_environment_and_no_descriptor_comes_along(box, monkeypatch):
@@ -361,9 +361,9 @@ def test_less_than_was_asked_for_is_refused_and_told_how_to_go_on():
 
 def test_an_example_has_a_limit_of_its_own():
     with Sandbox(Limits(seconds=LIMIT, example=0.6)) as box:
-        with box.load({"f": "import time\ndef f(x):\n    time.sleep(x)"}) as program:
+        with box.load({"f": "import time\ndef f(x):\n    while time.process_time() < x: pass"}) as program:
             assert program.call("f", [0.4]).error is None
-            error = program.call("f", [0.4]).error
+            error = program.call("f", [0.8]).error
         assert str(error) == "TimeLimit: stopped: time limit 0.6 s of one example"
         assert run(box, "return 1").value == 1
 

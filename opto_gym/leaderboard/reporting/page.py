@@ -187,7 +187,7 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     for model in dict.fromkeys(model for model, _ in adapted):
         changes = [change for name, found in adapted if name == model for change in found]
         lines.append(f"{model} was asked {describe_changes(changes)}: its endpoint takes nothing else.")
-    failed = [t.name for t in trials if t.record.status == "failed"]
+    failed = [t.name for t in trials if t.record.status == "failed" and not t.unfinished]
     if failed:
         lines.append(f"Failed, and scored as the start values: {', '.join(failed)}.")
     for t in trials:
@@ -208,7 +208,7 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
                 f"{t.name}: the server has probably cut {cut} prompts, since it reports far fewer tokens than were "
                 "sent. Raise its context, or lower prompt_budget."
             )
-    running = [t.name for t in trials if t.record.status == "running"]
+    running = [t.name for t in trials if t.unfinished]
     if running:
         lines.append(f"Not finished, and not counted: {', '.join(running)}.")
     return lines

@@ -28,7 +28,7 @@ setitimer 38 103, nanosleep 35 101, clock_nanosleep 230 115, clock_gettime 228 1
 gettimeofday 96 169, time 201 -, times 100 153, getrusage 98 165, sched_yield 24 124, getpid 39 172, getppid 110 173,
 gettid 186 178, getpgid 121 155, getpgrp 111 -, getsid 124 156, getuid 102 174, geteuid 107 175, getgid 104 176,
 getegid 108 177, getresuid 118 148, getresgid 120 150, getgroups 115 158, capget 125 90, getpriority 140 141,
-getrlimit 97 163, setrlimit 160 164, uname 63 160, sysinfo 99 179, getcpu 309 168, sched_getaffinity 204 123,
+getrlimit 97 163, uname 63 160, sysinfo 99 179, getcpu 309 168, sched_getaffinity 204 123,
 futex 202 98, set_robust_list 273 99, rseq 334 293, membarrier 324 283, getrandom 318 278, restart_syscall 219 128,
 exit 60 93, exit_group 231 94
 """
@@ -63,11 +63,28 @@ CONDITIONS: tuple[tuple[str, tuple[int, int], int, tuple[int, ...]], ...] = (
     ("ioctl", (16, 29), 1, _TTY_AND_FLAGS),
     ("fcntl", (72, 25), 1, _DUP_FLAGS_LOCKS),
 )
+READS_ONLY: tuple[tuple[str, tuple[int, int], int], ...] = (
+    # name, numbers, index of an address that must be null. A process that lowered its own limit on processor time would
+    # be killed by the same signal as by someone outside.
+    ("prlimit64", (302, 261), 2),
+)
 OPENING: tuple[tuple[str, tuple[int | None, int | None], int], ...] = (
     # name, numbers, index of the argument with the flags; openat2 has its flags in memory and is refused
     ("open", (2, None), 1),
     ("openat", (257, 56), 2),
 )
+MODES: tuple[tuple[str, tuple[int | None, int | None], int], ...] = (
+    # name, numbers, index of the argument with the permissions of a file, which may not have setuid or setgid
+    ("chmod", (90, None), 1),
+    ("fchmod", (91, 52), 1),
+    ("fchmodat", (268, 53), 2),
+    ("creat", (85, None), 1),
+    ("mkdir", (83, None), 1),
+    ("mkdirat", (258, 34), 2),
+    ("open", (2, None), 2),
+    ("openat", (257, 56), 3),
+)
+_SETUID_SETGID = 0o6000
 CLONE3 = 435  # its flags are in memory, which a filter can't read; answered as missing, so that libc uses clone
 
 MACHINES = {
@@ -109,19 +126,19 @@ def program(machine: str, *, writing: bool) -> list[Instruction]:
 
     answer(numbers(FATAL, column), KILL_PROCESS)
     answer([CLONE3], MISSING)
+    for _, by_machine, argument in READS_ONLY:
+        low, high = 16 + 8 * argument, 20 + 8 * argument  # the halves of the address
+        made += [(EQUAL, 0, 6, by_machine[column]), (LOAD, 0, 0, low), (EQUAL, 0, 2, 0), (LOAD, 0, 0, high)]
+        made += [(EQUAL, 1, 0, 0), (RETURN, 0, 0, REFUSE), (LOAD, 0, 0, 0)]
     for _, by_machine, argument, values in CONDITIONS:
         made += [(EQUAL, 0, 2 * len(values) + 2, by_machine[column]), (LOAD, 0, 0, 16 + 8 * argument)]
         answer(values, ALLOW)
         made += [(RETURN, 0, 0, REFUSE)]
-    for _, by_machine_or_none, argument in OPENING:
-        number = by_machine_or_none[column]
-        if number is None:
-            continue
-        if writing:
-            answer([number], ALLOW)
-        else:
+    for _, by_machine_or_none, argument in MODES if writing else OPENING:
+        number, forbidden = by_machine_or_none[column], _SETUID_SETGID if writing else _O_CHANGING
+        if number is not None:
             made += [(EQUAL, 0, 4, number), (LOAD, 0, 0, 16 + 8 * argument)]
-            made += [(ANY_BIT, 0, 1, _O_CHANGING), (RETURN, 0, 0, REFUSE), (RETURN, 0, 0, ALLOW)]
+            made += [(ANY_BIT, 0, 1, forbidden), (RETURN, 0, 0, REFUSE), (RETURN, 0, 0, ALLOW)]
     answer(numbers(ALLOWED, column), ALLOW)
     if writing:
         answer(numbers(CHANGING_FILES, column), ALLOW)

@@ -81,11 +81,11 @@ def landlock_abi() -> int:
     return _call(_LANDLOCK_CREATE_RULESET, "landlock", None, 0, 1)
 
 
-def landlock_ruleset(readable: list[tuple[str, bool]], writable: str | None) -> int:
+def landlock_ruleset(readable: list[str], writable: str | None) -> int:
     """Makes a ruleset that grants only reading.
 
     Args:
-        readable: Paths, each with whether its files and all below may be read, else only the names in the folder.
+        readable: Files, and folders of which everything may be read.
         writable: A folder whose content may also be changed.
 
     Returns:
@@ -99,7 +99,7 @@ def landlock_ruleset(readable: list[tuple[str, bool]], writable: str | None) -> 
     attributes = struct.pack("=QQQ", known, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
     size = 8 if abi < 4 else 16 if abi < 6 else 24
     rules = _call(_LANDLOCK_CREATE_RULESET, "landlock", attributes[:size], size, 0)
-    granted = [(path, _READ_DIR | (_READ_FILE if files else 0)) for path, files in readable]
+    granted = [(path, _READ_DIR | _READ_FILE) for path in readable]
     if writable:
         granted.append((writable, _READ_DIR | _READ_FILE | _CHANGE))
     for path, rights in granted:

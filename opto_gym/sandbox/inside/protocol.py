@@ -1,8 +1,9 @@
 """The protocol between the supervisor, the zygote and candidates' processes: sizes, framing, plain data.
 
 On the control channel the zygote first sends a report of what is in force. Then the supervisor sends `CONTROL` structs:
-(b"f", n) with a descriptor forks process n, which uses that descriptor as its channel; (b"e", n) ends process n. The
-channel of a process carries length-framed JSON in ASCII.
+(b"f", n) with a descriptor forks process n, which uses that descriptor as its channel; (b"e", n) ends process n;
+(b"w", n) asks how process n has ended, which an `ENDED` struct answers. The channel of a process carries length-framed
+JSON in ASCII.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any
 
 LEVELS = ("L0", "L1", "L2", "L3")
 CONTROL = struct.Struct(">cI")
+ENDED = struct.Struct(">BB")
+"""How a process has ended: one of `RUNS`, `EXITED`, `KILLED`; and its exit status or the number of the signal."""
+RUNS, EXITED, KILLED = range(3)
 LENGTH = struct.Struct(">I")
 CHUNK = 1 << 16  # bytes per read
 DEPTH = 100  # the deepest nesting of lists and dicts in a value

@@ -1,13 +1,15 @@
-"""A candidate's view of the file system: the interpreter and its libraries, read-only, and a scratch folder.
+"""A candidate's view of the file system: the standard library, allowed packages, shared libraries, a scratch folder.
 
 At L3 the namespace has no other files; at L2 the scratch folder is missing, and Landlock refuses to open other files.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import os
 import sys
-import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import kernel
@@ -16,43 +18,57 @@ from . import kernel
 SCRATCH = "/tmp/scratch"
 SCRATCH_BYTES, SCRATCH_FILES = 16 << 20, 256
 DEVICES = ("/dev/null", "/dev/urandom")
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+_OF_LIBRARIES = ("*.so", "*.so.*", "*-linux-*")  # the shared libraries of a folder, and its folder for an architecture
 
 
-def folders() -> list[str]:
-    """The existing files and folders that a candidate may read: absolute paths, with symbolic links unresolved."""
-    paths = sysconfig.get_paths()
-    prefixes = dict.fromkeys((sys.base_prefix, sys.base_exec_prefix))
-    wanted = [
-        *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(os.path.join(prefix, "lib") for prefix in prefixes),
-        *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/usr/share/zoneinfo"),
-        *DEVICES,
-    ]
-    return [path for path in dict.fromkeys(wanted) if os.path.exists(path)]
-
-
-def rules(wanted: list[str]) -> list[tuple[str, bool]]:
-    """Landlock's rules for paths: (real path, whether files may be read, else only the names in the folder).
-
-    Among installed packages opto_gym is left out, since its data files hold test examples.
+class Readable:
+    """What a candidate may read: nothing else of the machine.
 
     Args:
-        wanted: The paths of `folders`.
+        packages: The folders of the packages that candidates may import, and of their shared libraries.
+
+    Attributes:
+        whole: Files, and folders with all that is in them.
+        libraries: Folders of which only the shared libraries may be read.
+        standard: The folders of the standard library, which may be read but for the packages that are installed there.
     """
-    package_folders = {os.path.realpath(path) for path in sys.path if os.path.isdir(path)}
-    made: dict[str, bool] = {}
-    for path in wanted:
-        _grant(os.path.realpath(path), package_folders, made)
-    return list(made.items())
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        prefixes = dict.fromkeys((sys.base_prefix, sys.base_exec_prefix))
+        self.whole = _existing([*packages, "/etc/ld.so.cache", "/usr/share/zoneinfo", *DEVICES])
+        self.standard = [path for path in _existing(sys.path) if os.path.isdir(path)]
+        self.libraries = _existing(
+            [
+                *(os.path.join(prefix, "lib") for prefix in prefixes),
+                *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"),
+            ]
+        )
+
+    @property
+    def shown(self) -> list[str]:
+        """The files and folders that are mounted at L3, with symbolic links unresolved."""
+        return [*self.whole, *self.standard, *self.libraries]
+
+    def hidden(self) -> list[str]:
+        """The folders of installed packages below the folders that are shown, as real paths."""
+        patterns = [os.path.join(path, name) for path in self.standard for name in _PACKAGE_FOLDERS]
+        patterns += [os.path.join(path, "python*", name) for path in self.libraries for name in _PACKAGE_FOLDERS]
+        return sorted({os.path.realpath(path) for pattern in patterns for path in glob.glob(pattern)})
+
+    def rules(self) -> list[str]:
+        """The files and folders that Landlock lets a candidate read, with all that is in them, as real paths."""
+        allowed = list(self.whole)
+        for path in self.standard:
+            allowed += [os.path.join(path, name) for name in os.listdir(path) if name not in _PACKAGE_FOLDERS]
+        for path in self.libraries:
+            names = os.listdir(path)
+            allowed += [os.path.join(path, n) for n in names if any(fnmatch.fnmatch(n, p) for p in _OF_LIBRARIES)]
+        return sorted(set(map(os.path.realpath, allowed)))
 
 
-def _grant(path: str, package_folders: set[str], made: dict[str, bool]) -> None:
-    """Adds a rule for a path; where package folders lie in it, one for each of its entries but opto_gym."""
-    inside = {folder for folder in package_folders if folder == path or folder.startswith(path + os.sep)}
-    made[path] = not inside
-    for entry in os.listdir(path) if inside else ():
-        if not (path in package_folders and entry.lower().replace("-", "_").lstrip("_").startswith("opto_gym")):
-            _grant(os.path.join(path, entry), inside, made)
+def _existing(paths: Sequence[str]) -> list[str]:
+    return [path for path in dict.fromkeys(paths) if os.path.exists(path)]
 
 
 class View:
@@ -61,20 +77,25 @@ class View:
     They are opened here, since a process that has dropped its user may not be able to reach their paths any more.
 
     Args:
-        wanted: The paths to show.
+        readable: What to show.
 
     Raises:
         OSError: If the kernel has no ``open_tree(2)``, or refuses it.
     """
 
-    def __init__(self, wanted: list[str]) -> None:
+    def __init__(self, readable: Readable) -> None:
         self.links: dict[str, str] = {}
-        for path in wanted:
+        for path in readable.shown:
             self._collect_links(path)
-        self.trees: dict[str, int] = {}
+        hidden = set(readable.hidden())
+        self.trees: dict[str, int | None] = {}  # by path, the outer ones first; None for a folder that is shown empty
         self.is_folder: dict[str, bool] = {}
-        for path in sorted(set(map(os.path.realpath, wanted))):
-            if not any(path.startswith(above + os.sep) for above in self.trees):
+        for path in sorted({*map(os.path.realpath, readable.shown), *hidden}):
+            above = [outer for outer in self.trees if path.startswith(outer + os.sep)]
+            in_shown = bool(above) and self.trees[above[-1]] is not None
+            if path in hidden and in_shown:
+                self.trees[path] = None
+            elif path not in hidden and not in_shown:
                 device = 0 if path in DEVICES else kernel.NODEV
                 self.trees[path] = kernel.open_tree(path, kernel.RDONLY | kernel.NOSUID | device)
                 self.is_folder[path] = os.path.isdir(path)
@@ -94,9 +115,13 @@ class View:
         """Makes a root of the mounts and an empty scratch folder, and enters it. Raises OSError."""
         kernel.mount(None, "/", kernel.MS_REC | kernel.MS_PRIVATE)
         root = "/tmp"
-        kernel.mount("tmpfs", root, kernel.MS_NOSUID | kernel.MS_NODEV, "size=256k,mode=755")
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+        kernel.mount("tmpfs", root, flags, "size=256k,mode=755")
         for path, tree in self.trees.items():
             target = Path(root + path)
+            if tree is None:
+                kernel.mount("tmpfs", str(target), flags, "size=64k,mode=755")
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
             target.mkdir(exist_ok=True) if self.is_folder[path] else target.touch()
             kernel.move_mount(tree, str(target))

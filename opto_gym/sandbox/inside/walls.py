@@ -11,13 +11,14 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from . import filters, kernel, view
 from .protocol import LEVELS
 
 NOBODY = 65534
+_ATTEMPTS = 3
 _NAMESPACES = {
     "user": kernel.CLONE_NEWUSER,
     "mount": kernel.CLONE_NEWNS,
@@ -29,7 +30,19 @@ _NAMESPACES = {
 
 
 def attempt(*steps: Callable[[], None]) -> str:
-    """Takes steps in a child process; returns the reason why one of them failed, or "" if none did."""
+    """Takes steps in a child process; returns the reason why one of them failed, or "" if none did.
+
+    A child that something outside kills says nothing about the machine's walls, so that the steps are taken again.
+    """
+    for _ in range(_ATTEMPTS):
+        reason, signal_number = _attempt(*steps)
+        if signal_number != signal.SIGKILL:
+            return reason
+    os._exit(1)  # the supervisor sees that no zygote could be started
+
+
+def _attempt(*steps: Callable[[], None]) -> tuple[str, int]:
+    """(why one of the steps failed, the signal that ended the child process that took them or 0)."""
     ours, theirs = os.pipe()
     if (pid := os.fork()) == 0:
         try:
@@ -43,8 +56,22 @@ def attempt(*steps: Callable[[], None]) -> str:
     os.close(theirs)
     report = b"".join(iter(lambda: os.read(ours, 1000), b"")).decode(errors="replace")
     os.close(ours)
-    os.waitpid(pid, 0)
-    return "" if report == "done" else report or "the process that tried it was killed"
+    ended_by = os.WTERMSIG(os.waitpid(pid, 0)[1])
+    return "" if report == "done" else report or "the process that tried it was killed", 0 if report else ended_by
+
+
+def _end_as(pid: int) -> NoReturn:
+    """Waits for a child process and ends this one; also by SIGKILL, so that its parent knows it."""
+    if os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _exit_instead_of_kill(event: str, args: tuple[Any, ...]) -> None:
+    """An audit hook: a process that kills itself exits, which its parent can tell from a kill by someone outside."""
+    kills = event in ("os.kill", "os.killpg") and args[1] == signal.SIGKILL
+    if kills and abs(args[0]) in (0, 1, os.getpid()):
+        os._exit(1)
 
 
 def drop_user() -> None:
@@ -76,6 +103,7 @@ class Walls:
 
     Args:
         most: The highest level of walls to raise.
+        packages: The folders of packages that candidates may read, see `view.Readable`.
 
     Attributes:
         missing: What this machine does not grant, and why.
@@ -86,7 +114,7 @@ class Walls:
         uid_dropped: Whether candidates run as the user nobody.
     """
 
-    def __init__(self, most: str) -> None:
+    def __init__(self, most: str, packages: Sequence[str]) -> None:
         self.missing: list[str] = []
         self.landlock_abi: int | None = None
         self.filter: bytes | None = None
@@ -99,7 +127,7 @@ class Walls:
             if wanted:
                 self.missing.append(f"L1 to L3: seccomp, Landlock and namespaces are Linux's, this is {sys.platform}")
             return
-        readable = view.folders()
+        readable = view.Readable(packages)
         if wanted >= 3:
             self._try_namespaces(readable)
         if os.geteuid() == 0:
@@ -138,10 +166,10 @@ class Walls:
         else:
             self.filter = made
 
-    def _try_landlock(self, readable: list[str]) -> None:
+    def _try_landlock(self, readable: view.Readable) -> None:
         writable = os.path.dirname(view.SCRATCH) if self.namespaces else None
         try:
-            abi, rules = kernel.landlock_abi(), kernel.landlock_ruleset(view.rules(readable), writable)
+            abi, rules = kernel.landlock_abi(), kernel.landlock_ruleset(readable.rules(), writable)
         except OSError as e:
             self.missing.append(f"Landlock: {e.filename}: {e.strerror}")
             return
@@ -158,7 +186,7 @@ class Walls:
             drop_user()
             self.uid_dropped = True
 
-    def _try_namespaces(self, readable: list[str]) -> None:
+    def _try_namespaces(self, readable: view.Readable) -> None:
         reason = ""
         for drop in (True, False) if os.geteuid() == 0 else (False,):
             reason = attempt(
@@ -171,14 +199,13 @@ class Walls:
 
     def _become_program(self) -> None:
         if pid := self.fork():
-            os.waitpid(pid, 0)
-            os._exit(0)
+            _end_as(pid)
 
-    def _enter(self, readable: list[str], drop: bool) -> None:
+    def _enter(self, readable: view.Readable, drop: bool) -> None:
         """Becomes the first process of new namespaces, whose root shows only what is readable.
 
         Args:
-            readable: The paths to show.
+            readable: What to show.
             drop: Whether to become the user nobody first.
         """
         shown = view.View(readable) if drop else None
@@ -192,8 +219,7 @@ class Walls:
                 f.write(text)
         shown = shown or view.View(readable)
         if pid := os.fork():
-            os.waitpid(pid, 0)
-            os._exit(0)
+            _end_as(pid)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         shown.enter()
@@ -237,7 +263,9 @@ class Walls:
         if self.rules is not None:
             kernel.landlock_restrict(self.rules)
         if self.filter is not None:
-            kernel.install_filter(self.filter)
+            kernel.install_filter(self.filter)  # which refuses signals, so that SIGKILL comes from outside
+        else:
+            sys.addaudithook(_exit_instead_of_kill)
         return missing
 
     def _limit(self, limits: dict[str, int]) -> list[str]:

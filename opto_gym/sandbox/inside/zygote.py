@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _sitebuiltins
+import builtins
 import contextlib
 import gc
+import importlib.machinery as machinery
+import importlib.util
 import json
 import os
 import select
@@ -11,16 +15,19 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable, Sequence
 
 from . import kernel
 from .driver import Driver, Explain
-from .protocol import CONTROL, receive, write
+from .protocol import CONTROL, ENDED, EXITED, KILLED, RUNS, receive, write
 from .walls import Walls
 
 PRELOADED = (  # the modules that candidates use, and those of the driver
     "bisect collections copy dataclasses datetime enum functools heapq itertools math operator random re resource "
-    "statistics string traceback typing numpy numpy.random"
+    "statistics string traceback typing numpy.random"
 )
+NEUTRAL = "/python"
+"""What candidates see as the folder of the interpreter, in place of a path that names a user and a project."""
 
 
 class Children:
@@ -43,6 +50,16 @@ class Children:
                 with contextlib.suppress(OSError):
                     kill(pid, signal.SIGKILL)
             self.ended.add(pid)
+
+    def how_ended(self, number: int) -> bytes:
+        """An `ENDED` struct about a process, which is not reaped by that."""
+        pid = self.running.get(number)
+        if pid is None or not hasattr(os, "waitid"):  # macOS before Python 3.13: it can't be told from an exit
+            return ENDED.pack(EXITED, 0)
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if found is None:
+            return ENDED.pack(RUNS, 0)
+        return ENDED.pack(EXITED if found.si_code == os.CLD_EXITED else KILLED, found.si_status & 0xFF)
 
     def reap(self) -> None:
         """Reaps ended processes, and kills the processes that they left behind, which are now children of this one."""
@@ -110,33 +127,91 @@ def run_candidate(walls: Walls, channel: int, parent: int, explain: Explain) -> 
     driver.serve()
 
 
-def preload() -> None:
-    """Imports the modules that candidates use, so that their processes need not."""
+class StandardLibrary(machinery.FileFinder):
+    """Finds the modules of a folder of the standard library.
+
+    It lists the folder when it is made: a candidate may not, since the names of installed packages are there too.
+
+    Args:
+        folder: The path of the folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            folder,
+            (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+            (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+            (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+        )
+        self.find_spec("os")
+
+    def invalidate_caches(self) -> None:
+        """Does nothing: the folder can't be listed again."""
+
+
+def preload(packages: Iterable[str]) -> None:
+    """Imports the packages and modules that candidates use, so that their processes need not.
+
+    Args:
+        packages: Folders of packages. No other package of the same place can be imported with them.
+    """
+    for folder in packages:
+        name = os.path.basename(folder)
+        spec = machinery.PathFinder.find_spec(name, [os.path.dirname(folder)])
+        if spec is not None and spec.loader is not None:
+            sys.modules[name] = module = importlib.util.module_from_spec(spec)
+            try:
+                spec.loader.exec_module(module)
+            except ImportError:
+                del sys.modules[name]
     for name in PRELOADED.split():
         with contextlib.suppress(ImportError):
             __import__(name)
+    # what the module `site` defines, which is not imported since it looks for installed packages
+    for name in ("quit", "exit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    builtins.help = _sitebuiltins._Helper()
 
 
-def main(control_fd: int, most: str, explain: Explain) -> None:
+def forget_paths() -> None:
+    """Makes the paths in `sys` neutral. The standard library is found as before; packages only if they are loaded."""
+    folders = filter(os.path.isdir, sys.path)
+    finders = {f"{NEUTRAL}/lib{k or ''}": StandardLibrary(folder) for k, folder in enumerate(folders)}
+    sys.path[:] = finders
+    sys.path_importer_cache.clear()
+    sys.path_importer_cache.update(finders)
+    sys.argv[:], sys.orig_argv[:] = ["python"], ["python"]
+    vars(sys).update(dict.fromkeys(("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"), NEUTRAL))
+    vars(sys).update(dict.fromkeys(("executable", "_base_executable"), f"{NEUTRAL}/bin/python"))
+    sys._stdlib_dir = f"{NEUTRAL}/lib"  # type: ignore[attr-defined]
+    names = vars(sys.modules["__main__"])
+    names.clear()
+    names.update(__name__="__main__", __builtins__=builtins)
+
+
+def main(control_fd: int, most: str, packages: Sequence[str], explain: Explain) -> None:
     """Forks a process for every descriptor that arrives, until the supervisor closes the control channel.
 
     Args:
         control_fd: The control channel, over which first a report of what is in force is sent.
         most: The highest level of walls to raise.
+        packages: The folders of the packages that candidates may import, and of their shared libraries.
         explain: What is to be added to the message of an exception in a candidate's code.
     """
-    preload()
+    preload(packages)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor handles Ctrl-C
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as f:
         f.write("500")  # if memory runs out, the kernel kills candidates first
-    walls = Walls(most)
+    walls = Walls(most, packages)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     control = socket.socket(fileno=control_fd)
     write(control.fileno(), json.dumps(walls.report()).encode())
     # Candidates' processes are copies of this one: they shall not find these modules by accident.
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]
+    forget_paths()
+    del packages  # a candidate sees the variables of this frame
     gc.collect()
     gc.disable()
     gc.freeze()  # forked processes share these pages
@@ -159,6 +234,9 @@ def serve(control: socket.socket, walls: Walls, explain: Explain) -> None:
         command, number = CONTROL.unpack(message)
         if command == b"e":
             processes.end(number)
+            continue
+        if command == b"w":
+            control.sendall(processes.how_ended(number))
             continue
         try:
             pid = walls.fork()
