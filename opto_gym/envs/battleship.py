@@ -140,6 +140,7 @@ class Battleship(OptoEnv):
     scores = (0.0, 1.0)
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 200)}
+    seeded_examples = True
     parameters = (
         Parameter("reason", Code("reason(map)"), START_REASON, "Analyses the map and makes a plan for act."),
         Parameter("act", Code("act(map, plan)"), START_ACT, "Selects the square to fire at, [row, column]."),

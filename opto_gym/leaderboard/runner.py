@@ -41,7 +41,7 @@ def plan(envs: Iterable[Named] | RunConfig, agents: Iterable[Named] = (), **keyw
     if config.suite is None:
         return grid(config)
     names = ("cap", "model", "optimizer_model", "task_model", *ENDPOINT_FIELDS)
-    names += ("mask", "feedback", "wrappers", "test_scores")
+    names += ("mask", "feedback", "wrappers", "test_scores", "test_seed")
     settings = {name: getattr(config, name) for name in names}
     return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, agents=config.agents or None, **settings)
 

@@ -222,6 +222,7 @@ class MetaWorld(OptoEnv):
     scores = (0.0, 1.0)
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 50)}
+    seeded_examples = True
     parameters = (
         Parameter("controller", Code("controller(obs)"), START, "Says where the hand goes next: [x, y, z, gripper]."),
     )

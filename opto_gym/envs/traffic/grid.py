@@ -176,7 +176,8 @@ class TrafficGrid(OptoEnv):
     )
     needs = ("uxsim",)
     scores = (1000.0, 0.0)
-    splits = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
+    splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
+    seeded_examples = True
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative")
     anchors: Anchors | None = Anchors(223.4, 39.0, "2026-11", "the rule of `reference_solution`, on the 20 test days")
 

@@ -165,6 +165,7 @@ class Traffic(OptoEnv):
     needs = ("uxsim",)
     scale = "log"
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
+    seeded_examples = True
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
     parameters = (
         Parameter("EW_time", Number(15, 90, integer=True), 15, "Seconds of green light for east-west traffic."),

@@ -70,6 +70,7 @@ class BatchRegression(OptoEnv):
     objective = "Change the weights and b so that the predictions equal y, for all points, also those not shown."
     scores = (1e8, 0.0)
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 100)}
+    seeded_examples = True
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative")
     anchors = Anchors(None, 0.0, "2026-11", "the hidden numbers, by construction")
     scale = "log"

@@ -158,6 +158,10 @@ class Greeting(OptoEnv):
         self.batch = batch
         super().__init__(**keywords)
 
+    def draw_test(self, seed: int) -> list[Customer]:
+        """Other sentences, in another order, of customers with the same names: those of the test split."""
+        return customers(TEST_NAMES, 2 + seed)
+
     def forward(self, p: Parameters, example: Any) -> Any:
         """Greets one customer."""
 
