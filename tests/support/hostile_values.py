@@ -288,9 +288,8 @@ def _mixed(rng: random.Random, leaves: list[tuple[str, str]], depth: int) -> tup
         return kind, leaf
     parts = [_mixed(rng, leaves, depth - 1)[1] for _ in range(rng.randint(1, 3))]
     times = rng.choice((1, 1, 2, 30, 1000))
-    form = rng.choice(
-        ("[{}]*{}", "({},)*{}", "dict(zip(range({1}),[{0}]*{1}))", "{{'k%d'%i:({0},) for i in range({1})}}")
-    )
+    shared = "(lambda v: {{'k%d' % i: v for i in range({1})}})(({0},))"  # one object: a thousand would fill the memory
+    form = rng.choice(("[{0}] * {1}", "({0},) * {1}", "dict.fromkeys(range({1}), [{0}])", shared))
     return kind, form.format(", ".join(parts), times)
 
 
