@@ -117,7 +117,7 @@ class Battleship(OptoEnv):
     * `fleet`: the ship sizes in squares; `(5, 4, 3, 3, 2)`.
     * `turns`: the number of turns in a game; 25.
     * `batch`: boards per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of boards. An example is a number, the seed from which its board is drawn. An oracle call takes 15 to
@@ -311,7 +311,7 @@ class BattleshipOnline(Battleship):
 
     ## Arguments
     * `width`, `height`, `fleet`, `turns`: as for `Battleship`. There is no `batch`.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of boards. An example is the state of a board, `{"board": number, "shots": [[row, column], ...]}`, or

@@ -63,7 +63,7 @@ class BlameAssign(OptoEnv):
     ## Arguments
     * `problem`: the number of the pipeline, 0 or more; 0.
     * `stages`: the number of stages, 3 to 10; 6.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of lists. An example is a list of 12 numbers from 0 to 20. An oracle call takes 30 to 50 ms, the test

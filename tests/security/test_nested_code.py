@@ -19,7 +19,7 @@ START = {"add": "def add(a, b):\n    return 0\n"}
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("f(" * 2_000 + "1" + ")" * 2_000, "has over 50 brackets inside each other"),
+        ("f(" * 1_000 + "1" + ")" * 1_000, "has over 50 brackets inside each other"),
         ("[" * 60, "has over 50 brackets inside each other"),
         ("(" * 30 + "{[" * 15, "has over 50 brackets inside each other"),
         ("-" * 9_000 + "1", "has over 5000 tokens"),

@@ -192,7 +192,7 @@ class MetaWorld(OptoEnv):
     * `stream`: whether each call draws new conditions; False.
     * `step_feedback`: where the feedback on steps is, `"graph"` or `"output"`; `"graph"`.
     * `batch`: conditions per oracle call; 1.
-    * `feedback`, `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `feedback`, `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `test_seed`.
 
     The picture is MuJoCo's where `MUJOCO_GL` is `egl` or `osmesa` (0.2 to 0.4 s per picture), else matplotlib draws the
     paths of hand and objects. `save_gif` films the last episode with MuJoCo.

@@ -158,7 +158,7 @@ class TrafficGrid(OptoEnv):
     * `n`: streets in each direction, 1 to 8; 3. There are n * n parameters.
     * `engine`: `"c++"`, or `"python"`, a variant of the task with slightly different scores; `"c++"`.
     * `batch`: days per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of days. An example is a number, the seed from which a day's vehicles are drawn. An oracle call takes

@@ -56,7 +56,7 @@ class BatchRegression(OptoEnv):
     * `problem`: the number of the hidden weights, 0 to 99; 0. Weights are multiples of 0.5 from -5 to 5, without 0.
     * `features`: the number of features, 1 to 8; 2.
     * `batch`: points per oracle call; 5.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of points. An example is a number, the seed of a point. An oracle call takes 0.6 to 2 ms, the test

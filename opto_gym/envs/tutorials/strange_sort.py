@@ -87,7 +87,7 @@ class StrangeSortList(OptoEnv):
 
     ## Arguments
     * `batch`: examples per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of lists. An example is a number, the seed of five lists. An oracle call takes 15 to 50 ms, the test
