@@ -18,7 +18,7 @@ from opto_gym.leaderboard.suites import suite_plan
 from tests.support.registered import ENVS
 
 DRAWN = ["Battleship-v0", "BattleshipOnline-v0", "StrangeSortList-v0", "BatchRegression-v0", "BlameAssign-v0"]
-DRAWN += ["Greeting-v0", "Traffic-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1"]
+DRAWN += ["Traffic-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1"]
 SEED = 987654321987
 BATCH = "BatchRegression-v0"
 SUITE = """
@@ -74,7 +74,7 @@ def test_a_drawn_split_is_as_large_and_has_no_published_example(name):
     published, drawn = made(name), made(name, test_seed=5)
     old, new = list(published.splits["test"]), list(drawn.splits["test"])
     assert len(new) == len(old)
-    assert not any(example in old or example in list(published.splits["train"])[:200] for example in new)
+    assert not any(example in old or example in published.splits["train"] for example in new)
     assert new == list(made(name, test_seed=5).splits["test"])
     assert new != list(made(name, test_seed=6).splits["test"])
     assert published.splits["train"] == drawn.splits["train"]

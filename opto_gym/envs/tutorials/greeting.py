@@ -127,7 +127,7 @@ class Greeting(OptoEnv):
 
     ## Arguments
     * `batch`: customers per oracle call; 3.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`, since there are few names and sentences.
 
     ## Kind, cost and source
     A distribution of customers. An example is `{"query", "name", "language"}`. An oracle call takes 45 to 110 ms, the
@@ -157,10 +157,6 @@ class Greeting(OptoEnv):
     def __init__(self, *, batch: int = 3, **keywords: Any) -> None:
         self.batch = batch
         super().__init__(**keywords)
-
-    def draw_test(self, seed: int) -> list[Customer]:
-        """Other sentences, in another order, of customers with the same names: those of the test split."""
-        return customers(TEST_NAMES, 2 + seed)
 
     def forward(self, p: Parameters, example: Any) -> Any:
         """Greets one customer."""
