@@ -21,6 +21,7 @@ import opto_gym
 from opto_gym import Code
 from opto_gym.cli.prompt import first_request
 from opto_gym.trace import TraceGraph
+from opto_gym.trace.display import write
 from tests.support.hostile_values import CodeEnv, HostileEnv, HostileValue, hostile_values
 from tests.support.registered import ENVS
 
@@ -76,7 +77,7 @@ def show(watch: Watch, value: HostileValue, graph: TraceGraph) -> None:
     watch.run("Mermaid", value, graph.to_mermaid)
     watch.run("Graphviz", value, graph.to_graphviz)
     watch.run("JSON", value, lambda: TraceGraph.from_json(graph.to_json()))
-    watch.run("values", value, lambda: [repr(n.value) for n in graph.nodes])
+    watch.run("values", value, lambda: [write(n.value) for n in graph.nodes])
 
 
 def own_seconds(value: HostileValue) -> float:

@@ -12,6 +12,7 @@ import opto_gym
 from opto_gym.cli.prompt import first_request
 from opto_gym.leaderboard import report, run
 from opto_gym.trace import ExecutionError, TraceGraph, backward, node, operator, parameter
+from opto_gym.trace.display import write
 from opto_gym.trace.values import Cut, snapshot, thaw
 from tests.support.hostile_values import LEAVES, CodeEnv, HostileEnv, HostileValue, hostile_values
 
@@ -22,7 +23,7 @@ PLAIN = [{"a": k, "b": 2, "c": 3} for k in range(700)]
 def rendered(graph: TraceGraph) -> str:
     """The pseudo-code of a graph, after a look at every other way to show it."""
     assert TraceGraph.from_json(graph.to_json()) == graph
-    assert [repr(n.value) for n in graph.nodes]
+    assert all(write(n.value) for n in graph.nodes)
     for budget in (300, 8_000, 200_000):
         assert len(graph.to_pseudocode(budget)) <= budget
     for text in (graph.to_mermaid(), graph.to_graphviz(), graph.masked(["inputs", "code"]).to_pseudocode()):
