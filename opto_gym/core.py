@@ -20,7 +20,7 @@ from .evaluation import Parameters as Parameters
 from .problems import KINDS, Anchors, Evaluation, Feedback, Parameter, Problem, TraceFeedback, TraceSpace
 from .sandbox.candidate import describe_runtime
 from .spaces import Code
-from .splits import check_disjoint, chosen_examples
+from .splits import check_disjoint, chosen_examples, drawn_seeds
 from .utils.checks import at_least
 from .utils.extras import require
 from .utils.moved import moved_names
@@ -37,6 +37,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         parameters: Θ; give them in the class, or in ``__init__`` before ``super().__init__(**kwargs)``.
         splits: Examples by split, sequences of plain data: ``train``, ``test`` and perhaps ``val``. A task of one case
             gives the same for train and test.
+        seeded_examples: Whether an example is a number that seeds the generator of its case, so that there are others.
         overlapping_splits: Whether the splits of a task of several cases share examples on purpose; else that is an
             error, since held-out examples must not be trained on.
         scores: (worst, best): the direction, the score of a failure, the normalization.
@@ -59,6 +60,8 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         render_mode: One of ``metadata["render_modes"]``.
         feedback: The kinds of feedback to give, of `feedback_kinds`; None for all. What a task puts of them into its
             graph goes by this, too.
+        test_seed: Draws another test split of the same distribution (see `draw_test`); None for the published one.
+            Neither agents nor proposed code are told it.
 
     Raises:
         MissingExtra: If something that it `needs` is not installed; the message is the line that installs it.
@@ -77,6 +80,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
     ends_when_solved: bool = False
     nondeterministic: bool = False
     instance: bool = False
+    seeded_examples: bool = False
     overlapping_splits: bool = False
     uses_model: bool = False
     formats: str = ""
@@ -115,6 +119,17 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         drawn = np.random.default_rng([seed, call]).choice(n, size=self.batch, replace=False)
         return [int(i) for i in drawn]
 
+    def draw_test(self, seed: int) -> Sequence[Any]:
+        """Another test split of the same distribution and size; for tasks that generate their examples.
+
+        Proposed code can carry the published examples, or their seeds and the generator, and be right on them alone.
+        It can't carry examples whose seed nobody knew who had a part in the proposal.
+
+        Args:
+            seed: The same seed gives the same examples.
+        """
+        return drawn_seeds(len(self.splits["test"]), seed)
+
     def host(self) -> Mapping[str, Callable[..., Any]]:
         """Functions of this process that code parameters may call by name, with plain data; none by default.
 
@@ -143,6 +158,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         oracle_calls: int | None = None,
         render_mode: str | None = None,
         feedback: Sequence[str] | None = None,
+        test_seed: int | None = None,
     ) -> None:
         require(*self.needs)
         _check_defines_parameters(self)
@@ -152,6 +168,11 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         if oracle_calls is not None:
             at_least(1, oracle_calls=oracle_calls)
         at_least(1, batch=self.batch)
+        if test_seed is not None:
+            at_least(0, test_seed=test_seed)
+            if not self.draws_test:
+                raise ValueError(f"{type(self).__name__}: {NO_TEST_SEED}, so expected no test_seed, got {test_seed!r}")
+            self.splits = {**self.splits, "test": self.draw_test(test_seed)}
         if not (self.instance or self.overlapping_splits):
             check_disjoint(type(self).__name__, self.splits)
         if feedback is not None:
@@ -181,6 +202,11 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         self.feedback_kinds = self.kept_kinds = tuple(k for k in self.feedback_kinds if k in kinds)
 
     @property
+    def draws_test(self) -> bool:
+        """Whether the task can draw another test split, with the argument ``test_seed``."""
+        return not self.instance and (self.seeded_examples or type(self).draw_test is not OptoEnv.draw_test)
+
+    @property
     def llm(self) -> Client:
         """The client of the model inside the task. A trial sets one that records the calls and counts their cost."""
         if self._llm is None:
@@ -204,7 +230,7 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         spec = self.spec
         return Problem(
             spec.id.split("/")[-1] if spec else type(self).__name__,
-            {k: v for k, v in (spec.kwargs if spec else {}).items() if k not in ("oracle_calls", "render_mode")},
+            {k: v for k, v in (spec.kwargs if spec else {}).items() if k not in _UNTOLD},
             self.objective,
             tuple(self.parameters),
             self.scores,
@@ -338,6 +364,11 @@ class OptoEnv(gym.Env[TraceFeedback, dict[str, Any]]):
         raise NotImplementedError(
             f"{type(self).__name__} has the render mode 'rgb_array' but defines no render_image()"
         )
+
+
+_UNTOLD = ("oracle_calls", "render_mode", "test_seed")
+"""The arguments that a problem does not tell."""
+NO_TEST_SEED = "its test split is one case, or data, and can't be drawn anew"
 
 
 def _check_defines_parameters(env: OptoEnv) -> None:

@@ -76,6 +76,19 @@ def _canonical(example: Any) -> str | None:
         return None
 
 
+def drawn_seeds(count: int, seed: int) -> list[int]:
+    """Different numbers from 2^30 to 2^31 - 1, in which no split of opto_gym's own tasks has examples.
+
+    They are too many for a proposal to try them all, and small enough for generators that take 32 bits.
+
+    Args:
+        count: How many.
+        seed: Of the draw.
+    """
+    drawn = np.random.default_rng([20261130, seed]).choice(2**30, size=count, replace=False)
+    return [2**30 + int(k) for k in drawn]
+
+
 def chosen_examples(task: str, split: str, size: int, examples: Sequence[Any]) -> list[Any]:
     """The examples of an evaluation: indices as Python's int, anything else as it is.
 

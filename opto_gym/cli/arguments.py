@@ -47,6 +47,16 @@ def whole_number(least: int, unit: str = "") -> Callable[[str], int]:
     return convert
 
 
+def test_seed(text: str) -> int | str:
+    """A converter for `argparse` that accepts a whole number of at least 0, or ``random``."""
+    if text == "random":
+        return text
+    try:
+        return whole_number(0)(text)
+    except argparse.ArgumentTypeError as e:
+        raise argparse.ArgumentTypeError(f"{e}; or random") from None
+
+
 def trial_call(text: str) -> tuple[str, int]:
     """A converter for `argparse` of the folder of a trial and the number of an oracle call: ``TRIAL:CALL``."""
     path, colon, call = text.rpartition(":")
@@ -198,7 +208,7 @@ def _check_choices(option: str, given: Sequence[str], known: Sequence[str]) -> N
 
 # ------------------------------------------------------------------ running trials
 FIXED_BY_FOLDER = (
-    *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores"),
+    *("env", "agent", "suite", "seeds", "out", "dry_run", "mask", "feedback", "wrapper", "test_scores", "test_seed"),
     *("model", "optimizer_model", "task_model", "config", "print_config"),
     *(f"{role}{name}" for name in ("extra_body", "endpoint_label") for role in ("", "optimizer_", "task_")),
 )
@@ -238,6 +248,7 @@ def plan_settings(options: argparse.Namespace) -> dict[str, Any]:
         "mask": mask,
         "feedback": None if options.feedback is None else feedback,
         "wrappers": parse_wrappers(options.wrapper),
+        "test_seed": options.test_seed,
     }
 
 
@@ -263,7 +274,7 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     }
     if isinstance(asked["seeds"], list):
         asked["seeds"] = tuple(asked["seeds"])
-    for name in ("suite", "model", "optimizer_model", "task_model", "test_scores", "out", "jobs"):
+    for name in ("suite", "model", "optimizer_model", "task_model", "test_scores", "test_seed", "out", "jobs"):
         asked[name] = getattr(options, name)
     given = {name: value for name, value in asked.items() if value not in (None, (), {})}
     return msgspec.structs.replace(base, **given)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from ..utils.suggestions import did_you_mean
-from .arguments import BUDGETS, UsageError, trial_call, whole_number
+from .arguments import BUDGETS, UsageError, test_seed, trial_call, whole_number
 from .models import add_model_options
 
 LEVELS = ("L0", "L1", "L2", "L3")
@@ -237,6 +237,13 @@ def _add_observation(p: argparse.ArgumentParser) -> None:
         choices=["each", "end", "never"],
         help="score on test after each oracle call, at the end of a trial, or never (default: the suite's, or end "
         "where a model is inside the environment, else each)",
+    )
+    what.add_argument(
+        "--test-seed",
+        type=test_seed,
+        metavar="N",
+        help="score on another test split of the same distribution, drawn by this number, or by one that is drawn now "
+        "for random: proposed code can't carry its examples (default: the published split)",
     )
 
 

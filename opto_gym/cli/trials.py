@@ -63,7 +63,8 @@ def run_trials(options: argparse.Namespace) -> int:
 def _resume_run(options: argparse.Namespace) -> int:
     from .. import leaderboard
 
-    if any(getattr(options, name) for name in FIXED_BY_FOLDER):
+    given = (getattr(options, name) for name in FIXED_BY_FOLDER)
+    if any(value is not None and value is not False and value != [] for value in given):
         raise ValueError(
             "--resume takes everything from the run's folder; only budgets, prices, addresses, --timeout, "
             "--attempts, --concurrency, --jobs and --sandbox may change"

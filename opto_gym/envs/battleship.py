@@ -121,7 +121,7 @@ class Battleship(OptoEnv):
     * `fleet`: the ship sizes in squares; `(5, 4, 3, 3, 2)`.
     * `turns`: the number of turns in a game; 25.
     * `batch`: boards per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of boards. An example is a number, the seed from which its board is drawn. An oracle call takes 15 to
@@ -144,6 +144,7 @@ class Battleship(OptoEnv):
     scores = (0.0, 1.0)
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 200)}
+    seeded_examples = True
     parameters = (
         Parameter("reason", Code("reason(map)"), START_REASON, "Analyses the map and makes a plan for act."),
         Parameter("act", Code("act(map, plan)"), START_ACT, "Selects the square to fire at, [row, column]."),
@@ -316,7 +317,7 @@ class BattleshipOnline(Battleship):
 
     ## Arguments
     * `width`, `height`, `fleet`, `turns`: as for `Battleship`. There is no `batch`.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of boards. An example is the state of a board, `{"board": number, "shots": [[row, column], ...]}`, or

@@ -11,7 +11,7 @@ from ..problems import Anchors, Feedback, Parameter, Part
 from ..spaces import Code, Number
 from ..trace import node, operator
 from .drawing import scenes
-from .pipelines import HIGH, LOW, NUMBER_STAGES, Stage, pipeline, right_function
+from .pipelines import HIGH, LOW, NUMBER_STAGES, Stage, other_tests, pipeline, right_function
 
 
 class BlameAssign(OptoEnv):
@@ -63,7 +63,7 @@ class BlameAssign(OptoEnv):
     ## Arguments
     * `problem`: the number of the pipeline, 0 or more; 0.
     * `stages`: the number of stages, 3 to 10; 6.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of lists. An example is a list of 12 numbers from 0 to 20. An oracle call takes 30 to 50 ms, the test
@@ -91,6 +91,7 @@ class BlameAssign(OptoEnv):
         if type(stages) is not int or not 3 <= stages <= 10:
             raise ValueError(f"BlameAssign: expected 3 to 10 stages, got {stages!r}")
         made = pipeline(problem, stages)
+        self._made = made
         self.stages, self.broken, self.fault = made.stages, made.broken, made.fault
         self.splits = {"train": made.train, "test": made.test}
         self.parameters = tuple(
@@ -103,6 +104,10 @@ class BlameAssign(OptoEnv):
             for s in made.stages
         )
         super().__init__(**keywords)
+
+    def draw_test(self, seed: int) -> list[list[int]]:
+        """Other lists whose result the fault changes."""
+        return other_tests(self._made, seed)
 
     def forward(self, p: Parameters, example: list[int]) -> Any:
         """Runs the pipeline on one list, and compares its result with that of the pipeline before it was broken."""

@@ -61,7 +61,7 @@ class BinaryLock(OptoEnv):
     ## Arguments
     * `digits`: the number of digits k, 2 to 64; 10.
     * `problem`: the number of the lock, 0 or more; 0.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is None. The order and the labels are drawn from the lock's number and the digits, so that

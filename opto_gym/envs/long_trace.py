@@ -67,7 +67,7 @@ class LongTrace(OptoEnv):
     ## Arguments
     * `length`: the number of nodes, 100 to 100,000; 1,000.
     * `problem`: the number of the problem (its constants and its fault), 0 or more; 0.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is None, since a run has no randomness. An oracle call takes 0.4 ms for 100 nodes, 2 ms for

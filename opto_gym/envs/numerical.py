@@ -79,7 +79,7 @@ class NumericalOptimization(OptoEnv):
       `"paper"` reimplements the published sampler and its "hard" filter (one parameter, its own problem seeds).
     * `n_parameters`: the number of parameters for `"opto"`, 1 to 20; 1.
     * `steps`: the number of operations for `"opto"`, at most 60; by default 7, and 2 more for each further parameter.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is None, since a run has no randomness. An oracle call takes up to 0.2 ms. The task uses no

@@ -253,6 +253,21 @@ def pipeline(problem: int, n: int) -> Pipeline:
             return Pipeline(stages, stages[k].name, fault, value, inputs[:TRAIN], inputs[TRAIN:])
 
 
+def other_tests(made: Pipeline, seed: int) -> list[list[int]]:
+    """Other held-out inputs of a pipeline, as many as there are; the fault changes the result of each.
+
+    Args:
+        made: The pipeline.
+        seed: The same seed gives the same inputs.
+    """
+    k = [s.name for s in made.stages].index(made.broken)
+    rng = np.random.default_rng([20261130, seed])
+    known, found = [*made.train, *made.test], list[list[int]]()
+    while len(found) < TEST:
+        found += [xs for xs in _inputs(rng, made.stages, k, made.broken_value) if xs not in known and xs not in found]
+    return found[:TEST]
+
+
 def stage_name(k: int) -> str:
     """The name of stage k. It ends in a letter, since the names of values in a trace end in numbers."""
     return f"stage_{chr(ord('a') + k)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ EXTRA_BODIES = tuple(f"{role}extra_body" for role in _ROLES)
 """The fields that say what is added to the requests."""
 ENDPOINT_FIELDS = (*ENDPOINT_TEXTS, *EXTRA_BODIES, "timeout", "attempts", "concurrency", "prices")
 """All fields that say how the models are asked."""
+
+TEST_SEED_DRAWN = "random"
+"""The test seed that stands for one which is drawn when the run is planned."""
 
 TEXT_OPTIONS = ("model", "optimizer_model", "task_model", *ENDPOINT_TEXTS, "test_scores", "suite", "out")
 """The fields whose values are text that the command line takes as it is."""
@@ -81,6 +85,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         wrappers: Further wrappers, the innermost first: names in `opto_gym.wrappers`, or (name, arguments).
         test_scores: When parameters are scored on test: after ``each`` oracle call, at the ``end``, or ``never``. None
             for the suite's choice; without a suite for ``end`` where a model is inside the environment, else ``each``.
+        test_seed: Scores on a test split that this number draws, in place of the published one, which proposed code may
+            carry (see `OptoEnv.draw_test`). ``"random"`` draws the number when the run is planned. None is the
+            published split.
         jobs: The number of trials that run at a time.
         out: The folder of the run.
 
@@ -117,6 +124,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     feedback: tuple[str, ...] | None = None
     wrappers: tuple[StoredName, ...] = ()
     test_scores: str | None = None
+    test_seed: int | str | None = None
     jobs: int = 1
     out: str | None = None
 
@@ -130,6 +138,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
             check_name(named(one)[0])
         if len(self.envs) * len(self.agents) > MOST_PAIRS:
             raise ValueError(f"expected at most {MOST_PAIRS:,} pairs of environment and agent, got more")
+        if self.test_seed not in (None, TEST_SEED_DRAWN):
+            check_test_seed(self.test_seed)
         if self.jobs < 1:
             raise ValueError(f"expected at least 1 job, got {self.jobs}")
         if self.seeds is not None:
@@ -141,6 +151,10 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         budget_limits(self.cap)
         if self.suite is not None and self.envs:
             raise ValueError(f"expected either environments or a suite, got both: {list(self.envs)} and {self.suite}")
+
+    def with_test_seed_drawn(self) -> RunConfig:
+        """The same with a number for the test seed where it is to be drawn, which only the trials' records keep."""
+        return msgspec.structs.replace(self, test_seed=drawn_test_seed(self.test_seed))
 
     @property
     def calls(self) -> CallSettings:
@@ -239,6 +253,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         for name in TEXT_OPTIONS:
             if getattr(self, name) is not None:
                 arguments += [f"--{name.replace('_', '-')}", getattr(self, name)]
+        if self.test_seed is not None:
+            arguments += ["--test-seed", str(self.test_seed)]
         if self.seeds is not None:
             arguments += ["--seeds", str(self.seeds) if isinstance(self.seeds, int) else _seeds_argument(self.seeds)]
         arguments += [
@@ -259,6 +275,21 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         if self.feedback is not None:
             arguments += ["--feedback", ",".join(self.feedback)]
         return [*arguments, "--jobs", str(self.jobs)] if self.jobs != 1 else arguments
+
+
+def check_test_seed(seed: Any) -> None:
+    """Checks a test seed that is given as a number.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise ValueError(f"expected a test_seed from 0 to 2^63 - 1, or {TEST_SEED_DRAWN!r}, got {seed!r}")
+
+
+def drawn_test_seed(seed: int | str | None) -> int | None:
+    """The test seed as a number, drawn by the operating system's generator where it is to be drawn; None stays."""
+    return secrets.randbits(62) if isinstance(seed, str) else seed
 
 
 def stored(name: Named) -> StoredName:

@@ -140,6 +140,7 @@ def grid(config: RunConfig) -> Plan:
         ValueError: If there is no budget, an argument is invalid, or no pair can run.
         MissingExtra: If an extra that an environment or agent needs is not installed.
     """
+    config = config.with_test_seed_drawn()
     limits, cap = Limits.of(config.budget), Limits.of(config.cap)
     money_is_limited = limits.usd is not None or cap.usd is not None
     check_budget(config.budget)
@@ -190,6 +191,8 @@ def unresolved_spec(config: RunConfig, env: Named, agent: Named, seed: int) -> T
         seed: The trial's seed.
     """
     env_name, env_arguments = named(env)
+    if config.test_seed is not None:
+        env_arguments.setdefault("test_seed", config.test_seed)
     agent_name, settings = named(agent)
     return TrialSpec(
         env_name,

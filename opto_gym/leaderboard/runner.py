@@ -47,7 +47,7 @@ def plan(
     if config.suite is None:
         return grid(config)
     names = ("cap", "model", "optimizer_model", "task_model", *ENDPOINT_FIELDS)
-    names += ("mask", "feedback", "wrappers", "test_scores")
+    names += ("mask", "feedback", "wrappers", "test_scores", "test_seed")
     settings = {name: getattr(config, name) for name in names}
     settings |= {"agents": config.agents or None, "trust": trust}
     return suite_plan(config.suite, seeds=config.seeds, limits=config.budget, **settings)

@@ -37,6 +37,8 @@ def check_parser(parser: str) -> str:
 
 MAX_FORMATTED_LENGTH = 10_000
 """The characters of a value that black formats; a longer value is dropped."""
+MAX_FORMATTED_TOKENS, MAX_NESTED_BRACKETS = 5_000, 50
+"""The same for its tokens, and for brackets inside each other, for which black takes up to half a minute."""
 
 
 def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,9 +53,8 @@ def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) ->
       brace counts as that text.
 
     Three things differ from trace-opt: lone surrogates, which a record can't hold, are replaced; where trace-opt's step
-    raises an exception, which ends the user's program, the answer is unusable; and a value of more than
-    `MAX_FORMATTED_LENGTH` characters is dropped before black reads it, since black takes up to a second for a thousand
-    characters with unclosed brackets.
+    raises an exception, which ends the user's program, the answer is unusable; and a value that black would take long
+    for is dropped before black reads it (see `MAX_FORMATTED_LENGTH` and `MAX_NESTED_BRACKETS`).
 
     Args:
         text: The answer.
@@ -69,11 +70,12 @@ def read_as_trace_opt(text: str, problem: Problem, values: Mapping[str, Any]) ->
         return {}
     try:
         found = _find_suggestion(text)
-        taken = _convert(found, problem, values, black)
+        taken, too_much = _convert(found, problem, values, black)
     except Exception as e:  # trace-opt's step() lets any exception through
         raise Unusable(f"trace-opt raises {type(e).__name__}: {str(e)[:200]}") from e
     if not taken:
-        raise Unusable(f"trace-opt drops the values of {', '.join(map(repr, found))[:200]}" if found else
+        dropped = "".join(f"; {name} {reason}, which is not formatted" for name, reason in too_much.items())
+        raise Unusable(f"trace-opt drops the values of {', '.join(map(repr, found))[:200]}{dropped}" if found else
                        f"trace-opt finds no suggestion in the answer {text[:100]!r}")  # fmt: skip
     return taken
 
@@ -94,30 +96,52 @@ def _find_suggestion(text: str) -> dict[str, Any]:
         pass
     if isinstance(found, dict) and found:
         return found
+    text = text[: text.rfind("}") + 1]  # without a brace after it, each "suggestion" would be searched to the end
     body = re.search(r'"suggestion"\s*:\s*\{([^}]*)\}', text)
     pair = re.search(r'"([A-Za-z0-9_]+)"\s*:\s*"(.*)"', body[1], re.DOTALL) if body else None
     return {pair[1]: pair[2]} if pair else {}
 
 
-def _convert(found: dict[str, Any], problem: Problem, values: Mapping[str, Any], black: Any) -> dict[str, Any]:
-    """The values converted to their parameters' types; values that can't be converted are missing."""
+def _convert(
+    found: dict[str, Any], problem: Problem, values: Mapping[str, Any], black: Any
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values converted to their parameters' types, without those that can't be converted.
+
+    Returns:
+        (the values by name, the reasons why values were not given to black, by name).
+    """
     code = [p.name for p in problem.parameters if isinstance(p.space, Code)]
     blank = [name for name in code if name in found and found[name].strip() == ""]  # null and numbers have no strip
-    taken = {}
+    taken, too_much = {}, {}
     for p in problem.parameters:
         if p.name not in found or p.name in blank:
             continue
         value = found[p.name]
         try:
             if isinstance(value, str) and "def" in value:
-                if len(value) > MAX_FORMATTED_LENGTH:
+                if reason := _too_much(value):
+                    too_much[p.name] = reason
                     continue
                 value = black.format_str(value, mode=black.Mode())
             value = type(values[p.name])(value)
         except (ValueError, KeyError):
             continue
         taken[p.name] = recordable(value)
-    return taken
+    return taken, too_much
+
+
+def _too_much(code: str) -> str:
+    """Why black would take too long for a value; "" if it does not."""
+    if len(code) > MAX_FORMATTED_LENGTH:
+        return f"has {len(code)} characters, over {MAX_FORMATTED_LENGTH}"
+    if len(re.findall(r"\w+|[^\w\s]", code)) > MAX_FORMATTED_TOKENS:
+        return f"has over {MAX_FORMATTED_TOKENS} tokens"
+    depth = 0
+    for bracket in re.findall(r"[()\[\]{}]", code):
+        depth = depth + 1 if bracket in "([{" else max(0, depth - 1)
+        if depth > MAX_NESTED_BRACKETS:
+            return f"has over {MAX_NESTED_BRACKETS} brackets inside each other"
+    return ""
 
 
 if not TYPE_CHECKING:  # for one release

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import socket
@@ -15,6 +16,9 @@ from .inside.protocol import DEPTH, LENGTH, OVERHEAD
 from .results import CandidateError
 
 T = TypeVar("T")
+
+CONTAINERS = 50_000
+"""Lists and dicts in one message. Each is handled by itself, unlike the scalars in it, which costs this side time."""
 
 
 class ProcessEnded(Exception):
@@ -115,7 +119,7 @@ def receive(channel: socket.socket, deadline: Deadline, most: int) -> dict[str, 
         most: The most bytes of the value in the message.
 
     Raises:
-        ProcessEnded: If the process is gone, or the message is too large or can't be read.
+        ProcessEnded: If the process is gone, or the message is too large, holds too many containers or can't be read.
         TimeoutError: If the message is not complete in time.
     """
     size = LENGTH.unpack(_exactly(channel, LENGTH.size, deadline))[0]
@@ -126,8 +130,9 @@ def receive(channel: socket.socket, deadline: Deadline, most: int) -> dict[str, 
         if excess(body):
             raise ValueError
         message: Any = json.loads(body.decode("ascii"), object_pairs_hook=_unique_keys)
-        if not isinstance(message, dict) or not _depth_allowed(message, 0):
+        if not isinstance(message, dict):
             raise ValueError
+        _check_shape(message)
         if b"\\ud" in body.lower():  # a lone surrogate can't be written to a record
             message = json.loads(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -156,11 +161,21 @@ def _exactly(channel: socket.socket, n: int, deadline: Deadline) -> bytes:
     return bytes(data)
 
 
-def _depth_allowed(x: Any, depth: int) -> bool:
-    if depth > DEPTH + 2:  # two levels for the message itself and the list or dict around the deepest value
-        return False
-    if isinstance(x, list):
-        return all(_depth_allowed(i, depth + 1) for i in x if isinstance(i, list | dict))
-    if isinstance(x, dict):
-        return all(_depth_allowed(i, depth + 1) for i in x.values() if isinstance(i, list | dict))
-    return True
+def _check_shape(message: dict[str, Any]) -> None:
+    """Checks the depth of a message and the number of containers in it, level by level.
+
+    Raises:
+        ProcessEnded: If it holds more than `CONTAINERS` lists and dicts.
+        ValueError: If it is nested too deep.
+    """
+    level: list[Any] = [message]
+    count = 0
+    for _ in range(DEPTH + 3):  # two levels for the message itself and the list or dict around the deepest value
+        inside = itertools.chain.from_iterable(x.values() if type(x) is dict else x for x in level)
+        level = [x for x in inside if type(x) is list or type(x) is dict]
+        count += len(level)
+        if count > CONTAINERS:
+            raise ProcessEnded("OutputLimit", f"stopped: the answer holds over {CONTAINERS} lists and dictionaries")
+        if not level:
+            return
+    raise ValueError

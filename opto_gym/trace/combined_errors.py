@@ -55,24 +55,27 @@ def execution_error(e: Exception, values: Iterable[Any] = ()) -> ExecutionError 
         return None
     try:
         original: Any = type(e)  # mypy takes a type[Exception] for unhashable
-        cls = _combined_class(original)
-    except TypeError:  # a class that allows no subclasses
-        cls = ExecutionError
-    error = _new(cls, e.args)
-    _copy_fields(e, error)
-    error.__dict__.update(e.__dict__)
-    error.type = getattr(e, "candidate_type", type(e).__name__)
+        error = _new(_combined_class(original), e.args)
+        _copy_fields(e, error)
+    except Exception:  # a class that allows no subclasses, or whose own methods fail
+        error = ExecutionError(*e.args)
+    notes = vars(e)
+    error.__dict__.update(notes)
+    error.type = notes.get("candidate_type", type(e).__name__)
     error.message = _ADDRESS.sub("", _message(e, values))
-    error.line, error.text = getattr(e, "candidate_line", None), getattr(e, "candidate_text", "")
+    error.line, error.text = notes.get("candidate_line"), notes.get("candidate_text", "")
     return error
 
 
 def _message(e: Exception, values: Iterable[Any]) -> str:
     """The text of an exception, with an explanation where a KeyError looked for a key of another type."""
-    if hasattr(e, "candidate_type"):  # it has both already; str() of a KeyError would put its message in quotes
-        return str(e.args[0] if type(e) is KeyError else e)[:2000]
-    text = str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
-    explanation = explain(e, values)
+    try:
+        if "candidate_type" in vars(e):  # it has both already; str() of a KeyError would put its message in quotes
+            return str(e.args[0] if type(e) is KeyError else e)[:2000]
+        text = str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
+        explanation = explain(e, values)
+    except Exception:  # of the exception's own __str__, or of one of its arguments
+        return "(its message can't be shown)"
     return f"{text} ({explanation})" if explanation else text
 
 

@@ -19,7 +19,7 @@ from . import bounds, pickling
 from .combined_errors import execution_error
 from .display import short
 from .failures import ExecutionError, location, node_text
-from .values import ATOMS, DEPTH, SnapshotBudget, snapshot, thaw
+from .values import ATOMS, DEPTH, SnapshotBudget, resolver, snapshot, thaw
 
 
 class Operator(msgspec.Struct, frozen=True, eq=False):
@@ -167,7 +167,7 @@ def _evaluate(fn: Callable[[Any], Any], op: Operator, n: Node, *more: Any) -> An
 
 def untraced(x: Any) -> Any:
     """The value of a node, or x itself."""
-    resolve = getattr(type(x), "__trace_node__", None)
+    resolve = resolver(type(x))
     return x if resolve is None else resolve(x).data
 
 
@@ -225,25 +225,45 @@ ITEM, GETATTR, CALL = Operator("item"), Operator("getattr"), Operator("call")
 ITERATE, LEN, IN, BOOL = map(Operator, ("iterate", "len", "in", "bool"))
 
 
-def holds_node(x: Any, depth: int = 0) -> bool:
+def holds_node(x: Any) -> bool:
     """Whether x is a node or a list, tuple, dict or slice that holds one."""
     t = type(x)
-    if t in ATOMS or depth > DEPTH:  # deep or cyclic: shown as cut, and not followed
+    if t in ATOMS:
         return False
-    if hasattr(t, "__trace_node__"):
+    if resolver(t) is not None:
         return True
-    if t is list or t is tuple:
-        return any(holds_node(i, depth + 1) for i in x)
-    if t is dict:
-        return any(holds_node(i, depth + 1) for i in x.values())
-    return t is slice and any(map(holds_node, (x.start, x.stop, x.step)))
+    return t in _CONTAINERS and _holds_node_inside(x)
+
+
+_CONTAINERS = frozenset({list, tuple, dict, slice})
+
+
+def _holds_node_inside(x: Any) -> bool:
+    """Looks level by level, at each container once: a value may be wide, and hold one container many times."""
+    level, seen = [x], set[int]()
+    for _ in range(DEPTH + 1):  # deep or cyclic: shown as cut, and not followed
+        inside = list[Any]()
+        for container in level:
+            t = type(container)
+            if t is slice:
+                inside += (container.start, container.stop, container.step)
+            elif id(container) not in seen:
+                seen.add(id(container))
+                inside += container.values() if t is dict else container
+        kinds = set(map(type, inside)) - ATOMS
+        if any(resolver(t) is not None for t in kinds):
+            return True
+        if not kinds & _CONTAINERS:
+            return False
+        level = [i for i in inside if type(i) in _CONTAINERS]
+    return False
 
 
 def lift(x: Any) -> Any:
     """Any argument as a node, an atom or a plain slice. A container of nodes is a node whose inputs are its items."""
-    if type(x) in ATOMS or isinstance(x, Node):
+    if type(x) in ATOMS or issubclass(type(x), Node):
         return x
-    resolve = getattr(type(x), "__trace_node__", None)
+    resolve = resolver(type(x))
     if resolve is not None:
         return resolve(x)
     t = type(x)
@@ -261,7 +281,7 @@ def lift(x: Any) -> Any:
 
 
 def _any_depends(inputs: tuple[Any, ...]) -> bool:
-    return any(isinstance(i, Node) and i._depends for i in inputs)
+    return any(issubclass(type(i), Node) and i._depends for i in inputs)
 
 
 @functools.lru_cache(4096)
@@ -271,7 +291,7 @@ def _input(name: str) -> Operator:
 
 def as_node(value: Any, name: str | None = None) -> Any:
     """A fixed value as a node; a node as it is, and a container of nodes as a node of the container."""
-    if isinstance(value, Node):
+    if issubclass(type(value), Node):  # isinstance() would ask an object for its class
         return value
     if holds_node(value):
         return lift(value)
@@ -314,7 +334,7 @@ def apply(op: Operator, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 def check_unchanged(op: Operator, inputs: tuple[Any, ...]) -> None:
     """Raises a TraceError if a call has changed one of its inputs."""
     for i in inputs:
-        if isinstance(i, Node) and i._snap is not None and snapshot(i.data) != i._snap:
+        if issubclass(type(i), Node) and i._snap is not None and snapshot(i.data) != i._snap:
             raise TraceError(
                 f"{op.name} changed its input {i!r} in place, which a trace can't show. Let it work on a copy and "
                 "return the new value"

@@ -148,7 +148,7 @@ async def _apply_async(op: Operator, fn: Callable[..., Any], args: tuple[Any, ..
     if not any(map(holds_node, args)):
         return await fn(*args)
     inputs = tuple(map(lift, args))
-    depends = any(isinstance(i, Node) and i._depends for i in inputs)
+    depends = any(issubclass(type(i), Node) and i._depends for i in inputs)
     try:
         value = await fn(*map(untraced, inputs))
     except Exception as e:

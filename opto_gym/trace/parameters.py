@@ -16,6 +16,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..errors import TraceError
 from .nodes import BINARY, ONE_WAY, UNARY, Node, Operator, apply, as_node, make
 from .values import DEPTH
@@ -92,7 +94,7 @@ class Parameter:
 
 
 def _plain_value(value: Any) -> Any:
-    return value.data if isinstance(value, Node | Parameter) else value
+    return value.data if issubclass(type(value), Node | Parameter) else value
 
 
 def _delegate(name: str) -> Callable[..., Any]:
@@ -278,7 +280,8 @@ class InProcess:
                 if not callable(fn) or fn is self.globals.get(self.name):
                     raise NameError(f"the code defines no function {self.name!r}")
                 self._compiled = (source, fn)
-            own = [_copied(a) for a in args]
+            copies: dict[int, Any] = {}
+            own = [_copied(a, copies) for a in args]
             return fn(*own) if self.self_argument is None else fn(self.self_argument, *own)
         except Exception as e:
             self._mark(e, source)
@@ -297,7 +300,7 @@ class InProcess:
             step = step.tb_next
         lines = source.splitlines()
         if line is not None and 1 <= line <= len(lines):
-            e.candidate_line, e.candidate_text = line, lines[line - 1].strip()  # type: ignore[attr-defined]
+            vars(e).update(candidate_line=line, candidate_text=lines[line - 1].strip())
 
 
 def _found(module: str, name: str) -> Any:
@@ -308,13 +311,26 @@ def _found(module: str, name: str) -> Any:
     return getattr(found, "__wrapped__", found)  # of a code parameter or a trainable method
 
 
-def _copied(x: Any, depth: int = 0) -> Any:
-    """A copy of Python's own containers and of arrays; other objects as they are."""
+def _copied(x: Any, copies: dict[int, Any], depth: int = 0) -> Any:
+    """A copy of Python's own containers and of arrays; other objects as they are.
+
+    Args:
+        x: The value.
+        copies: The copies so far, by the id of what was copied: one container may stand at many places in a value.
+        depth: The depth at which the value is nested; deeper ones than `DEPTH` are not copied.
+    """
     t = type(x)
-    if depth > DEPTH:
-        return x
-    if t is list or t is tuple:
-        return t(_copied(i, depth + 1) for i in x)
-    if t is dict:
-        return {k: _copied(v, depth + 1) for k, v in x.items()}
-    return x.copy() if t is set or t is bytearray or (t.__module__, t.__name__) == ("numpy", "ndarray") else x
+    if depth > DEPTH or id(x) in copies:
+        return copies.get(id(x), x)
+    made: Any = x
+    if t is list:
+        made = copies[id(x)] = []
+        made.extend([_copied(i, copies, depth + 1) for i in x])
+    elif t is tuple:
+        made = copies[id(x)] = tuple([_copied(i, copies, depth + 1) for i in x])
+    elif t is dict:
+        made = copies[id(x)] = {}
+        made.update((k, _copied(v, copies, depth + 1)) for k, v in x.items())
+    elif t is set or t is bytearray or t is np.ndarray:
+        made = copies[id(x)] = x.copy()
+    return made

@@ -172,6 +172,7 @@ def _verdict(text: str) -> bool | None:
     if "true" not in text and "false" not in text:
         return None
     value: dict[str, Any] = _DECODER.decode(text)
-    items = [pair[1] for pair in value["$dict"] if type(pair) is list] if "$dict" in value else value.values()
+    pairs = value.get("$dict")  # ends in a dictionary that says what was cut, if anything was
+    items = value.values() if pairs is None else [p[1] for p in pairs if type(p) is list and len(p) == 2]
     verdicts = [v for v in items if type(v) is bool]
     return all(verdicts) if verdicts else None

@@ -192,7 +192,7 @@ class MetaWorld(OptoEnv):
     * `stream`: whether each call draws new conditions; False.
     * `step_feedback`: where the feedback on steps is, `"graph"` or `"output"`; `"graph"`.
     * `batch`: conditions per oracle call; 1.
-    * `feedback`, `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `feedback`, `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `test_seed`.
 
     The picture is MuJoCo's where `MUJOCO_GL` is `egl` or `osmesa` (0.2 to 0.4 s per picture), else matplotlib draws the
     paths of hand and objects. `save_gif` films the last episode with MuJoCo.
@@ -222,6 +222,7 @@ class MetaWorld(OptoEnv):
     scores = (0.0, 1.0)
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 50)}
+    seeded_examples = True
     parameters = (
         Parameter("controller", Code("controller(obs)"), START, "Says where the hand goes next: [x, y, z, gripper]."),
     )

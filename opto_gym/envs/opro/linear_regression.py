@@ -64,7 +64,7 @@ class LinearRegression(OptoEnv):
       (3, 5), (25, 23), (2, 30) and (36, -1).
     * `repetition`: the number of the noise and the start, 0 to 99; 0. The paper runs 0 to 4.
     * `integer`: whether only whole numbers are allowed, as the paper rounds its proposals; True.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is None, since a run has no randomness. An oracle call takes 0.2 ms. The task uses no

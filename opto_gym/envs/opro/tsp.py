@@ -68,7 +68,7 @@ class TSP(OptoEnv):
     ## Arguments
     * `n`: the number of cities, 5 to 50; 10. The paper uses 10, 15, 20 and 50.
     * `problem`: the number of the set of cities, 0 to 99; 0.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is None, since a run has no randomness. The first oracle call finds a shortest tour exactly,

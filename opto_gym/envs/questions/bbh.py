@@ -183,7 +183,7 @@ class BBH(QuestionEnv):
     * `batch`: questions per oracle call; 1.
     * `max_tokens`: the most tokens of a reply; 1,024.
     * `data`: None for the data folder, `"sample"` for the few examples that come with the package.
-    * `oracle_calls`, `feedback`, `render_mode` (`"rgb_array"`, `"ansi"`).
+    * `oracle_calls`, `feedback`, `render_mode` (`"rgb_array"`, `"ansi"`). No `test_seed`.
 
     ## Kind, cost and source
     A distribution of questions. An example is `{"input", "target"}`; if it has a `"reply"`, that takes the place of

@@ -158,7 +158,7 @@ class TrafficGrid(OptoEnv):
     * `n`: streets in each direction, 1 to 8; 3. There are n * n parameters.
     * `engine`: `"c++"`, or `"python"`, a variant of the task with slightly different scores; `"c++"`.
     * `batch`: days per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of days. An example is a number, the seed from which a day's vehicles are drawn. An oracle call takes
@@ -176,7 +176,8 @@ class TrafficGrid(OptoEnv):
     )
     needs = ("uxsim",)
     scores = (1000.0, 0.0)
-    splits = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
+    splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
+    seeded_examples = True
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative")
     anchors: Anchors | None = Anchors(223.4, 39.0, "2026-11", "the rule of `reference_solution`, on the 20 test days")
 

@@ -142,7 +142,7 @@ class Traffic(OptoEnv):
     * `engine`: `"c++"`, or `"python"`, a variant of the task that is twenty times slower and whose scores differ by
       about 0.1; `"c++"`.
     * `batch`: days per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of days. An example is a number, the seed from which a day's demand is drawn. An oracle call takes 35
@@ -165,6 +165,7 @@ class Traffic(OptoEnv):
     needs = ("uxsim",)
     scale = "log"
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 20)}
+    seeded_examples = True
     feedback_kinds: tuple[str, ...] = ("reward", "hindsight_positive", "hindsight_negative")
     parameters = (
         Parameter("EW_time", Number(15, 90, integer=True), 15, "Seconds of green light for east-west traffic."),
@@ -322,7 +323,7 @@ class TrafficPaper(Traffic):
 
     ## Arguments
     * `demand_seed`: the demand seed, 42 to 61, or None for all; 42.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is a demand seed. An oracle call takes 1 s, all of it in UXsim. The task uses no language

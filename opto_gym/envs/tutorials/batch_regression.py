@@ -56,7 +56,7 @@ class BatchRegression(OptoEnv):
     * `problem`: the number of the hidden weights, 0 to 99; 0. Weights are multiples of 0.5 from -5 to 5, without 0.
     * `features`: the number of features, 1 to 8; 2.
     * `batch`: points per oracle call; 5.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of points. An example is a number, the seed of a point. An oracle call takes 0.6 to 2 ms, the test
@@ -70,6 +70,7 @@ class BatchRegression(OptoEnv):
     objective = "Change the weights and b so that the predictions equal y, for all points, also those not shown."
     scores = (1e8, 0.0)
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 100)}
+    seeded_examples = True
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative")
     anchors = Anchors(None, 0.0, "2026-11", "the hidden numbers, by construction")
     scale = "log"

@@ -127,7 +127,7 @@ class Greeting(OptoEnv):
 
     ## Arguments
     * `batch`: customers per oracle call; 3.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`: the sentences are few.
 
     ## Kind, cost and source
     A distribution of customers. An example is `{"query", "name", "language"}`. An oracle call takes 45 to 110 ms, the

@@ -229,7 +229,7 @@ class Negotiation(OptoEnv):
     * `players`: `"rules"` or `"model"`; `"rules"`. With `"model"`, the environment's language model plays both players
       at temperature 0. It gets the rules of the game, the player's plan, both inventories and the offer. The
       environment is then nondeterministic.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`. No `test_seed`.
 
     ## Kind, cost and source
     An instance; an example is None, since a game has no randomness. An oracle call takes 0.5 ms with players by rules,

@@ -87,7 +87,7 @@ class StrangeSortList(OptoEnv):
 
     ## Arguments
     * `batch`: examples per oracle call; 1.
-    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`.
+    * `oracle_calls`, `render_mode` (`"rgb_array"`, `"ansi"`), `feedback`, `test_seed`.
 
     ## Kind, cost and source
     A distribution of lists. An example is a number, the seed of five lists. An oracle call takes 15 to 50 ms, the test
@@ -102,6 +102,7 @@ class StrangeSortList(OptoEnv):
     objective = "Change the code of strange_sort_list so that it gives every list in the strange order."
     scores = (0.0, 1.0)
     splits: Mapping[str, Sequence[Any]] = {"train": range(10**6), "test": range(10**9, 10**9 + 100)}
+    seeded_examples = True
     feedback_kinds = ("reward", "hindsight_positive", "hindsight_negative", "future_positive")
     parameters = (
         Parameter("strange_sort_list", Code("strange_sort_list(lst)"), START_SORT, "Sorts in the strange order."),

@@ -180,7 +180,8 @@ def notes(trials: Sequence[TrialData]) -> list[str]:
     They say whether the embedded model was used and what endpoints refused of the requests, and name the trials that
     failed, mean nothing, were restarted, had prompts cut by the server, or are not finished.
     """
-    lines = []
+    drawn = [t for t in trials if t.record.spec.env_arguments.get("test_seed") is not None]
+    lines = list(dict.fromkeys(f"{t.env}: {test_split(t)}" for t in drawn))
     if any(t.record.spec.optimizer_model in (None, "local") and t.record.identity.models.optimizer for t in trials):
         lines.append(SMALL_MODEL)
     adapted = [pair for t in trials if t.summary for pair in t.summary.adaptations.items()]
@@ -262,6 +263,7 @@ class Section:
         env: The environment.
         objective: The objective in words; empty if no trial recorded it.
         anchors: The dated scores that the environment declares; None if there are none.
+        test_split: Says which test split the scores are on.
         start: Score of the start values on test; None if it is unknown.
         columns: The names of the table's columns.
         rows: The rows of the table, each with the text of its cells.
@@ -272,6 +274,7 @@ class Section:
     env: str
     objective: str
     anchors: Anchors | None
+    test_split: str
     start: float | None
     columns: list[str]
     rows: list[tuple[ResultRow, list[str]]]
@@ -290,6 +293,7 @@ def _section(env: str, trials: Sequence[TrialData], made: list[ResultRow]) -> Se
         env=env,
         objective=summary.problem.objective if summary else "",
         anchors=summary.anchors if summary else None,
+        test_split=test_split(env_trials[0]),
         start=next((t.start for t in env_trials if t.start is not None), None),
         columns=list(cells),
         rows=[(row, [cell(row) for cell in cells.values()]) for row in made],
@@ -304,6 +308,14 @@ def _curves(trials: Sequence[TrialData], env: str, over: str) -> str:
         return svg(figure(trials, env, over))
     except (ValueError, OverflowError):
         return ""
+
+
+def test_split(trial: TrialData) -> str:
+    """Says in a sentence which test split a trial is scored on."""
+    seed = trial.record.spec.env_arguments.get("test_seed")
+    if seed is None:
+        return "Test is the published split."
+    return f"Test is a split drawn by the test seed {seed}; best known scores refer to the published one."
 
 
 def sandboxes(forces: Iterable[SandboxRecord]) -> str:

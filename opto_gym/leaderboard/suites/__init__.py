@@ -1,10 +1,10 @@
 """Suites: lists of tasks with agents and budgets, which ``opto-gym run --suite NAME`` runs. Each suite is a TOML file.
 
 The file has these keys: `about`, the purpose of the suite; `seeds`, the number of seeds; `test_scores`, when trials are
-scored on test; `agents`, the agents that run on every task; and `budget`, the limits of each trial. Then it has a
-``[[tasks]]`` table for each task, with the key `env` and these optional keys: `arguments`, the environment's arguments;
-`agents`, additional agents; and `budget`, which replaces the suite's budget. An agent is a name, or
-``["name", {setting = value}]``.
+scored on test; `test_seed`, which draws the test splits, where they are not the published ones; `agents`, the agents
+that run on every task; and `budget`, the limits of each trial. Then it has a ``[[tasks]]`` table for each task, with
+the key `env` and these optional keys: `arguments`, the environment's arguments; `agents`, additional agents; and
+`budget`, which replaces the suite's budget. An agent is a name, or ``["name", {setting = value}]``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import msgspec
 from gymnasium.error import Error
 
 from ... import registration
+from ...core import NO_TEST_SEED
 from ...errors import DataNotFound, MissingExtra
 from ...utils.checks import budget_limits, check_name, one_of, seed_list
 from ...utils.suggestions import did_you_mean
 from ...utils.tables import as_struct, check_at, parse_toml, read_toml
 from ...wrappers.observations import unwrapped
 from ..amounts import Limits
-from ..config import MOST_PAIRS, Named, RunConfig, named
+from ..config import MOST_PAIRS, TEST_SEED_DRAWN, Named, RunConfig, check_test_seed, drawn_test_seed, named
 from ..endpoints import CallSettings
 from ..planning import Plan, Planned, grid
 from ..scoring import SCORING
@@ -49,6 +50,7 @@ class _SuiteFile(msgspec.Struct, forbid_unknown_fields=True):
     tasks: list[_TaskTable]
     seeds: Annotated[int, msgspec.Meta(ge=1)] = 1
     test_scores: str = "end"
+    test_seed: int | str | None = None
     agents: list[str | tuple[str, dict[str, Any]]] = []
     budget: dict[str, Any] = {}
 
@@ -79,12 +81,14 @@ class Suite:
         tasks: The tasks.
         seeds: The number of trials of each agent on each task.
         test_scores: When trials are scored on test: after ``each`` oracle call, at the ``end``, or ``never``.
+        test_seed: As in `RunConfig`.
     """
 
     about: str
     tasks: tuple[Task, ...]
     seeds: int = 1
     test_scores: str = "end"
+    test_seed: int | str | None = None
 
 
 def names() -> list[str]:
@@ -133,6 +137,8 @@ def _suite(file: _SuiteFile) -> Suite:
         check_at(f"task {number}: env", check_name, table.env)
         for agent in (*file.agents, *table.agents):
             check_at(f"task {number}: agent", check_name, named(agent)[0])
+    if file.test_seed not in (None, TEST_SEED_DRAWN):
+        check_test_seed(file.test_seed)
     budget = check_at("budget", budget_limits, file.budget)
     tasks = [
         Task(
@@ -143,7 +149,7 @@ def _suite(file: _SuiteFile) -> Suite:
         )
         for number, table in enumerate(file.tasks, 1)
     ]
-    return Suite(file.about, tuple(tasks), file.seeds, file.test_scores)
+    return Suite(file.about, tuple(tasks), file.seeds, file.test_scores, file.test_seed)
 
 
 def suite_plan(
@@ -152,6 +158,7 @@ def suite_plan(
     seeds: int | Sequence[int] | None = None,
     limits: Mapping[str, float | None] | None = None,
     test_scores: str | None = None,
+    test_seed: int | str | None = None,
     agents: Sequence[Named] | None = None,
     trust: bool = False,
     **settings: Any,
@@ -163,6 +170,7 @@ def suite_plan(
         seeds: The number of seeds or the seeds themselves; replaces the suite's number.
         limits: Limits of each trial; each one replaces the tasks' limit of the same name, and None keeps that.
         test_scores: Replaces the suite's `test_scores`; None keeps it.
+        test_seed: Replaces the suite's `test_seed`; None keeps it. Tasks that can't draw a test split are skipped.
         agents: Replace the agents of every task; None keeps them.
         trust: Whether to use what a suite's file names and is not registered, if this user has not trusted it before;
             see `leaderboard.trust`.
@@ -178,7 +186,9 @@ def suite_plan(
         check_trust(_named_code(suite, with_agents=agents is None), name, trust=trust)
     new_limits = {k: v for k, v in (limits or {}).items() if v is not None}
     scores = test_scores or suite.test_scores
-    common = {"seeds": suite.seeds if seeds is None else seeds, "test_scores": scores, **settings}
+    test_seed = drawn_test_seed(suite.test_seed if test_seed is None else test_seed)  # one for all tasks
+    seeds = suite.seeds if seeds is None else seeds
+    common = {"seeds": seeds, "test_scores": scores, "test_seed": test_seed, **settings}
     with_model = bool(settings.get("task_model") or settings.get("model"))
     trials, calls = dict[str, Planned](), CallSettings()
     skipped: list[tuple[str, str, str]] = []
@@ -186,7 +196,7 @@ def suite_plan(
         for agent in task.agents if agents is None else agents:
             agent_name, _ = named(agent)
             try:
-                reason = unsupported_pair(task, agent_name, with_model)
+                reason = unsupported_pair(task, agent_name, with_model, test_seed)
                 if reason is None:
                     env = (task.env, task.arguments)
                     config = RunConfig.of([env], [agent], limits={**task.budget, **new_limits}, **common)
@@ -212,15 +222,18 @@ def _named_code(suite: Suite, *, with_agents: bool) -> Found:
     return of_tasks([(task.env, task.arguments) for task in suite.tasks], agents)
 
 
-def unsupported_pair(task: Task, agent: str, with_model: bool) -> str | None:
+def unsupported_pair(task: Task, agent: str, with_model: bool, test_seed: int | None = None) -> str | None:
     """The reason why an agent can't run on a task, or None if it can.
 
     Args:
         task: The task.
         agent: The agent's name.
         with_model: Whether a model was named for the environments that use one.
+        test_seed: Draws the task's test split; None takes the published one.
     """
     inner = unwrapped(registration.make(task.env, disable_env_checker=True, **task.arguments))
     if inner.uses_model and not with_model:
         return "the environment needs a language model: name one with --task-model"
+    if test_seed is not None and not inner.draws_test:
+        return f"the environment takes no test seed: {NO_TEST_SEED}"
     return registration.agent_class(agent).unsupported_reason(inner.problem)
