@@ -8,7 +8,7 @@ import json
 import re
 import time
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ..errors import EndpointError
@@ -75,6 +75,20 @@ class AttemptFailed(Exception):
         return FailedAttempt(self.status, self.error, seconds, self.may_be_billed, self.usage)
 
 
+class _HTTP(NamedTuple):
+    """What sends the requests.
+
+    Attributes:
+        http: The HTTP library's client.
+        url: Where chats are completed.
+        too_late: The library's error for a time that is over.
+    """
+
+    http: Any
+    url: Any
+    too_late: type[Exception]
+
+
 class Endpoint:
     """An OpenAI-compatible endpoint. The first `post` opens the connection, or starts the embedded model's server.
 
@@ -102,7 +116,7 @@ class Endpoint:
             self._proxy = proxy_for(self._address.url if self._address else OPENAI_URL)
         self._keep_secrets()
         self.name = "local" if self._is_local else self._address.public if self._address else OPENAI_URL
-        self._openai: Any = None
+        self._http: _HTTP | None = None
 
     def prepare(self) -> None:
         """Loads what the first request needs, and connects to nothing.
@@ -133,30 +147,26 @@ class Endpoint:
             AttemptFailed: If there is no such response.
             EndpointError: If there is no key where one is needed.
         """
-        import openai
-
         if self._is_local and request.get("n", 1) > 1:
             return self._one_by_one(request, seconds)
-        content = openai.HttpxBinaryResponseContent
         client = self._client()  # the first time it takes a second, which is no delay of the endpoint
+        content = json.dumps(request, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         try:
             with allowed(self._timeout if seconds is None else min(self._timeout, seconds)):
-                # the package's method for chats would go through every message, which takes longer than all the rest
-                answer = client.post("/chat/completions", cast_to=content, body=request)
-            return redact_body(bytes(answer.content))
-        except openai.APIStatusError as e:
-            failure = self._status_failure(e)
+                response = client.http.post(client.url, content=content)
         except ResponseRefused as e:
-            failure = self._refused_response(e)
-        except openai.APIConnectionError as e:
-            if isinstance(e.__cause__, ResponseRefused):
-                raise self._refused_response(e.__cause__) from None
-            kind = type(e.__cause__ or e).__name__
-            error = self.scrub(f"{type(e).__name__}: {e.__cause__ or e}")[:500]
+            raise self._refused_response(e) from None
+        except Exception as e:  # a proxy may end it by an error of any kind
+            kind = type(e).__name__
             sent = kind not in _NEVER_SENT
-            late = sent and isinstance(e, openai.APITimeoutError)
-            failure = AttemptFailed(error, None, may_be_billed=sent, timed_out=late)
-        raise failure
+            error = self.scrub(f"{kind}: {e}")[:500]
+            late = sent and isinstance(e, client.too_late)
+            raise AttemptFailed(error, None, may_be_billed=sent, timed_out=late) from None
+        if response.is_success:
+            return redact_body(response.content)
+        raise self.failure(
+            read_error_body(response.content), response.status_code, retry_after=_retry_after(response.headers)
+        )
 
     def _one_by_one(self, request: dict[str, Any], seconds: float | None) -> bytes:
         """Several completions of the embedded model, by one request each; the prompt's tokens count once."""
@@ -173,12 +183,6 @@ class Endpoint:
                 for field in ("completion_tokens", "total_tokens"):
                     whole["usage"][field] += data["usage"]["completion_tokens"]
         return json.dumps(whole).encode()
-
-    def _status_failure(self, e: Any) -> AttemptFailed:
-        """The failure for a response with an error status, an `openai.APIStatusError`."""
-        said, status = read_error_body(e.response.content), int(e.status_code)
-        retry_after = _retry_after(e.response.headers)
-        return self.failure(said, status, retry_after=retry_after)
 
     def _refused_response(self, e: ResponseRefused) -> AttemptFailed:
         """The failure for a response that was not read to its end; one that redirects was not computed either."""
@@ -209,8 +213,8 @@ class Endpoint:
         """
         return self.failure(error.said, error.status, may_be_billed=error.may_be_billed, usage=usage)
 
-    def _client(self) -> Any:
-        if self._openai is None:
+    def _client(self) -> _HTTP:
+        if self._http is None:
             import openai
 
             server = local.server() if self._is_local else None
@@ -224,29 +228,39 @@ class Endpoint:
             # since it would log one in the URL.
             where = {"uds": server.socket} if server and server.socket else {"proxy": self._proxy}
             transport: Any = Transport(library, address.query, verify=certificates(), **where)
+            # The package's client for HTTP, without its methods for chats: those take twice the time of all the rest,
+            # and our client makes the attempts, to book every one.
             http = openai.DefaultHttpxClient(
                 trust_env=False,
                 transport=transport,
                 auth=address.login,
-                headers={"Accept-Encoding": "gzip, deflate"},
+                headers=_headers(key),
+                timeout=openai.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_TIMEOUT)),
                 max_redirects=3,
             )
-            # Our client makes the attempts, to book every one. The package would take an empty variable as a value.
-            self._openai = openai.OpenAI(
-                base_url=address.url,
-                api_key=key,
-                timeout=openai.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_TIMEOUT)),
-                http_client=http,
-                max_retries=0,
-            )
-            self._openai.organization = read_key(from_environment("OPENAI_ORG_ID"), "OPENAI_ORG_ID")
-            self._openai.project = read_key(from_environment("OPENAI_PROJECT_ID"), "OPENAI_PROJECT_ID")
-            weakref.finalize(self, self._openai.close)  # closes its sockets without a ResourceWarning
-        return self._openai
+            weakref.finalize(self, http.close)  # closes its sockets without a ResourceWarning
+            url = library.URL(f"{address.url.rstrip('/')}/chat/completions")
+            self._http = _HTTP(http, url, library.TimeoutException)
+        return self._http
 
     def scrub(self, text: str) -> str:
         """A text without keys, and with control characters as escapes: what an endpoint says may be anything."""
         return _SECRETS.sub("***", redact(visible(text)))
+
+
+def _headers(key: str) -> dict[str, str]:
+    """The headers of a request; an empty variable of the environment counts as not set."""
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "User-Agent": "opto-gym",
+    }
+    for header, variable in (("OpenAI-Organization", "OPENAI_ORG_ID"), ("OpenAI-Project", "OPENAI_PROJECT_ID")):
+        if value := read_key(from_environment(variable), variable):
+            headers[header] = value
+    return headers
 
 
 def _retry_after(headers: Any) -> float | None:

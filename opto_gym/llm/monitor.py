@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import queue
 import threading
 import time
 from collections import Counter
@@ -13,6 +15,7 @@ from ..errors import BudgetSpent
 from .endpoint import AttemptFailed
 
 _LONG_PAUSE = 5.0  # seconds; a longer pause is announced
+_IDLE = 10.0  # seconds after which a thread without a request ends
 _SAID_AGAIN = 30.0  # seconds; pauses of other calls to the same endpoint are not announced before
 
 
@@ -40,6 +43,39 @@ class _Flight:
             self.error = e
         finally:
             self.ended.set()
+
+
+class _Threads:
+    """Threads that make the requests. One that is free is used again, since a new one takes long to start."""
+
+    def __init__(self) -> None:
+        self._free: list[queue.SimpleQueue[Callable[[], None]]] = []
+
+    def run(self, task: Callable[[], None]) -> None:
+        """Calls a function in a thread."""
+        try:
+            tasks = self._free.pop()
+        except IndexError:
+            tasks = queue.SimpleQueue()
+            threading.Thread(target=self._work, args=(tasks,), name="opto-gym-request", daemon=True).start()
+        tasks.put(task)
+
+    def _work(self, tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            try:
+                task = tasks.get(timeout=_IDLE)
+            except queue.Empty:
+                try:
+                    self._free.remove(tasks)
+                except ValueError:
+                    continue  # it has just been taken, and its task is on the way
+                return
+            task()
+            del task  # with what it refers to
+            self._free.append(tasks)
+
+
+_threads = _Threads()
 
 
 class CallMonitor:
@@ -135,7 +171,7 @@ class CallMonitor:
         with self._lock:
             number = next(self._numbers)
             self._flights[number] = flight
-        threading.Thread(target=flight.fly, args=(post, request), name="opto-gym-request", daemon=True).start()
+        _threads.run(functools.partial(flight.fly, post, request))
         try:
             flight.ended.wait(seconds)
         finally:
