@@ -24,6 +24,7 @@ from .replayed import ReplayedOracle, ReplayedScorer, field_differences
 from .schema import StepRecord, TrialRecord, TrialSummary, plain
 from .scoring import Scorer
 from .spec import digest
+from .summary import summary_of
 from .trial import Outcome, TrialRunner
 from .trust import check as check_trust
 from .trust import of_spec, place_of_trial, without_endpoints
@@ -339,7 +340,7 @@ class Replayer(TrialRunner):
             left_out |= {"recommendations", "current_score"}
         if not self._agent_runs:
             left_out |= {*_OF_THE_AGENT, *(["recommendations"] if self._chooses_itself else [])}
-        found = self._summary(oracle)
+        found = summary_of(self, oracle)
         if recorded.problem.runtime is None:  # not recorded
             found = replace(found, problem=replace(found.problem, runtime=None))
         names = [name for name in TrialSummary.__struct_fields__ if name not in left_out]

@@ -14,15 +14,13 @@ import msgspec
 
 from .. import registration
 from ..agents.base import Values
-from ..agents.toolkit.model_agent import ModelAgent
 from ..core import OptoEnv
 from ..errors import BudgetSpent, DamagedRecord, RecordError
 from ..evaluation import watched_evaluations
 from ..llm import Budget, CallMonitor, CallRecord, Client, Ledger, Reservation
 from ..utils.redaction import redact
 from ..wrappers.observations import unwrapped
-from .amounts import Amounts, LedgerTotals, Limits
-from .caveats import find_caveats
+from .amounts import LedgerTotals, Limits
 from .endpoints import CallSettings
 from .identity import Identity
 from .machine import machine
@@ -31,19 +29,16 @@ from .oracle import RecordedOracle
 from .records import TrialFolder
 from .schema import (
     VERSION,
-    LostAttempts,
     Machine,
-    ModelsRecord,
-    ProblemRecord,
     ScoreRecord,
     StepRecord,
     TrialRecord,
-    TrialSummary,
     plain,
 )
 from .scoring import Scorer
 from .spec import TrialSpec, digest
 from .spending import ledger_totals
+from .summary import caveats_of, summary_of
 from .trust import mark, of_spec, place_of_trial
 
 
@@ -216,7 +211,7 @@ class TrialRunner:
         ended, error = redact(ended), redact(error) if error else None
         self._close(status, ended, error)
         steps, totals = 0 if self.oracle is None else len(self.oracle.steps) - 1, ledger_totals(self.ledger)
-        caveats = _caveats(self) if status == "done" else []
+        caveats = caveats_of(self) if status == "done" else []
         return Outcome(
             self.trial, self.path, status, ended if error else None, steps=steps, ledger=totals, caveats=caveats
         )
@@ -348,7 +343,7 @@ class TrialRunner:
         """Writes ``trial.json``; see `TrialRecord` for the arguments."""
         summary = None
         if status != "running" and self.oracle is not None:
-            summary = self._summary(self.oracle)
+            summary = summary_of(self, self.oracle)
         self.folder.write_trial(
             TrialRecord(
                 version=VERSION,
@@ -366,37 +361,6 @@ class TrialRunner:
                 where=_where(self),
                 summary=summary,
             )
-        )
-
-    def _summary(self, oracle: RecordedOracle) -> TrialSummary:
-        """The summary of the trial so far."""
-        steps, env, recommended = oracle.steps, self.env, self.choices.recommended()
-        return TrialSummary(
-            problem=msgspec.json.decode(env.problem.to_json(), type=ProblemRecord),
-            scale=env.scale,
-            anchors=env.anchors,
-            oracle_calls=len(steps) - 1,
-            evaluations=sum(len(step.examples) for step in steps[1:]),
-            # the agent still holds those that came after the last oracle call
-            invalid_answers=sum(len(step.invalid_answers) for step in steps) + len(self.agent.invalid_answers),
-            errors=sum(step.error is not None for step in steps[1:]),
-            solved=oracle.solved,
-            start_score=self.scorer.score_of(steps[0].parameters),
-            current_score=self.scorer.score_of(self.choices.current),
-            recommended_score=self.scorer.score_of(recommended),
-            recommended=plain(recommended),
-            measures=dict(self._measures),
-            recommendations=self.choices.history,
-            models=ModelsRecord(
-                optimizer=self.agent.llm.describe() if self.agent.uses_model else None,
-                task=env.llm.describe() if env.uses_model else None,
-            ),
-            ledger=ledger_totals(self.ledger),
-            lost=_lost_attempts(self),
-            spent=msgspec.convert(self.budget.spent, Amounts),
-            cut_prompts=self.agent.calibration.cut_prompts if isinstance(self.agent, ModelAgent) else None,
-            adaptations=_adaptations(self.folder),
-            caveats=_caveats(self),
         )
 
 
@@ -419,43 +383,3 @@ def _activity(runner: TrialRunner, done: int, number: int) -> str:
         return f"the start values {done}/{number}"
     what = runner.scorer.scored
     return f"{f'scoring {what}' if what else f'oracle call {len(runner.oracle.steps)}'} {done}/{number}"
-
-
-def _lost_attempts(runner: TrialRunner) -> LostAttempts | None:
-    """What a trial's lost attempts spent; None if there are none."""
-    attempts = len(runner.folder.attempts())
-    if not attempts:
-        return None
-    return LostAttempts(
-        attempts=attempts,
-        oracle_calls=runner.lost_calls,
-        evaluations=runner.lost_evaluations,
-        ledger=ledger_totals(runner.ledger, lost=True),
-    )
-
-
-def _adaptations(folder: TrialFolder) -> dict[str, list[str]]:
-    """By model, how the recorded requests were changed for its endpoint."""
-    changes: dict[str, set[str]] = {}
-    for line in folder.calls():
-        if line.dropped:
-            changes.setdefault(line.model, set()).update(line.dropped)
-    return {model: sorted(found) for model, found in sorted(changes.items())}
-
-
-def _caveats(runner: TrialRunner) -> list[str]:
-    """Why a trial's results mean little."""
-    agent, oracle = runner.agent, runner.oracle
-    if oracle is None:
-        return []
-    refused = [reading.refused is not None for step in oracle.steps for reading in step.answers or ()]
-    if isinstance(agent, ModelAgent):  # it still holds those that came after the last oracle call
-        refused += [reading.refused is not None for reading in agent.readings]
-    return find_caveats(
-        oracle.steps,
-        refused=refused,
-        invalid_answers=sum(len(s.invalid_answers) for s in oracle.steps) + len(agent.invalid_answers),
-        asks_model=agent.uses_model,
-        ledger=ledger_totals(runner.ledger),
-        calls=runner.folder.calls(),
-    )

@@ -113,16 +113,13 @@ def read_answer(
     bound = token_bound(request) if bound is None else bound
     data = json_data(body) if data is None else data
     choices = _completions(data)
-    texts = [choice.content.text for choice in choices or () if choice.content.text is not None]
-    reasons = tuple(choice.finish_reason for choice in choices or () if choice.content.text is not None)
+    told = [(choice.content.text, choice.finish_reason) for choice in choices or () if choice.content.text is not None]
+    texts, reasons = [text for text, _ in told], tuple(reason for _, reason in told)
     reasoning = "\n".join(filter(None, (choice.content.reasoning for choice in choices or ())))
-    problem = None
+    empty = next((choice for choice in choices or () if not choice.content.text), None)
+    problem = _where_the_text_went(empty, request, data) if empty else None
     if choices is None:
         problem = f"the answer holds no completion: {body[:200].decode('utf-8', 'replace')}"
-    else:
-        empty = next((choice for choice in choices if not choice.content.text), None)
-        if empty is not None:
-            problem = _where_the_text_went(empty, request, data)
     claim = claimed_usage(data)
     usage = believed_usage(claim, bound, request, len(body))
     counted = "estimate" if claim is None else "bound" if usage is None else "usage"

@@ -10,17 +10,13 @@ import hashlib
 import json
 import re
 import shutil
-import tarfile
-from pathlib import Path
 
 import pytest
 
-from opto_gym.agents.base import Agent
 from opto_gym.cli import main
 from opto_gym.errors import RecordError
-from opto_gym.leaderboard import replay, resume, run
+from opto_gym.leaderboard import replay
 from opto_gym.leaderboard.spec import digest
-from tests.support import agents
 from tests.support.forging import (
     both,
     call,
@@ -39,88 +35,12 @@ from tests.support.forging import (
     without,
     write_lines,
 )
-from tests.support.openai_server import OpenAIServer
-from tests.support.runs import ask, count, go
-
-RECORDS = Path(__file__).parent.parent / "records"
-
-
-class Prompts(Agent):
-    """Proposes prompts and code that are given."""
-
-    def run(self):
-        yield
-        for k in range(9):
-            yield {"prompt": f"Count to {k}.", "read": "def read(answer):\n    return answer[::-1]\n"}
-
-
-def cut_off(path, steps):
-    """What is left of a trial whose process was killed after so many steps."""
-    write_lines(path / "steps.jsonl", lines(path / "steps.jsonl")[:steps])
-    write_lines(path / "tests.jsonl", lines(path / "tests.jsonl")[:1])
-    both(trial("status", "running"), trial("ended", None), trial("summary", None))(path)
-
-
-def lost_attempt(out):
-    agents.Interrupted.calm = False
-    with pytest.raises(KeyboardInterrupt):
-        go(out, agent="Interrupted")
-    agents.Interrupted.calm = True
-    try:
-        return resume(out, progress=False).trials[0].path
-    finally:
-        agents.Interrupted.calm = False
-
-
-def resumed(out, server):
-    path = ask(out, server, test_scores="end", oracle_calls=4).path
-    cut_off(path, 3)
-    resume(out, progress=False)
-    return resume(out, limits={"oracle_calls": 6}, progress=False).trials[0].path
-
-
-def with_task_model(out, server, **keywords):
-    settings = {"oracle_calls": 2, "seeds": 1, "progress": False, "model": "fake", "base_url": server.url, **keywords}
-    return run(["tests.support.tasks:AskedInside"], [f"{__name__}:Prompts"], out=out, **settings).trials[0].path
-
-
-def released(out, run, name):
-    """A trial that released code has recorded."""
-    with tarfile.open(RECORDS / f"{run}.tar.xz") as tar:
-        tar.extractall(out, filter="data")
-    return out / "trials" / name
+from tests.support.honest_trials import RECORDS, cut_off, honest_trials
 
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory):
-    """Trials of many kinds, by a name."""
-    out = tmp_path_factory.mktemp("honest")
-    with OpenAIServer(count) as server, OpenAIServer(count, script=[500, "drop", "ok", 503]) as unreliable:
-        made = {
-            "plain": go(out / "plain").trials[0].path,
-            "end": go(out / "end", test_scores="end").trials[0].path,
-            "never": go(out / "never", test_scores="never").trials[0].path,
-            "code": go(out / "code", env="Adder", agent="Choosing").trials[0].path,
-            "drawn": go(out / "drawn", env="Adder", agent="Uneven", oracle_calls=8).trials[0].path,
-            "lasting": run(["tests.support.tasks:Walk"], ["RandomSearch"], out=out / "lasting", seeds=1,
-                           oracle_calls=5, progress=False).trials[0].path,
-            "threads": go(out / "threads", agent="Parallel").trials[0].path,
-            "failed": go(out / "failed", agent="Failing").trials[0].path,
-            "lost": lost_attempt(out / "lost"),
-            "model": ask(out / "model", server).path,
-            "budget": ask(out / "budget", server, llm_calls=3).path,
-            "tokens": ask(out / "tokens", server, tokens=60).path,
-            "money": ask(out / "money", server, model="gpt-4o-mini", usd=0.00004).path,
-            "capped": ask(out / "capped", server, cap={"llm_calls": 4}).path,
-            "resumed": resumed(out / "resumed", server),
-            "retried": ask(out / "retried", unreliable).path,
-            "task": with_task_model(out / "task", server, concurrency=20),
-            "one by one": with_task_model(out / "one", server, concurrency=1, test_scores="each"),
-            "task budget": with_task_model(out / "cut", server, concurrency=20, llm_calls=60, oracle_calls=9),
-        }  # fmt: skip
-    made["old lost"] = released(out / "old", "lost", "Valley-Forgetful-0-ac990460f75e")
-    made["old"] = released(out / "older", "own", "Valley-Steps-0-09ccc4b460d5")
-    return made
+    return honest_trials(tmp_path_factory.mktemp("honest"))
 
 
 KINDS = (
@@ -136,7 +56,7 @@ def _recorded_modules(monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_honest_trial_has_no_difference(honest, kind):
-    outcome = replay(honest[kind])
+    outcome = replay(honest[kind], trust=True)
     assert outcome.differences == []
     assert (outcome.incomplete is not None) == (kind == "failed")
 
@@ -417,7 +337,7 @@ def test_a_forged_record_is_named_in_a_line(honest, tmp_path, kind, edit, expect
     path = tmp_path / "run" / "trials" / honest[kind].name
     shutil.copytree(honest[kind], path)
     edit(path)
-    differences = replay(path).differences
+    differences = replay(path, trust=True).differences
     assert any(re.search(expected, line) for line in differences), differences
 
 
@@ -432,7 +352,7 @@ def test_a_record_of_an_unknown_version_is_refused(honest, tmp_path, version):
     shutil.copytree(honest["plain"], path)
     trial("version", version)(path)
     with pytest.raises(RecordError, match="version"):
-        replay(path)
+        replay(path, trust=True)
 
 
 def test_a_consistent_identity_of_another_agent_is_not_verified(honest, tmp_path):
@@ -441,14 +361,14 @@ def test_a_consistent_identity_of_another_agent_is_not_verified(honest, tmp_path
     shutil.copytree(honest["plain"], path)
     both(trial("identity.agent.source", "0" * 16), renamed)(path)
     (path,) = path.parent.iterdir()
-    outcome = replay(path)
+    outcome = replay(path, trust=True)
     assert outcome.differences == []
     assert "agent" in outcome.unverifiable
     assert outcome.notices == ["the agent has changed since the record: its recorded calls were evaluated without it"]
 
 
 def said(capsys, *paths):
-    status = main(["replay", *map(str, paths)])
+    status = main(["replay", "--trust", *map(str, paths)])
     return status, capsys.readouterr().out
 
 
@@ -500,6 +420,6 @@ def test_replay_reads_a_record_that_names_nothing_to_run(honest, tmp_path):
     path = tmp_path / "run" / "trials" / honest["failed"].name
     shutil.copytree(honest["failed"], path)
     both(removed("steps.jsonl"), removed("tests.jsonl"), trial("summary", None))(path)
-    outcome = replay(path)
+    outcome = replay(path, trust=True)
     assert (outcome.steps, outcome.incomplete) == (0, "the trial failed (RuntimeError: out of ideas)")
     assert json.loads((path / "trial.json").read_text())["status"] == "failed"

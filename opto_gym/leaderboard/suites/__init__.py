@@ -185,9 +185,8 @@ def suite_plan(
     if name.endswith(".toml"):
         check_trust(_named_code(suite, with_agents=agents is None), name, trust=trust)
     new_limits = {k: v for k, v in (limits or {}).items() if v is not None}
-    scores = test_scores or suite.test_scores
     test_seed = drawn_test_seed(suite.test_seed if test_seed is None else test_seed)  # one for all tasks
-    seeds = suite.seeds if seeds is None else seeds
+    seeds, scores = suite.seeds if seeds is None else seeds, test_scores or suite.test_scores
     common = {"seeds": seeds, "test_scores": scores, "test_seed": test_seed, **settings}
     with_model = bool(settings.get("task_model") or settings.get("model"))
     trials, calls = dict[str, Planned](), CallSettings()
@@ -198,9 +197,8 @@ def suite_plan(
             try:
                 reason = unsupported_pair(task, agent_name, with_model, test_seed)
                 if reason is None:
-                    env = (task.env, task.arguments)
-                    config = RunConfig.of([env], [agent], limits={**task.budget, **new_limits}, **common)
-                    made = grid(config)
+                    env, budget = (task.env, task.arguments), {**task.budget, **new_limits}
+                    made = grid(RunConfig.of([env], [agent], limits=budget, **common))
                     trials.update(made.trials)
                     calls = made.calls
             except (MissingExtra, DataNotFound) as e:
@@ -209,11 +207,15 @@ def suite_plan(
                 raise ValueError(f"the suite {name}, task {number} ({task.env}): {e}") from e
             if reason is not None:
                 skipped.append((task.env, agent_name, reason))
+    _check_any(name, trials, skipped)
+    cap = Limits.of({k: v for k, v in (settings.get("cap") or {}).items() if v is not None})
+    return Plan(trials, tuple(skipped), cap, scores, calls)
+
+
+def _check_any(name: str, trials: Mapping[str, Planned], skipped: Sequence[tuple[str, str, str]]) -> None:
     if not trials:
         reasons = "; ".join(f"{env}: {reason}" for env, _, reason in skipped)
         raise ValueError(f"expected at least one task of the suite {name} to be able to run, got none: {reasons}")
-    cap = {k: v for k, v in (settings.get("cap") or {}).items() if v is not None}
-    return Plan(trials, tuple(skipped), Limits.of(cap), scores, calls)
 
 
 def _named_code(suite: Suite, *, with_agents: bool) -> Found:
