@@ -17,6 +17,13 @@ MODULES = {
 ALLOWED_PRIVATE = {
     ("llm/conftest.py", "_FIRST_PAUSE"): "pauses between attempts are no setting, and a second each otherwise",
     ("llm/test_client.py", "_FIRST_PAUSE"): "the growth of those pauses is measured",
+    ("security/test_endpoints.py", "_FIRST_PAUSE"): "the pauses, as for the tests of the client",
+    ("security/test_keys.py", "_FIRST_PAUSE"): "the same",
+    ("security/test_keys.py", "_environment"): "what a program gets is looked at without starting one",
+    ("security/test_keys.py", "_main"): "what the command does before any work is looked at without the work",
+    ("security/test_embedded_server.py", "_sha256"): "stands in for reading 100 MB of a model that is not there",
+    ("security/test_model_packages.py", "_sha256"): "sees how much is unpacked before a file is refused",
+    ("security/test_model_packages.py", "_download"): "sees what pip would be called with",
     ("support/sandbox.py", "_zygote"): "a sandbox's processes are nobody's business but these tests'",
     ("support/sandbox.py", "_pid"): "the same of a program's process",
     ("support/openai_server.py", "_answer"): "its own handler's",

@@ -270,7 +270,7 @@ class Server:
         return len(tokens) + 1
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        connection = _Connection(self.socket, self.base_url)
+        connection = UnixConnection(self.socket, self.base_url)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.api_key}"}
         with contextlib.closing(connection):
             connection.request("POST", path, json.dumps(body).encode(), headers)
@@ -290,7 +290,7 @@ class Server:
             self._held = None
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """A connection to the server.
 
     Args:
@@ -303,6 +303,7 @@ class _Connection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
+        """Connects to the socket, or to the port where there is none."""
         if self._path is None:
             super().connect()
             return

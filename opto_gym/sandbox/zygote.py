@@ -51,9 +51,9 @@ del data
 sys.modules["inside.zygote"].main(int(sys.argv[1]), most, packages, sys.modules.pop("missing_keys").explain)
 """
 _MODULES = ("kernel", "protocol", "filters", "driver", "view", "walls", "zygote")  # each needs those before it
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 # Inherited in addition: an interpreter from an environment module does not start without the loader's path.
-_LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class Zygote:
@@ -78,7 +78,7 @@ class Zygote:
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-S", "-s", "-P", "-c", _MAIN, str(theirs.fileno())],
-                    env=_ENVIRONMENT | {name: os.environ[name] for name in _LOADER if name in os.environ},
+                    env=ENVIRONMENT | {name: os.environ[name] for name in LOADER if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

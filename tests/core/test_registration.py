@@ -52,7 +52,9 @@ def test_an_unknown_argument_comes_with_those_that_there_are():
 def test_a_class_takes_arguments_out_of_its_keywords():
     path = f"{__name__}:Greedy"
     assert opto_gym.make(path, size=2, depth=5, oracle_calls=3, max_episode_steps=7).unwrapped.depth == 5
-    with pytest.raises(TypeError, match=r"^Greedy has no argument 'width'; it has: feedback, oracle_calls, .*size$"):
+    with pytest.raises(
+        TypeError, match=r"^Greedy has no argument 'width'; it has: feedback, oracle_calls, .*size, test_seed$"
+    ):
         opto_gym.make(path, size=2, depth=5, width=1)
     with pytest.raises(TypeError, match=r"^Greedy needs the argument 'size'; it has: feedback"):
         opto_gym.make(path)

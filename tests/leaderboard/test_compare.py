@@ -244,7 +244,7 @@ def test_a_suite_gives_tasks_and_budgets(tmp_path):
         f'about = "x"\nagents = ["RandomSearch"]\nbudget = {{ oracle_calls = 2 }}\n'
         f'[[tasks]]\nenv = "{HERE}:Line"\n[[tasks]]\nenv = "{HERE}:Line2"\nbudget = {{ oracle_calls = 3 }}\n'
     )
-    made = comparison_plan(drawn(), drawn(salt=1), suite=str(suite), seeds=2)
+    made = comparison_plan(drawn(), drawn(salt=1), suite=str(suite), seeds=2, trust=True)
     assert {s.agent for s in made.specs.values()} == {f"{HERE}:Drawn"}
     assert sorted(own.oracle_calls for own in made.limits.values()) == [2] * 4 + [3] * 4
 

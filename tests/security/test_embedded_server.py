@@ -118,7 +118,7 @@ def test_a_server_that_does_not_start_leaves_nothing(
 @pytest.mark.parametrize("key", [None, "", "none", "x" * 43])
 def test_nothing_without_the_key(method: str, path: str, key: str | None):
     server = local.server()
-    connection = local._Connection(server.socket, server.base_url)
+    connection = local.UnixConnection(server.socket, server.base_url)
     body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "content": "x", "prompt": "x"}).encode()
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     connection.request(method, path, body if method == "POST" else None, headers)
@@ -131,7 +131,7 @@ def test_nothing_without_the_key(method: str, path: str, key: str | None):
 @pytest.mark.parametrize("path", ["/slots", "/metrics", "/tools", "/cors-proxy", "/"])
 def test_what_is_not_used_is_off(path: str):
     server = local.server()
-    connection = local._Connection(server.socket, server.base_url)
+    connection = local.UnixConnection(server.socket, server.base_url)
     connection.request("GET", path, headers={"Authorization": f"Bearer {server.api_key}"})
     assert connection.getresponse().status in (403, 404, 501)
     connection.close()

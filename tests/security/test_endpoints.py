@@ -17,6 +17,7 @@ import pytest
 from opto_gym.errors import BudgetSpent, EndpointError
 from opto_gym.llm import Budget, CallMonitor, Client, attempts, transport
 from opto_gym.llm.endpoint import AttemptFailed, Endpoint
+from opto_gym.llm.request import token_bound
 from tests.support.hostile_server import GOOD, HostileServer, response
 
 ASK = [{"role": "user", "content": "THE-PROMPT: name a colour."}]
@@ -292,7 +293,7 @@ def test_usage_that_cannot_be(lie: Any, field: str):
     body = {**GOOD, "usage": {"prompt_tokens": 5, "completion_tokens": 1, field: lie}}
     with HostileServer(lambda c, _: c.sendall(response(body))) as endpoint:
         llm = client(endpoint.url, budget=Budget({"tokens": 1000}), monitor=CallMonitor(said.append))
-        bound = sum(llm._bound({"messages": ASK, "max_tokens": 20}))
+        bound = sum(token_bound({"messages": ASK, "max_tokens": 20}))
         answers = [llm.chat(ASK, max_tokens=20) for _ in range(3)]
         assert {answer.counted for answer in answers} == {"bound"}
         assert llm.budget.spent["tokens"] == 3 * bound
@@ -316,7 +317,7 @@ def test_a_lie_beside_an_error_in_a_200():
         llm = client(endpoint.url, budget=Budget({"tokens": 1000}))
         with pytest.raises(EndpointError):
             llm.chat(ASK, max_tokens=20)
-        assert llm.budget.spent["tokens"] == sum(llm._bound({"messages": ASK, "max_tokens": 20}))
+        assert llm.budget.spent["tokens"] == sum(token_bound({"messages": ASK, "max_tokens": 20}))
 
 
 @pytest.mark.parametrize("lie", [10**400, -5, "9" * 400, True, 1e300], ids=lambda lie: str(lie)[:20])

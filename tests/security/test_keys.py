@@ -301,8 +301,8 @@ def test_a_candidates_process_gets_no_key(monkeypatch: pytest.MonkeyPatch):
     from opto_gym.sandbox import zygote
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert not leaks(str(zygote._ENVIRONMENT))
-    assert not {"OPENAI_API_KEY", "OPENAI_BASE_URL"} & {*zygote._ENVIRONMENT, *zygote._LOADER}
+    assert not leaks(str(zygote.ENVIRONMENT))
+    assert not {"OPENAI_API_KEY", "OPENAI_BASE_URL"} & {*zygote.ENVIRONMENT, *zygote.LOADER}
 
 
 PROTECTED = """

@@ -25,6 +25,11 @@ answer_sources       public reports of how models write answers, by the short na
 malformed_answers    malformed answers of language models, recorded and generated
 answer_readers       everything that reads such an answer, and what each promises
 sandbox              one call in a sandbox, and the processes behind it
+damaged_records      damage to the folder of a run, by an accident or an attacker, seeded
+hostile_values       values that nobody expects of proposed code, and environments that trace them
+forging              edits of a trial's files, as somebody makes who wants other results
+honest_trials        honest trials of many kinds, which forgeries begin with
+hostile_server       a server that answers each request with whatever bytes a function sends
 terminal             a person at a terminal, simulated and in a pseudo-terminal
 golden               the scores that no version of an environment may change, and the command that adds new ones
 trace_problems       random traced programs, run here and with trace-opt
