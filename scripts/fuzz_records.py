@@ -80,7 +80,7 @@ def one(number: int, seed: int, runs: list[Path], work: Path, url: str) -> tuple
     shutil.rmtree(work, ignore_errors=True)
     for name in ("outside/folder", "tmp", "home", "cwd"):
         (work / name).mkdir(parents=True)
-    (work / "outside" / "canary").write_text("{}\n")
+    (work / "outside" / "canary").write_text("{}\n", encoding="utf-8")
     shutil.copytree(rng.choice(runs), work / "run")
     done = damage(work / "run", work / "outside", rng)
     return done, commands(work / "run", url, rng)
@@ -136,11 +136,11 @@ def work_off() -> None:
     from opto_gym.cli.entry import main
     from opto_gym.leaderboard import report  # noqa: F401
 
-    results, devnull = os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_WRONLY)
+    results, devnull = os.fdopen(os.dup(1), "w", encoding="utf-8"), os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
     for line in sys.stdin:
         arguments = json.loads(line)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins again
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory begins again
         out, status, begin = io.StringIO(), 0, resource.getrusage(resource.RUSAGE_SELF).ru_utime
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             try:
@@ -150,7 +150,9 @@ def work_off() -> None:
             except BaseException:
                 traceback.print_exc()
                 status = 99
-        peak = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+        peak = next(
+            x for x in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if x.startswith("VmHWM")
+        )
         seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - begin
         result = {"status": status, "output": out.getvalue(), "seconds": seconds, "mb": int(peak.split()[1]) / 1024}
         results.write(json.dumps(result) + "\n")

@@ -118,7 +118,7 @@ class Disturber:
             self.counts["workers"] += 1
             with self._read_only() if read_only else contextlib.nullcontext():
                 worker = subprocess.Popen(
-                    self.command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                    self.command, env=env, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE
                 )
                 if not read_only:
                     self._disturb(worker)
@@ -239,7 +239,9 @@ def main() -> int:
         env = {**os.environ, "TMPDIR": temporary}
         undisturbed = options.folder / "undisturbed"
         begin = time.monotonic()
-        said = subprocess.run([*command, str(undisturbed)], env=env, check=True, stdout=subprocess.PIPE, text=True)
+        said = subprocess.run(
+            [*command, str(undisturbed)], env=env, check=True, stdout=subprocess.PIPE, encoding="utf-8"
+        )
         left = json.loads(said.stdout.splitlines()[-1])
         print(f"undisturbed: {time.monotonic() - begin:.0f} s, memory +{growth(left['memory']):.1f} MB, "
               f"{left['files']:+} open files, {len(os.listdir(temporary))} files left", flush=True)  # fmt: skip

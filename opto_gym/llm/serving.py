@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import json
 import logging
-import resource
+import math
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -21,6 +22,9 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if sys.platform != "win32":
+    import resource
 
 CONNECTIONS = 256
 """The most connections of a server, and the most calls that it makes at the same time."""
@@ -229,10 +233,8 @@ class BoundedServer(uvicorn.Server):
 
     def _has_room(self) -> bool:
         """Whether one more connection leaves the process the file descriptors that it needs elsewhere."""
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         everywhere = sum(len(server.server_state.connections) for server in list(_servers))
-        few = most == resource.RLIM_INFINITY or everywhere < most // 3
-        return few and len(self.server_state.connections) < CONNECTIONS
+        return everywhere < _most_descriptors() // 3 and len(self.server_state.connections) < CONNECTIONS
 
     def _make_room(self) -> bool:
         """Closes the connection that did nothing for longest, first of those without a token; whether there was one."""
@@ -246,3 +248,11 @@ class BoundedServer(uvicorn.Server):
 
 _servers: weakref.WeakSet[BoundedServer] = weakref.WeakSet()
 _tasks: set[asyncio.Task[None]] = set()
+
+
+def _most_descriptors() -> float:
+    """The most files that this process may have open."""
+    if sys.platform == "win32":
+        return math.inf
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return math.inf if most == resource.RLIM_INFINITY else most

@@ -28,7 +28,11 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: If it is empty, longer than `LONGEST_NAME`, or has characters that are not shown.
     """
-    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+    try:
+        seen = name.encode("utf-8", "surrogateescape").decode("utf-8")  # as the user typed it, whatever the locale
+    except UnicodeError:
+        seen = ""
+    if not seen.isprintable() or not 0 < len(seen) <= LONGEST_NAME:
         raise ValueError(f"expected a name of 1 to {LONGEST_NAME} visible characters, got {shown(name)}")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 
+if sys.platform != "win32":
+    import resource
+
 _PR_SET_DUMPABLE = 4
 
 
@@ -14,9 +17,7 @@ def protect_memory() -> None:
     An optimizer in a process of its own could otherwise read the key of its parent, which it does not get, from
     ``/proc``. What the process starts by exec is not affected, except that it writes no core dumps either.
     """
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if sys.platform == "linux":

@@ -36,7 +36,11 @@ def visible(text: object) -> str:
     Records, endpoints and file names may hold characters that move the cursor, set the title or reverse the text. Line
     breaks and tabs stay.
     """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text).replace("\r\n", "\n"))
+    given = str(text).replace("\r\n", "\n")
+    seen = printable(given)
+    escaped = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), seen)
+    was_decoded = len(seen) < len(given)  # the bytes of a file name, which are printed as they are
+    return given if was_decoded and escaped == seen else escaped
 
 
 def one_line(text: object, most: int = 500) -> str:

@@ -150,4 +150,4 @@ def test_what_is_allowed_stays_allowed(tmp_path):
 def test_texts_for_a_terminal():
     assert visible("a\x1b[31m\x9b\u202eb\n\té\u00a0\U0001f600") == "a\\x1b[31m\\x9b\\u202eb\n\té\u00a0\U0001f600"
     assert one_line("a\nb\ud800") == "a\\nb\\ud800"
-    assert one_line("x" * 1000, 10) == "xxxxx ... xxxxx"
+    assert one_line("x" * 1000, 10) == "xxxxx…xxxx"

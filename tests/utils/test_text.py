@@ -32,7 +32,9 @@ def _is_text(call: ast.Call) -> bool:
         return False
     method = isinstance(call.func, ast.Attribute)
     name = call.func.attr if method else getattr(call.func, "id", "")
-    if name in ("read_text", "write_text", "fdopen", "TextIOWrapper", "FileHandler"):
+    if name == "fdopen":
+        return "b" not in _mode(call, given, 1, "r")
+    if name in ("read_text", "write_text", "TextIOWrapper", "FileHandler"):
         return not (name == "write_text" and not method)  # the function of opto_gym.utils.text
     if name == "open" and not method:
         return "b" not in _mode(call, given, 1, "r")
@@ -74,6 +76,8 @@ def test_every_text_file_is_opened_with_an_encoding():
         ("p.open()", True),
         ("p.open('wb')", False),
         ("os.open(p, flags)", False),
+        ("os.fdopen(d, 'w')", True),
+        ("os.fdopen(d, 'rb')", False),
         ("subprocess.run(c, text=True)", True),
         ("subprocess.run(c, text=True, encoding='utf-8')", False),
         ("tempfile.NamedTemporaryFile('w')", True),
