@@ -171,7 +171,7 @@ def _of_models(names: Sequence[str | None]) -> Iterator[NamedCode]:
 
 
 def _of_addresses(urls: Iterable[str | None]) -> Iterator[NamedCode]:
-    """Addresses other than the user's own, OpenAI's and this machine's: they would get the user's key."""
+    """Addresses other than the user's own and OpenAI's, and this machine's if there is no key: they would get it."""
     for url in urls:
         if url and not _is_harmless(url):
             yield NamedCode("address", url)
@@ -183,7 +183,8 @@ def _is_harmless(url: str) -> bool:
         if public_address(url) in (OPENAI_URL, own and public_address(own)):
             return True
         host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return is_loopback and from_environment("OPENAI_API_KEY") is None  # any program may listen there
     except (SettingsError, ValueError):
         return False
 

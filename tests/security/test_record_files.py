@@ -19,7 +19,7 @@ from opto_gym.leaderboard.records import read_trial
 from opto_gym.leaderboard.results import load, load_whole
 from opto_gym.utils import bounded_json, safe_files
 from opto_gym.utils.journal import Journal, read_lines
-from tests.support.runs import content, go
+from tests.support.runs import content, copy_own, go
 
 NAMES = ("trial.json", "steps.jsonl", "tests.jsonl")
 
@@ -34,7 +34,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def run(whole, tmp_path):
-    shutil.copytree(whole, tmp_path / "r")
+    copy_own(whole, tmp_path / "r")
     return tmp_path / "r"
 
 

@@ -173,7 +173,7 @@ def test_a_deadline_counts_what_is_used_and_not_what_has_passed():
 
 def test_both_limits_are_recorded_and_optimizers_are_told_as_before(tmp_path):
     (outcome,) = run(
-        ["tests.support.tasks:Adder"], ["RandomSearch"], out=tmp_path, oracle_calls=1, progress=False
+        ["tests.support.tasks:Adder"], ["RandomSearch"], out=tmp_path, seeds=1, oracle_calls=1, progress=False
     ).trials
     record = TrialFolder(outcome.path).trial()
     times = {"call_processor": 2.0, "call_wall": 8.0, "example_processor": 60.0, "example_wall": 240.0}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from operator import attrgetter
 from pathlib import Path
 
-from opto_gym.leaderboard import TrialFolder, run
+from opto_gym.leaderboard import RunFolder, TrialFolder, run
+from opto_gym.leaderboard.records import read_trial
 from opto_gym.leaderboard.schema import plain, to_plain
+from opto_gym.leaderboard.trust import mark, of_specs
 
 HERE = "tests.support.agents"
 TIMES = {"seconds", "time", "spent", "started", "where"}
@@ -16,6 +19,12 @@ TIMES = {"seconds", "time", "spent", "started", "where"}
 def go(out, env="Valley", agent="Steps", **keywords):
     keywords = {"seeds": 1, "oracle_calls": 6, "progress": False, **keywords}
     return run([f"tests.support.tasks:{env}"], [f"{HERE}:{agent}"], out=out, **keywords)
+
+
+def copy_own(whole: Path, out: Path):
+    """Copies a run's folder, as if this user had made the copy."""
+    shutil.copytree(whole, out)
+    mark(of_specs(read_trial(path).spec for path in RunFolder(out).trials()), out)
 
 
 def content(path: Path):
