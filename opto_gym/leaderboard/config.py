@@ -48,7 +48,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     A TOML file has keys of the same names::
 
         envs = ["Battleship-v0", ["NumericalOptimization-v0", { problem = 3 }]]
-        agents = ["RandomSearch", ["OptoPrime", { memory = 5 }]]
+        agents = ["RandomSearch", ["OptoPrime", { memory_size = 5 }]]
         seeds = 5
         budget = { oracle_calls = 20, usd = 0.5 }
         model = "gpt-4o-mini"
