@@ -200,10 +200,11 @@ def _trial(planned: Planned, found: Rehearsal | str, scores: str, price_of: Call
     if calls is None or isinstance(found, str):
         return _Trial(dict.fromkeys(ROLES), dict.fromkeys(ROLES), None, NOTHING)
     sets, known = scored_sets(scores, calls, found.recommendation), found.uses(calls)
-    by_role: dict[str, RangeOfUse | None] = {role: _between(*[known.get(role, Use())] * 3) for role in ROLES}
-    if found.unknown is not None and spec.optimizer_model:
-        by_role["optimizer"] = None
-    by_role |= _limit_tokens({role: use for role, use in by_role.items() if use is not None}, limits.tokens)
+    optimizer, task = known.get("optimizer", Use()), known.get("task", Use())
+    asked = {"task": _between(_with_start_prompts(task, found), task, task)}
+    if found.unknown is None or not spec.optimizer_model:
+        asked["optimizer"] = _between(optimizer, optimizer, optimizer)
+    by_role: dict[str, RangeOfUse | None] = {"optimizer": None, **_limit_tokens(asked, limits.tokens)}
     by_role["scoring"] = _between(*(_scoring(found, number) for number in sets))
     prices = {
         role: None if use is None else _price(price_of(str(_model(spec, role))), use) for role, use in by_role.items()
@@ -213,6 +214,12 @@ def _trial(planned: Planned, found: Rehearsal | str, scores: str, price_of: Call
     own = total([(found.seconds[0] * (1 + calls),) * 3, times(sets, found.seconds[1])])
     seconds, busy = _seconds(spec, by_role, found.examples, own, limits.seconds)
     return _Trial(by_role, prices, None if found.unknown is not None else seconds, busy)
+
+
+def _with_start_prompts(task: Use, found: Rehearsal) -> Use:
+    """The task's calls with the prompts of the start values, which it gets where no proposal is usable."""
+    start = found.history[0].get("task", Use())
+    return dataclasses.replace(task, tokens_in=start.tokens_in / start.calls * task.calls) if start.calls else task
 
 
 def _between(few: Use, middle: Use, most: Use) -> RangeOfUse:
