@@ -1,8 +1,11 @@
-"""Compares what runs are estimated to ask with what they ask: calls, and tokens of prompts, by role.
+"""Compares what runs are estimated to spend with what they spend: calls, tokens and money, by role.
 
 Usage::
 
-    python benchmarks/bench_estimates.py [--local]
+    python benchmarks/bench_estimates.py [--local] [--seeds 5] [--only 0]
+
+An amount is shown as its estimate (its range) / what the run took = estimate / run, with "OUTSIDE" where the run is
+outside of the range.
 
 Runs on a scripted endpoint, whose prompts are counted with cl100k_base, and with ``--local`` on the embedded model. It
 needs the extra `dev`, and for the embedded model ``opto-gym models pull``.
@@ -15,6 +18,7 @@ import json
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from opto_gym import make
 from opto_gym.leaderboard import plan, run
-from opto_gym.leaderboard.spending import by_role
+from opto_gym.leaderboard.spending import added, summed
 from opto_gym.utils.tokenizer import count_exactly
 from opto_gym.wrappers.observations import unwrapped
 from tests.support.openai_server import OpenAIServer
@@ -88,23 +92,47 @@ def answers(env: Any) -> Any:
     return reply
 
 
-def compare(env: Any, agent: Any, limits: dict[str, Any], model: str, url: str | None) -> None:
+def number(amount: float) -> str:
+    """An amount as text: whole, or with two digits where it is less than 1."""
+    return f"{amount:,.0f}" if amount >= 1 or not amount else f"{amount:.2g}"
+
+
+def cell(estimated: float, between: Sequence[float], real: float) -> str:
+    """An amount of the table.
+
+    Args:
+        estimated: The estimate.
+        between: Its lowest and highest value.
+        real: What the run took.
+    """
+    low, high = between
+    texts = "{} ({} to {}) / {}".format(*map(number, (estimated, low, high, real)))
+    return f"{texts} = {estimated / real if real else 1:.2f}{'' if low <= real <= high else ' OUTSIDE'}"
+
+
+def compare(env: Any, agent: Any, limits: dict[str, Any], model: str, url: str | None, seeds: int) -> None:
     """Prints a line for each role that makes calls, and for all together."""
-    keywords = {"seeds": 1, "model": model, "base_url": url}
-    expected = plan([env], [agent], limits=limits, **keywords).estimate()["roles"]
+    keywords = {"seeds": seeds, "model": model, "base_url": url}
+    expected = plan([env], [agent], limits=limits, **keywords).estimate()
     with tempfile.TemporaryDirectory() as out:
-        (outcome,) = run([env], [agent], out=out, progress=False, **limits, **keywords).trials
-    assert outcome.ledger is not None
-    assert outcome.status == "done", outcome.error
-    spent = by_role(outcome.ledger)
-    pairs = {
-        role: [(expected[role][name], getattr(spent[role], name)) for name in ("calls", "tokens_in")] for role in spent
-    }
-    pairs["total"] = [(sum(p[k][0] for p in pairs.values()), sum(p[k][1] for p in pairs.values())) for k in (0, 1)]
-    for role, amounts in pairs.items():
-        if any(map(any, amounts)):
-            cells = [f"{a:,} / {b:,} = {a / max(1, b):.2f}" for a, b in amounts]
-            print(f"| {env} | {agent} | {role} | {' | '.join(cells)} |", flush=True)
+        trials = run([env], [agent], out=out, progress=False, **limits, **keywords).trials
+    assert all(trial.status == "done" for trial in trials), [trial.error for trial in trials]
+    spent = summed([trial.ledger for trial in trials if trial.ledger is not None])
+    for role, real in spent.items():
+        found = expected["roles"][role]
+        if real.calls or found["calls"]:
+            calls = cell(found["calls"], found["calls_range"], real.calls)
+            tokens_in = cell(found["tokens_in"], found["tokens_in_range"], real.tokens_in)
+            print(f"| {env} | {agent} | {seeds} | {role} | {calls} | {tokens_in} | | |", flush=True)
+    real = added(*spent.values())
+    low, high = (sum(expected["roles"][role]["tokens_in_range"][k] for role in spent) for k in (0, 1))
+    cells = [
+        cell(expected["llm_calls"], expected["llm_calls_range"], real.calls),
+        cell(sum(expected["roles"][role]["tokens_in"] for role in spent), (low, high), real.tokens_in),
+        cell(expected["tokens"], expected["tokens_range"], real.tokens),
+        cell(expected["usd"], expected["usd_range"], real.usd or 0.0),
+    ]
+    print(f"| {env} | {agent} | {seeds} | total | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
@@ -112,18 +140,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--local", action="store_true", help="with the embedded model")
     parser.add_argument("--only", type=int, help="this run of the list alone")
+    parser.add_argument("--seeds", type=int, default=1, help="trials of each run")
     options = parser.parse_args()
-    print("| environment | agent | role | calls: estimate / run | tokens in: estimate / run |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| environment | agent | seeds | role | calls | tokens in | tokens in and out | USD |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for k, (env, agent, limits) in enumerate(LOCAL if options.local else HOSTED):
         if options.only not in (None, k):
             continue
         if options.local:
-            compare(env, agent, limits, "local", None)
+            compare(env, agent, limits, "local", None, options.seeds)
             continue
         with Server(answers(env)) as server:
             server.count = lambda text: count_exactly(text) + 8
-            compare(env, agent, limits, "gpt-4o-mini", server.url)
+            compare(env, agent, limits, "gpt-4o-mini", server.url, options.seeds)
 
 
 if __name__ == "__main__":

@@ -92,9 +92,11 @@ def test_dry_run_says_what_it_would_cost_and_runs_nothing(capsys, tmp_path):
     assert re.search(r"trials +4\n", out)
     assert re.search(r"oracle calls +at most 12\n", out)
     assert re.search(r"llm calls +about 6\n", out)
-    assert re.search(r"optimizer +6 calls, [\d,]+ tokens in, 120 to [\d,]+ out, USD 0\.0\d+ to 0\.\d+\n", out)
-    assert re.search(r"usd +about 0\.00\d+ \(0\.00\d+ to 0\.\d+, by the length of answers\)\n", out)
-    assert re.search(r"time +about \d+ (s|min) ", out)
+    assert re.search(r"optimizer +6 calls, [\d,]+ to [\d,]+ tokens in, 120 to [\d,]+ out, USD 0\.0\d+ to 0\.\d+\n", out)
+    assert re.search(r"usd +about 0\.00\d+ \(0\.00\d+ to 0\.\d+\)\n", out)
+    assert re.search(r"tokens +about [\d,]+ \([\d,]+ to [\d,]+\)\n", out)
+    assert re.search(r"time +about \d+ (s|min) \(.* to .*\)\n", out)
+    assert re.search(r"ranges +by the length of prompts and answers, and by how many", out)
     assert not (tmp_path / "r").exists()
     assert "unknown" in call(capsys, *command[:-1], "--model", "my-own-model", "--dry-run")[1]
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..leaderboard.estimate import Estimate, Range, RoleEstimate, estimate
+from ..leaderboard.estimate import Estimate, RoleEstimate, estimate
+from ..leaderboard.ranges import Range
 from ..leaderboard.runner import left_to_do
 from ..utils.text import visible
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from ..leaderboard.planning import Plan
 
 MOST_USD, MOST_SECONDS = 1.0, 3600.0
-"""A run whose estimate is above one of these is asked about in a terminal."""
+"""A run whose estimate may be above one of these is asked about in a terminal."""
+
+WHY_RANGES = "by the length of prompts and answers, and by how many different sets of parameters are scored on test"
+"""Why an estimate has ranges."""
 
 
 def show_outline(plan: Plan, *, out: str | Path | None = None, jobs: int = 1) -> None:
@@ -38,16 +42,18 @@ def show_outline(plan: Plan, *, out: str | Path | None = None, jobs: int = 1) ->
 
 def lines(found: Estimate) -> list[str]:
     """An estimate as lines of text."""
-    calls, tokens, usd = found.llm_calls, found.tokens, found.usd
+    calls, tokens, usd, seconds = found.llm_calls, found.tokens, found.usd, found.seconds
     rows = [
         ("trials", f"{found.trials}"),
         ("oracle calls", "not bounded" if found.oracle_calls is None else f"at most {found.oracle_calls:,.0f}"),
-        *((name, _role(role)) for name, role in found.roles.items() if role is None or role.calls),
-        ("llm calls", "unknown" if calls is None else f"about {calls:,.0f}" if calls else "0"),
-        ("tokens", "unknown" if tokens is None else f"about {tokens:,.0f}" if tokens else "0"),
-        ("usd", "unknown" if usd is None else _about(_dollars(usd)) if usd[2] else "0"),
-        ("time", "unknown" if found.seconds is None else _about([duration(s) for s in found.seconds])),
+        *((name, _role(role)) for name, role in found.roles.items() if role is None or role.calls[2]),
+        ("llm calls", "unknown" if calls is None else _about(_whole(calls))),
+        ("tokens", "unknown" if tokens is None else _about(_whole(tokens))),
+        ("usd", "unknown" if usd is None else _about(_dollars(usd))),
+        ("time", "unknown" if seconds is None else _about([duration(s) for s in seconds])),
     ]
+    if any(amounts is not None and amounts[0] < amounts[2] for amounts in (calls, tokens, usd, seconds)):
+        rows.append(("ranges", WHY_RANGES))
     described = [f"{name:14} {text}" for name, text in rows]
     described += [f"unknown        what {agent} asks on {env}: {why}" for env, agent, why in found.unknown]
     return described
@@ -56,9 +62,13 @@ def lines(found: Estimate) -> list[str]:
 def _role(role: RoleEstimate | None) -> str:
     if role is None:
         return "unknown"
-    low, _, high = role.tokens_out
+    calls, tokens_in, tokens_out = (_between(_whole(x)) for x in (role.calls, role.tokens_in, role.tokens_out))
     usd = "unknown" if role.usd is None else _between(_dollars(role.usd))
-    return f"{role.calls:,.0f} calls, {role.tokens_in:,.0f} tokens in, {low:,.0f} to {high:,.0f} out, USD {usd}"
+    return f"{calls} calls, {tokens_in} tokens in, {tokens_out} out, USD {usd}"
+
+
+def _whole(amounts: Range) -> list[str]:
+    return [f"{amount:,.0f}" for amount in amounts]
 
 
 def _dollars(usd: Range) -> list[str]:
@@ -70,7 +80,9 @@ def _between(texts: list[str]) -> str:
 
 
 def _about(texts: list[str]) -> str:
-    return f"about {texts[1]}" + ("" if texts[0] == texts[2] else f" ({_between(texts)}, by the length of answers)")
+    if texts[2] == "0":
+        return "0"
+    return f"about {texts[1]}" + ("" if texts[0] == texts[2] else f" ({_between(texts)})")
 
 
 def duration(seconds: float) -> str:
@@ -82,10 +94,9 @@ def duration(seconds: float) -> str:
 
 
 def confirmed(plan: Plan, *, out: str | Path, jobs: int) -> bool:
-    """Whether a run may start: it is asked in a terminal where its estimate is above `MOST_USD` or `MOST_SECONDS`.
+    """Whether a run may start: it is asked in a terminal where it may be above `MOST_USD` or `MOST_SECONDS`.
 
-    What counts is the estimate with answers of middle length. Without a terminal nothing is asked, and so where a
-    person proposes.
+    What counts is the upper end of the estimate. Without a terminal nothing is asked, and so where a person proposes.
 
     Args:
         plan: The plan.
@@ -97,9 +108,9 @@ def confirmed(plan: Plan, *, out: str | Path, jobs: int) -> bool:
     found = estimate(left_to_do(plan, Path(out)), jobs=jobs)
     usd, seconds = found.usd, found.seconds
     reasons = []
-    if usd is not None and usd[1] > MOST_USD:
+    if usd is not None and usd[2] > MOST_USD:
         reasons.append(f"cost {_about(_dollars(usd))} USD")
-    if seconds is not None and seconds[1] > MOST_SECONDS:
+    if seconds is not None and seconds[2] > MOST_SECONDS:
         reasons.append(f"take {_about([duration(s) for s in seconds])}")
     if not reasons:
         return True

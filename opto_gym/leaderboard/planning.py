@@ -104,11 +104,13 @@ class Plan:
 
         Returns:
             ``trials``; ``oracle_calls``, the most; ``llm_calls``, ``tokens`` (in and out) and ``usd`` of all roles
-            together, and ``seconds``, with answers of middle length; ``usd_range`` and ``seconds_range``, (with short
-            answers, with the longest ones); ``roles``, which has ``calls``, ``tokens_in``, ``tokens_out`` (the fewest,
-            a middle number, the most) and ``usd`` (likewise) of ``optimizer``, ``task`` and ``scoring``; ``unknown``,
-            (environment, agent, reason) where it isn't known what an agent asks. An amount is None where no limit
-            bounds it, a price is unknown, or an agent is in ``unknown``.
+            together, and ``seconds``, with answers of middle length; ``llm_calls_range``, ``tokens_range``,
+            ``usd_range`` and ``seconds_range``, (with short answers, with the longest ones), where also the fewest and
+            the most sets of parameters are scored; ``roles``, which has ``calls``, ``calls_range``, ``tokens_in``,
+            ``tokens_in_range``, ``tokens_out`` (the fewest, a middle number, the most) and ``usd`` (likewise) of
+            ``optimizer``, ``task`` and ``scoring``; ``unknown``, (environment, agent, reason) where it isn't known what
+            an agent asks. An amount is None where no limit bounds it, a price is unknown, or an agent is in
+            ``unknown``.
         """
         return estimate(self, jobs=jobs).to_dict()
 

@@ -6,6 +6,7 @@ calls of a step are counted as they are, whether it asks once, several times, or
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import statistics
@@ -17,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import registration
+from ..agents.base import Values
 from ..agents.external.base import External
 from ..agents.toolkit.prompt_budget import FRAME, count_tokens
 from ..core import OptoEnv
@@ -31,6 +33,7 @@ from .amounts import Limits
 from .made_up_answers import AnswerWriter
 from .oracle import CallKey, RecordedOracle
 from .schema import StepRecord
+from .scored_sets import Recommendation
 from .spec import TrialSpec
 
 SECONDS = 2.0
@@ -94,6 +97,7 @@ class Rehearsal:
         measuring: What `OptoEnv.measure` uses.
         seconds: Time of an oracle call, and of a scoring, beside the models' answers.
         examples: The number of examples of an oracle call, and of a scoring.
+        recommendation: How the recommended parameters are chosen.
         unknown: Why it isn't known what the agent asks; None if it is. Then only the task's calls are counted.
     """
 
@@ -104,6 +108,7 @@ class Rehearsal:
     measuring: Use
     seconds: tuple[float, float]
     examples: tuple[int, int]
+    recommendation: Recommendation
     unknown: str | None = None
 
     def uses(self, oracle_calls: float) -> Uses:
@@ -313,6 +318,7 @@ class Rehearser:
         self.wrapped = spec.make_env(int(limits.oracle_calls) if limits.oracle_calls else None)
         self.env: OptoEnv = unwrapped(self.wrapped)
         self.writer = AnswerWriter(self.env.problem, np.random.default_rng(spec.seed))
+        self.recommended: Values | None = None
 
     def run(self) -> Rehearsal:
         """Rehearses the trial.
@@ -335,7 +341,11 @@ class Rehearser:
         each_call = statistics.median(self.meter.seconds[1:] or self.meter.seconds)
         if seconds is None:
             seconds = each_call / max(1, examples[0]) * examples[1]
-        return Rehearsal(history, each, calls, scoring, measuring, (each_call, seconds), examples, unknown)
+        compared = len(self.env.splits["val"]) if any(s.split == "val" for s in oracle.steps) else examples[0]
+        recommendation = Recommendation.of(oracle.steps, self.recommended, compared)
+        return Rehearsal(
+            history, each, calls, scoring, measuring, (each_call, seconds), examples, recommendation, unknown
+        )
 
     def _stand_in(self, model: str | None, role: str, write: Callable[[str], str]) -> _StandIn:
         return _StandIn(self.spec, model, role, self.meter, write)
@@ -355,10 +365,10 @@ class Rehearser:
         if agent.uses_model:
             agent.llm = self._stand_in(self.spec.optimizer_model, "optimizer", self.writer.proposal)
         try:
-            agent.reset(self.env.problem, seed=seed)
-            agent.optimize(self.env.problem, oracle)
-        except BudgetSpent:
-            pass
+            with contextlib.suppress(BudgetSpent):
+                agent.reset(self.env.problem, seed=seed)
+                agent.optimize(self.env.problem, oracle)
+            self.recommended = agent.recommend()
         except Exception as e:
             return f"{type(e).__name__}: {e}".splitlines()[0][:200]
         return None

@@ -33,6 +33,40 @@ class Questions(Valley):
         return super().forward(p, example)
 
 
+class ManyQuestions(Questions):
+    """The same with more examples in an oracle call."""
+
+    batch = 20
+    splits = {"train": tuple("abcdefghijklmnopqrstuvwxyz"), "test": tuple("0123456")}
+
+
+class Validated(Questions):
+    """The same with a val split."""
+
+    splits = {"train": ("a", "b", "c"), "val": ("d", "e", "f"), "test": tuple("ghijklm")}
+
+
+class RecommendingLast(Asking):
+    """An agent that recommends what it proposed last."""
+
+    last = {"x": 0}
+
+    def propose(self, observation):
+        self.llm.chat([{"role": "user", "content": "x?"}])
+        self.last = {"x": int(self.rng.integers(-10, 0))}
+        return self.last
+
+    def recommend(self):
+        return self.last
+
+
+class RecommendingNew(RecommendingLast):
+    """An agent that recommends what it never proposed."""
+
+    def recommend(self):
+        return {"x": 1 + abs(self.last["x"]) % 8}
+
+
 class Raising(Asking):
     """An agent that can't read a made-up answer."""
 
@@ -53,21 +87,80 @@ def spent(outcome):
     ("agent", "scores", "expected"),
     [
         # a call of the agent's for each oracle call; 2 examples of 2 calls, also for the start values; 7 scored
-        ("OptoPrime", None, {"optimizer": 3, "task": 4 * 4, "scoring": 34}),
-        ("OptoPrime", "each", {"optimizer": 3, "task": 4 * 4, "scoring": 4 * 14}),
-        ("OptoPrime", "never", {"optimizer": 3, "task": 4 * 4, "scoring": 0}),
-        ("OptoPrime-CoT", "end", {"optimizer": 6, "task": 4 * 4, "scoring": 34}),
-        (("OptoPrime-Candidates", {"n": 2}), "end", {"optimizer": 9, "task": 4 * 4, "scoring": 34}),
-        (("OPRO", {"n": 3}), "end", {"optimizer": 1, "task": 4 * 4, "scoring": 34}),
-        ("RandomSearch", "end", {"optimizer": 0, "task": 4 * 4, "scoring": 34}),
+        ("OptoPrime", None, {"optimizer": (3, 3), "task": (16, 16), "scoring": (14, 3 * 14)}),
+        ("OptoPrime", "each", {"optimizer": (3, 3), "task": (16, 16), "scoring": (14, 4 * 14)}),
+        ("OptoPrime", "never", {"optimizer": (3, 3), "task": (16, 16), "scoring": (0, 0)}),
+        ("OptoPrime-CoT", "end", {"optimizer": (6, 6), "task": (16, 16), "scoring": (14, 3 * 14)}),
+        (("OptoPrime-Candidates", {"n": 2}), "end", {"optimizer": (9, 9), "task": (16, 16), "scoring": (14, 3 * 14)}),
+        (("OPRO", {"n": 3}), "end", {"optimizer": (1, 1), "task": (16, 16), "scoring": (14, 3 * 14)}),
+        ("RandomSearch", "end", {"optimizer": (0, 0), "task": (16, 16), "scoring": (14, 3 * 14)}),
     ],
 )
 def test_the_calls_of_all_roles_are_counted(agent, scores, expected):
     made = plan([f"{HERE}:Questions"], [agent], limits={"oracle_calls": 3}, test_scores=scores, **PRICED)
-    assert roles(made) == expected
     amounts = made.estimate()
-    assert amounts["llm_calls"] == pytest.approx(sum(expected.values()), abs=1)
-    assert amounts["usd_range"][0] < amounts["usd"] <= amounts["usd_range"][1]
+    assert {name: role["calls_range"] for name, role in amounts["roles"].items()} == expected
+    assert amounts["llm_calls_range"] == tuple(sum(ends) for ends in zip(*expected.values(), strict=True))
+    assert amounts["llm_calls"] == pytest.approx(sum(roles(made).values()), abs=1)
+    for name in ("llm_calls", "tokens", "usd", "seconds"):
+        low, high = amounts[f"{name}_range"]
+        assert low <= amounts[name] <= high
+
+
+def scorings(agent, oracle_calls, *, env="Questions", scores="end"):
+    """(the fewest, a middle number, the most) sets of parameters that are scored."""
+    made = plan([f"{HERE}:{env}"], [agent], limits={"oracle_calls": oracle_calls}, test_scores=scores, **PRICED)
+    found = made.estimate()["roles"]["scoring"]
+    return found["calls_range"][0] / 14, found["calls"] / 14, found["calls_range"][1] / 14
+
+
+def test_how_many_sets_are_scored_follows_from_how_they_are_recommended():
+    assert scorings("OptoPrime", 1) == (1, 2, 2)  # the start values and the last ones, one of which is the best
+    trials = [(2, "Questions"), (8, "Questions"), (8, "ManyQuestions"), (40, "ManyQuestions")]
+    middle = [scorings("OptoPrime", calls, env=env)[1] for calls, env in trials]
+    assert middle == sorted(middle)  # the best of many that are hardly ever equal is rarely the first or the last
+    assert 2 < middle[0] < 2.3
+    assert 2.6 < middle[-1] < 3
+    assert scorings(f"{HERE}:RecommendingLast", 8) == (1, 2, 3)
+    assert scorings(f"{HERE}:RecommendingNew", 8) == (1, 3, 3)
+    assert scorings(f"{HERE}:RecommendingNew", 8, scores="each") == (1, 9, 17)
+
+
+@pytest.mark.parametrize(
+    ("env", "agent", "proposals", "scored"),
+    [
+        ("Questions", "OptoPrime", "???", 1),  # unusable: the start values, 0, are evaluated again; 3 is the best
+        ("Questions", "OptoPrime", [-1, -2, -3], 2),
+        ("Questions", "OptoPrime", [-1, -2, 1], 2),
+        ("Questions", "OptoPrime", [1, -1, -2], 3),
+        ("Validated", "TextGrad", [1, 2], 2),
+        ("Questions", f"{HERE}:RecommendingNew", "???", 3),
+    ],
+)
+def test_the_run_is_in_the_ranges(tmp_path, env, agent, proposals, scored):
+    proposed = iter(proposals)
+
+    def reply(body):
+        question = str(body["messages"])
+        if "What of" in question[:60] or (agent == "TextGrad" and "criticism>" not in question):
+            return "fine"
+        x = next(proposed, "?")
+        return "?" if x == "?" else f'{{"suggestion": {{"x": {x}}}}}'
+
+    what = [f"{HERE}:{env}"], [agent]
+    amounts = plan(*what, limits={"oracle_calls": 3}, **PRICED).estimate()
+    with OpenAIServer(reply) as server:
+        out = run(*what, out=tmp_path, oracle_calls=3, progress=False, base_url=server.url, **PRICED)
+    real = spent(out.trials[0])
+    assert real["scoring"].calls == scored * 14
+    totals = {
+        "llm_calls": sum(t.calls for t in real.values()),
+        "tokens": sum(t.tokens for t in real.values()),
+        "usd": sum(t.usd for t in real.values()),
+    }
+    for name, total in totals.items():
+        low, high = amounts[f"{name}_range"]
+        assert low <= total <= high, name
 
 
 def test_the_estimate_is_what_the_run_spends(tmp_path):
@@ -96,6 +189,11 @@ def test_budgets_bound_the_estimate():
     assert tokens(oracle_calls=3, evaluations=4)["roles"]["optimizer"]["calls"] == 2
     assert tokens(llm_calls=14)["llm_calls"] <= 14
     assert tokens(tokens=5000)["tokens"] <= 5000
+    assert tokens(tokens=5000)["tokens_range"][1] <= 5000 + 1e-6
+    free, bounded = (tokens(oracle_calls=3, **limits)["roles"] for limits in ({}, {"tokens": 8000}))
+    for name in ("optimizer", "task"):  # the limit is above the middle numbers, which it leaves as they are
+        assert bounded[name]["tokens_out"][:2] == free[name]["tokens_out"][:2]
+        assert bounded[name]["tokens_out"][2] < free[name]["tokens_out"][2]
     assert tokens(usd=0.002)["usd_range"][1] <= 0.002 + 1e-9
     assert tokens(seconds=60)["seconds"] <= 60
     capped = plan([f"{HERE}:Questions"], ["OptoPrime"], limits={"oracle_calls": 3}, cap={"usd": 1e-6}, **PRICED)
@@ -143,13 +241,16 @@ def test_a_run_that_is_expensive_asks_in_a_terminal(tmp_path, capsys, monkeypatc
 
     made = plan([f"{HERE}:Questions"], ["OptoPrime"], limits={"oracle_calls": 3}, **PRICED)
     what = {"out": tmp_path / "r", "jobs": 1}
-    monkeypatch.setattr(estimates, "MOST_USD", 0.0001)
+    low, high = made.estimate()["usd_range"]
+    monkeypatch.setattr(estimates, "MOST_USD", 0.99 * high)  # only the upper end is above it
     assert estimates.confirmed(made, **what)  # no terminal
     monkeypatch.setattr("sys.stdin", Terminal())
     assert estimates.confirmed(made, **what)  # standard error is none
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert not estimates.confirmed(made, **what)
-    assert "This run may cost about 0.00" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert re.search(r"This run may cost about 0\.0\d+ \(0\.00\d+ to 0\.\d+\) USD", said)
+    assert low < made.estimate()["usd"] < 0.99 * high
     assert estimates.confirmed(made, **what)
     monkeypatch.setattr(estimates, "MOST_USD", 1.0)
     assert estimates.confirmed(made, **what)  # cheap: the answers are used up
