@@ -65,9 +65,9 @@ def commands(run: Path, url: str, rng: random.Random) -> list[list[str]]:
     agents = ["--agent", AGENTS[0], "--against", AGENTS[1], "--env", ENV]
     possible = [
         ["report", str(run)],
-        ["replay", *trials],
-        [*resume, "--oracle-calls", rng.choice(("2", "3", "9"))],
-        [*resume, "--again"],
+        ["replay", "--trust", *trials],  # else runs of modules of their own are refused at once
+        [*resume, "--trust", "--oracle-calls", rng.choice(("2", "3", "9"))],
+        [*resume, *rng.choice(([], ["--trust"])), "--again"],
         ["compare", *agents, "--out", str(run), "--seeds", "2", "--oracle-calls", "2", "--quiet"],
         ["prompt", ENV, "OptoPrime", "--after", f"{trial}:{rng.randrange(3)}"],
     ]
@@ -107,6 +107,7 @@ class Worker:
             "PYTHONPATH": f"{ROOT}:{ROOT}/tests/records",
         }
         env |= {"OPENAI_API_KEY": "none", "COLUMNS": "200", "OPENBLAS_NUM_THREADS": "1"}
+        env["OPTO_GYM_STATE"] = str(work.parent / "state")  # where the marks of trust are kept
         env["MPLCONFIGDIR"] = str(work.parent / "matplotlib")  # its list of fonts is made once
         command = [sys.executable, "-m", "scripts.fuzz_records", "--worker"]
         self.process = subprocess.Popen(

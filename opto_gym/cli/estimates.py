@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..leaderboard.planning import Plan
 
 MOST_USD, MOST_SECONDS = 1.0, 3600.0
-"""A run whose estimate may be above one of these is asked about in a terminal."""
+"""A run whose estimate is above one of these is asked about in a terminal, see `confirmed`."""
 
 WHY_RANGES = "by the length of prompts and answers, and by how many different sets of parameters are scored on test"
 """Why an estimate has ranges."""
@@ -96,7 +96,8 @@ def duration(seconds: float) -> str:
 def confirmed(plan: Plan, *, out: str | Path, jobs: int) -> bool:
     """Whether a run may start: it is asked in a terminal where it may be above `MOST_USD` or `MOST_SECONDS`.
 
-    What counts is the upper end of the estimate. Without a terminal nothing is asked, and so where a person proposes.
+    What counts is the upper end of the money, which is gone when it is spent, and the middle of the time, whose upper
+    end supposes answers as long as they may be. Without a terminal nothing is asked, and so where a person proposes.
 
     Args:
         plan: The plan.
@@ -110,7 +111,7 @@ def confirmed(plan: Plan, *, out: str | Path, jobs: int) -> bool:
     reasons = []
     if usd is not None and usd[2] > MOST_USD:
         reasons.append(f"cost {_about(_dollars(usd))} USD")
-    if seconds is not None and seconds[2] > MOST_SECONDS:
+    if seconds is not None and seconds[1] > MOST_SECONDS:
         reasons.append(f"take {_about([duration(s) for s in seconds])}")
     if not reasons:
         return True
