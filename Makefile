@@ -60,7 +60,7 @@ mutants: setup
 	@$(BIN)/python -m scripts.mutants --seed 0 --count 300 --minutes 60 $(MUTATED)
 
 docs: setup
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv .venv-bench site runs

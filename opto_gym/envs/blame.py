@@ -42,8 +42,8 @@ class BlameAssign(OptoEnv):
 
     ## Feedback
     * reward: "Wrong.", "Right."
-    * hindsight_negative: "Expected [3, 8, 24], got [3, 8]."; for code that raises, the error: "(IndexError) list index
-      out of range [line 2: return [][1]]".
+    * hindsight_negative: "Expected [3, 8, 24], got [3, 8]."; for code that raises, the error: ``(IndexError) list index
+      out of range [line 2: return [][1]]``.
 
     ## Start
     The broken pipeline. Its results are wrong for every list.
