@@ -57,14 +57,19 @@ def call_contradictions(folder: TrialFolder, record: TrialRecord, steps: Sequenc
         found += _numbers(calls)
         found += _keys(record, steps, {line.key for line in calls.lines})
     if record.summary is not None:
-        given_up = given_up_scorings(folder, calls) if record.status == "done" else []
-        booked = booked_again(folder, record.spec, record.summary, calls, without=given_up)
-        found += _sums(record.summary, booked)
+        sums = list(_sums(record.summary, booked_again(folder, record.spec, record.summary, calls)))
+        unscored = given_up_scorings(folder, calls) if sums and record.status == "done" else []
+        if unscored:
+            sums = list(_sums(record.summary, booked_again(folder, record.spec, record.summary, calls, unscored)))
+        found += sums
     return found
 
 
 def given_up_scorings(folder: TrialFolder, calls: CallRecord) -> list[CallLine]:
-    """The calls of scorings that a kill ended and that were not begun again, since the budget was raised before."""
+    """The calls of scorings that a kill ended and that were not begun again, since the budget was raised before.
+
+    Calls of measurements after the scorings are among them, too, which no scoring names.
+    """
     scored = {calls.current_key(key) for scoring in folder.tests() for key in scoring.task_calls}
     return [line for line in calls.lines if line.role == "test" and calls.current_key(line.key) not in scored]
 

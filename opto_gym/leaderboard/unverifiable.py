@@ -9,7 +9,7 @@ REASONS = {
     "answers": "answers of models, their tokens and prices, and their order: no endpoint is asked",
     "agent": "what the agent proposed and recommended: it can't be run again from the record",
     "order": "the order in which calls side by side ended",
-    "end": "when the budget was spent: that depends on time, on other trials, or on calls side by side",
+    "end": "when the trial ended: that depends on time, on other trials, on calls side by side, or on a person",
     "failure": "why the trial failed: the replay did not",
     "lost": "what lost attempts did, but not what they cost",
 }

@@ -24,6 +24,7 @@ _IN_A_TRIAL = _ANYWHERE | {
 }
 _WITH_A_BODY = _IN_A_TRIAL | {
     400: {"invalid_request": "the body is not JSON, or not in the expected form; the message says where"},
+    408: {"request_timeout": "the body did not arrive in time"},
     413: {"request_too_large": "more than 16 MiB"},
 }
 _SPENT = {"budget_exhausted": "the budget does not hold the call; nothing was spent. The program should end"}
