@@ -175,7 +175,8 @@ class _Renderer:
             if item is None:
                 yield Line(rank, ("others",), None, nodes)
             elif isinstance(item, Fold):
-                yield _line(rank, "others", self.rounds.calls_with_values, item)._replace(nodes=nodes)
+                line = _line(rank, "others", self.rounds.calls_with_values, item)
+                yield line._replace(nodes=nodes, shortest=self.rounds.shortest(item))
             else:
                 yield _line(rank, "others", self._call_with_value, item)
 
