@@ -69,8 +69,9 @@ def test_write_an_optimizer(tmp_path, file):
     "path",
     [
         "README.md",
-        *("docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md", "docs/protocol.md"),
+        *("docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/protocol.md"),
         *("docs/tracing.md", "docs/sandbox.md"),
+        pytest.param("docs/interop.md", marks=pytest.mark.slow),
     ],
 )
 def test_examples_run(path, monkeypatch, capsys, tmp_path):

@@ -315,6 +315,7 @@ def check_nothing_was_paid_twice(tmp_path, server, out, kills):
         assert replay(out / "trials" / trial.trial).differences == []
 
 
+@pytest.mark.slow
 def test_kill_9(tmp_path):
     with OpenAIServer(functools.partial(count, delay=0.01)) as server:
         out, kills = kill_and_resume(tmp_path, [0.05, 0.2, 0.01], server)
