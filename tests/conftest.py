@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -11,12 +12,19 @@ from hypothesis import settings
 from opto_gym import data
 from opto_gym.llm import adapting
 
-settings.register_profile("suite", deadline=None)  # a busy machine is no fault
+# a busy machine is no fault; each run draws other examples
+settings.register_profile("suite", deadline=None, max_examples=50)
 settings.load_profile("suite")
 
 if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or else the package's few examples
     beside = Path(__file__).parents[2] / "shared" / "data"
     os.environ["OPTO_GYM_DATA"] = str(beside if beside.is_dir() else data.SAMPLE)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all modules stay to the end: the garbage collector need not visit them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
