@@ -17,6 +17,7 @@ MODULES = {
 ALLOWED_PRIVATE = {
     ("llm/conftest.py", "_FIRST_PAUSE"): "pauses between attempts are no setting, and a second each otherwise",
     ("llm/test_client.py", "_FIRST_PAUSE"): "the growth of those pauses is measured",
+    ("leaderboard/test_run.py", "_FIRST_PAUSE"): "the same as in llm/conftest.py",
     ("support/sandbox.py", "_zygote"): "a sandbox's processes are nobody's business but these tests'",
     ("support/sandbox.py", "_pid"): "the same of a program's process",
     ("support/openai_server.py", "_answer"): "its own handler's",

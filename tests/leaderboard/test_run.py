@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from opto_gym.errors import RecordError
 from opto_gym.leaderboard import TrialFolder, replay, resume, run
+from opto_gym.llm import attempts
 from opto_gym.sandbox import shared
 from tests.support.openai_server import OpenAIServer
 from tests.support.runs import HERE, ask, content, count, go
@@ -236,7 +237,7 @@ def test_replay_of_what_is_no_trial(tmp_path):
 
 
 def test_a_dead_endpoint_fails_the_trial_and_resume_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda s: None)
+    monkeypatch.setattr(attempts, "_FIRST_PAUSE", 0.005)
     with OpenAIServer(count, script=["ok", "ok", *[500] * 6]) as server:
         outcome = ask(tmp_path, server)
         assert outcome.status == "failed"

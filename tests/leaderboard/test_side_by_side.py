@@ -47,7 +47,7 @@ def server():
     lock = threading.Lock()
 
     def reply(body):
-        time.sleep(random.uniform(0, 0.02))
+        time.sleep(random.uniform(0, 0.005))
         with lock:
             next(numbers)
         return str(sum(body["messages"][0]["content"].encode()))
