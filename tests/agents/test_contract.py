@@ -31,17 +31,17 @@ READERS = (Adam, LeastSquares, SCATS, Tour, LockGraph, BlameGraph, FewShot)
 
 def test_proposals_name_every_parameter_and_repeat_for_a_seed(made, server):
     make, env = made
-    first = rollout(make(), env, 3)
+    first = rollout(make(), env, 4)
     server.requests.clear()
     assert all(set(v) == set(env.problem.start) for v in first)
-    assert rollout(make(), env, 3) == first
+    assert rollout(make(), env, 4) == first
 
 
 def test_propose_and_optimize_agree(made, server):
     make, env = made
-    first = rollout(make(), env, 3)
+    first = rollout(make(), env, 4)
     server.requests.clear()
-    agent, oracle = make(), Oracle(env, 3)
+    agent, oracle = make(), Oracle(env, 4)
     agent.reset(env.problem, seed=0)
     agent.optimize(env.problem, oracle)
     assert oracle.seen == first
