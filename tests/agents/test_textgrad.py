@@ -316,7 +316,8 @@ def long_trace():
     return env, start(env)
 
 
-@pytest.mark.parametrize("budget", [1_000, pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [1_000, 4_000])
 def test_a_trace_of_100_000_nodes_fits_the_prompts_and_the_calls(budget, long_trace):
     env, observation = long_trace
     with OpenAIServer(lambda body: "<new_value>1</new_value>" if is_step(body) else "long " * 3000) as server:
