@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROGRAMS := opto_gym/agents/external/programs
 
-.PHONY: setup demo test unit lint bench differential mutants docs clean
+.PHONY: setup demo test unit soak lint bench differential mutants docs clean
 setup: .venv/ready
 
 # The lock pins every version with its hash; the model comes out of a wheel of the package registry.
@@ -19,6 +19,12 @@ setup: .venv/ready
 demo: setup
 	@$(BIN)/python examples/demo.py
 
+# Hundreds of the tests' processes import the package: its bytecode is kept, also where the environment says otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The plug-in fuzzes servers, which is slow; loading it takes seconds, in each of three processes.
+UNIT := $(BIN)/pytest -q -n 2 -m "not slow" -p no:schemathesis
+
 # Slow tests that want the machine for themselves: the embedded model takes all cores, a sandbox has limits in seconds.
 ALONE := tests/llm tests/sandbox $(wildcard tests/test_*.py)
 
@@ -26,14 +32,18 @@ ALONE := tests/llm tests/sandbox $(wildcard tests/test_*.py)
 test: setup .venv-bench
 	@sh scripts/browser.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -q -n 2 -m "not slow"
+	@$(UNIT)
 	@$(BIN)/opto-gym external install
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m slow $(addprefix --ignore ,$(ALONE))
 	@$(BIN)/pytest -q -m slow $(ALONE)
 	@$(MAKE) --no-print-directory docs
 
 unit: setup
-	@$(BIN)/pytest -q -n 2 -m "not slow"
+	@$(UNIT)
+
+# Property tests with new examples, ten times as many.
+soak: setup
+	@OPTO_GYM_SOAK=1 $(UNIT)
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet .

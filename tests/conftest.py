@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from hypothesis import settings
 from opto_gym import data
 from opto_gym.llm import adapting
 
-settings.register_profile("suite", deadline=None)  # a busy machine is no fault
-settings.load_profile("suite")
+# A busy machine is no fault. The examples are the same in each run, so that a failure is of the last change; those of
+# `make soak` are new, and more.
+settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("soak", deadline=None, max_examples=500)
+settings.load_profile("soak" if "OPTO_GYM_SOAK" in os.environ else "suite")
 
 if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or else the package's few examples
     beside = Path(__file__).parents[2] / "shared" / "data"
@@ -23,6 +27,12 @@ if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or 
 def _state_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Marks of trust go into no developer's home; programs that tests start have the same folder."""
     os.environ["OPTO_GYM_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all modules stay to the end: the garbage collector need not visit them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -277,6 +277,7 @@ def test_help_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_the_console_script_and_the_module_do_the_same():
     for words, status in ((["data", "path"], 0), (["agents", "Nobody"], 2), (["report", "/no/such/run"], 1)):
         script = os.path.join(os.path.dirname(sys.executable), "opto-gym")

@@ -68,9 +68,9 @@ def test_write_an_optimizer(tmp_path, file):
 @pytest.mark.parametrize(
     "path",
     [
-        "README.md",
-        *("docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/interop.md", "docs/protocol.md"),
+        *("docs/index.md", "docs/own-program.md", "docs/wrappers.md", "docs/protocol.md"),
         *("docs/tracing.md", "docs/sandbox.md"),
+        *(pytest.param(path, marks=pytest.mark.slow) for path in ("README.md", "docs/interop.md")),
     ],
 )
 def test_examples_run(path, monkeypatch, capsys, tmp_path):

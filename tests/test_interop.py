@@ -82,6 +82,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TRACE_OPT.exists(), reason="trace-opt is not in .venv-bench: `make test` fetches it")
 @pytest.mark.parametrize("name", ["NumericalOptimization-v0", "Battleship-v0", "TrafficGrid-v0"])
 def test_trace_opt_goes_back_through_our_trace(name):

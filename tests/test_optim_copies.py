@@ -35,7 +35,14 @@ DEEP = {
     "deepcopy": copy.deepcopy,
     **{f"pickle {p}": lambda x, p=p: pickle.loads(pickle.dumps(x, p)) for p in range(2, 6)},
 }
-each_deep_way = pytest.mark.parametrize("how", DEEP.values(), ids=DEEP)
+each_deep_way = pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(how, marks=() if name in ("deepcopy", "pickle 5") else pytest.mark.slow)
+        for name, how in DEEP.items()
+    ],
+    ids=DEEP,
+)
 
 
 def reply(body):

@@ -40,7 +40,9 @@ def test_it_is_what_a_trial_sends_first(server, tmp_path, agent):
     assert server.requests[0]["body"] == shown
 
 
-@pytest.mark.parametrize("agent", OURS)
+@pytest.mark.parametrize(
+    "agent", [a if a in ("OptoPrime", "OPRO-Trace") else pytest.param(a, marks=pytest.mark.slow) for a in OURS]
+)
 def test_a_trace_of_100_000_nodes_gives_a_prompt_within_the_budget(agent):
     arguments, settings = {"length": 100_000}, {"prompt_budget": 4_000}
     request = prompts.first_request("LongTrace-v0", agent, env_arguments=arguments, settings=settings)

@@ -24,6 +24,7 @@ ALLOWED_PRIVATE = {
     ("security/test_embedded_server.py", "_sha256"): "stands in for reading 100 MB of a model that is not there",
     ("security/test_model_packages.py", "_sha256"): "sees how much is unpacked before a file is refused",
     ("security/test_model_packages.py", "_download"): "sees what pip would be called with",
+    ("leaderboard/test_run.py", "_FIRST_PAUSE"): "the same as in llm/conftest.py",
     ("support/sandbox.py", "_zygote"): "a sandbox's processes are nobody's business but these tests'",
     ("support/sandbox.py", "_pid"): "the same of a program's process",
     ("support/openai_server.py", "_answer"): "its own handler's",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -46,13 +47,19 @@ def load(path: str, data: str | None = None) -> tuple[list[Example], str]:
         )
     content = (folder / path).read_bytes()
     try:
-        examples = read_examples(path, content, counted=folder.resolve() != SAMPLE)
+        examples = [dict(e) for e in _read(path, content, folder.resolve() != SAMPLE)]
     except ValueError as e:
         raise DataNotFound(
             f"{e}. Delete {folder / path} and run `opto-gym data fetch {name}`, or put the published file there, "
             f"from {SETS[name].source}"
         ) from e
     return examples, hashlib.sha256(content).hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: str, content: bytes, counted: bool) -> list[Example]:
+    """`read_examples`; the last few files are parsed once, since each environment of a task loads the same ones."""
+    return read_examples(path, content, counted)
 
 
 def state(name: str) -> str:

@@ -136,6 +136,12 @@ def source_hash(of: Any, *, without: Collection[str] = ()) -> str:
     Returns:
         16 hexadecimal digits.
     """
+    return _source_hash(of, tuple(without), frozenset(sys.modules))
+
+
+@functools.lru_cache(maxsize=64)
+def _source_hash(of: Any, without: tuple[str, ...], imported: frozenset[str]) -> str:
+    """See `source_hash`. Every trial of a plan asks for the same; `imported` are the modules that names lead to."""
     texts = "\n".join(sorted(text for found in definitions(of, without=without).values() for text in found))
     return hashlib.sha256(texts.encode()).hexdigest()[:16]
 

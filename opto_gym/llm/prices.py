@@ -90,6 +90,7 @@ def price_of(model: str) -> Price | None:
     return Price(row[0], row[1], f"LiteLLM's price list of {_table()['date']}{alias}", _cached_table().get(name))
 
 
+@functools.lru_cache(maxsize=256)  # each call of a model asks, and the list has thousands of names
 def listed_name(model: str) -> str | None:
     """The name by which the price list has a model; None if it does not have it.
 

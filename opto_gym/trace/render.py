@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .allocation import Line, fit_lines
 from .data import Data, Literal
@@ -58,7 +58,7 @@ def pseudocode(graph: TraceGraph, budget: int) -> str:
 
 def sections(graph: TraceGraph, budget: int) -> dict[str, str]:
     """See `TraceGraph.sections`. A part that was masked is empty."""
-    renderer = _Renderer(graph, computed(graph), budget)
+    renderer = _Renderer(graph, None, budget)
     texts = renderer.fitted(renderer.lines)
     return {name: texts.get(name, "") for name in TITLES}
 
@@ -75,29 +75,46 @@ def calls(graph: TraceGraph, places: Sequence[int], budget: int) -> str:
     return renderer.fitted(renderer.call_lines).get("others", "")
 
 
+class _Basis(NamedTuple):
+    """What the rendering of some nodes begins with at any budget; see the attributes of `_Renderer`."""
+
+    body: Sequence[int]
+    leaves: Sequence[int]
+    ranking: Ranking
+    floats: dict[float, str]
+    has_board: bool
+
+
 class _Renderer:
     """The lines of a graph's sections.
 
     Args:
         graph: The graph.
-        body: The places of the nodes that are shown with what they were computed from.
+        body: The places of the nodes that are shown with what they were computed from; None for all computed ones.
         budget: Characters.
     """
 
-    def __init__(self, graph: TraceGraph, body: Sequence[int], budget: int) -> None:
+    def __init__(self, graph: TraceGraph, body: Sequence[int] | None, budget: int) -> None:
         self.budget = budget
-        self.graph, self.names, self.body = graph, graph.names, body
+        self.graph, self.names = graph, graph.names
         self._values: dict[int, Any] = {}
+        kept = graph.__dict__ if body is None else {}  # a prompt is fitted by rendering a graph at several budgets
+        if "_basis" not in kept:
+            kept["_basis"] = self._basis(computed(graph) if body is None else body)
+        self.body, self.leaves, self.ranking, self.floats, self.has_board = kept["_basis"]
+        self.rounds = Rounds(graph, self.body, lambda k: write(self.value(k), self.floats), budget)
+
+    def _basis(self, body: Sequence[int]) -> _Basis:
+        """What does not depend on the budget."""
+        graph = self.graph
         inputs = {place for place, op in enumerate(graph.operators) if op.kind == "input"}
         nodes = enumerate(graph.nodes) if inputs else ()
-        self.leaves = [k for k, n in nodes if n.operator in inputs and k != graph.output]
-        self.ranking = Ranking(graph, body)
-        self.floats = self._float_texts(body)
-        self.rounds = Rounds(graph, body, lambda k: write(self.value(k), self.floats), budget)
+        leaves = [k for k, n in nodes if n.operator in inputs and k != graph.output]
+        return _Basis(body, leaves, Ranking(graph, body), self._float_texts(body, leaves), self._has_board())
 
     def fitted(self, lines: Callable[[Sequence[int | Fold], int], Iterator[Line]]) -> dict[str, str]:
         """The sections' texts within the budget; loops are folded as far as that takes, and boards are explained."""
-        budget = self.budget - (len(LEGEND) if self._has_board() else 0)
+        budget = self.budget - (len(LEGEND) if self.has_board else 0)
         folds_alike = len(self.body) > WIDEST * LONGEST * LONG_LOOP  # no loop of so few rounds is large enough
         for rounds in (SHORT_LOOP,) if folds_alike else (LONG_LOOP, SHORT_LOOP):
             texts, whole = fit_lines(lines(self._plan(rounds), budget), budget, SHARES)
@@ -125,13 +142,13 @@ class _Renderer:
                 begin = end + 1
         return [*plan, *folded(self.graph, body[begin:], rounds)]
 
-    def _float_texts(self, body: Sequence[int]) -> dict[float, str]:
+    def _float_texts(self, body: Sequence[int], leaves: Sequence[int]) -> dict[float, str]:
         """The texts of the floats that were computed; those of parameters, inputs and literals are exact."""
         graph = self.graph
         if len(graph) > MOST_NUMBERS:
             return {}
         exact, rounded = set[int | float](), set[float]()
-        for k in (*graph.parameters, *self.leaves):
+        for k in (*graph.parameters, *leaves):
             exact.update(numbers_in(self.value(k)))
         for k in (*body, graph.output):
             for literal in graph.nodes[k].inputs:
@@ -175,7 +192,8 @@ class _Renderer:
             if item is None:
                 yield Line(rank, ("others",), None, nodes)
             elif isinstance(item, Fold):
-                yield _line(rank, "others", self.rounds.calls_with_values, item)._replace(nodes=nodes)
+                line = _line(rank, "others", self.rounds.calls_with_values, item)
+                yield line._replace(nodes=nodes, shortest=self.rounds.shortest(item))
             else:
                 yield _line(rank, "others", self._call_with_value, item)
 

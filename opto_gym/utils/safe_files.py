@@ -26,6 +26,7 @@ MOST_BYTES = 64 * 2**20
 MOST_BYTES_OF_LINES = 2**30
 """The largest size of a file of lines, in bytes."""
 
+_PIECE = 2**16  # bytes that are unpacked at a time
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -176,16 +177,29 @@ def unpacked(packed: bytes, place: object) -> bytes:
     Raises:
         DamagedRecord: If it is damaged or unpacks to more.
     """
-    unpacker = zlib.decompressobj(wbits=31)
     try:
-        content = unpacker.decompress(packed, MOST_BYTES + 1)
+        size, is_whole = _unpacked_size(packed)
+        if size > MOST_BYTES:
+            raise DamagedRecord(f"{place} unpacks to more than {MOST_BYTES:,} bytes. Restore it from a copy")
+        if not is_whole:
+            raise DamagedRecord(f"{place} is damaged: it ends in the middle. Restore it from a copy")
+        return zlib.decompress(packed, wbits=31, bufsize=max(size, 1))
     except zlib.error as e:
         raise DamagedRecord(f"{place} is damaged: {e}. Restore it from a copy") from e
-    if len(content) > MOST_BYTES:
-        raise DamagedRecord(f"{place} unpacks to more than {MOST_BYTES:,} bytes. Restore it from a copy")
-    if not unpacker.eof:
-        raise DamagedRecord(f"{place} is damaged: it ends in the middle. Restore it from a copy")
-    return content
+
+
+def _unpacked_size(packed: bytes) -> tuple[int, bool]:
+    """(size of the content of a gzip file, whether the file is whole), without keeping the content.
+
+    The size is not exact where it is larger than `MOST_BYTES`.
+    """
+    unpacker, size, rest = zlib.decompressobj(wbits=31), 0, packed
+    while size <= MOST_BYTES and not unpacker.eof:
+        piece = unpacker.decompress(rest, _PIECE)
+        size, rest = size + len(piece), unpacker.unconsumed_tail
+        if not piece and not rest:
+            break
+    return size, unpacker.eof
 
 
 def parse_json(text: bytes, place: object) -> Any:

@@ -22,6 +22,12 @@ from tests.support.tasks import Mixed
 from tests.support.terminal import Typed
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out the fuzzed servers where the unit tests run without the plug-in that fuzzes them."""
+    fuzzed = collection_path.name == "test_protocol_fuzzed.py"
+    return True if fuzzed and not config.pluginmanager.hasplugin("schemathesis") else None
+
+
 @pytest.fixture(scope="module")
 def server():
     """A model whose suggestions are usable by every agent, for the parameters of all tasks below."""

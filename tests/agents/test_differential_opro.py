@@ -130,6 +130,7 @@ def test_the_record_is_of_the_three_experiments():
     assert repeated > len(RUNS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_solutions_are_shown_in_the_same_order_with_the_same_scores(kind, through_ours):
     for run in RUNS:

@@ -58,6 +58,7 @@ def test_a_trial_typed_in_a_terminal(tmp_path):
     assert replay(path).differences == []  # which asks nobody: there is no terminal here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["quit\n", "\x04"])
 def test_who_has_had_enough_keeps_what_was_done(tmp_path, end):
     t = Terminal(*trial_command(tmp_path / "r"))
@@ -73,6 +74,7 @@ def test_who_has_had_enough_keeps_what_was_done(tmp_path, end):
     assert replay(path).differences == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_goes_on_where_it_was(tmp_path):
     t = Terminal(*trial_command(tmp_path / "r", calls=2))
     t.expect("[0 of 2 calls] > ")
@@ -93,6 +95,7 @@ def test_an_interrupted_trial_goes_on_where_it_was(tmp_path):
     assert steps(tmp_path / "r")[1] == [(0, 0, 9.0), (1, 2, 1.0), (2, 4, 1.0)]
 
 
+@pytest.mark.slow
 def test_trials_come_one_after_the_other(tmp_path):
     t = Terminal(*trial_command(tmp_path / "r", calls=1, seeds="2"))
     for _ in range(2):
@@ -111,6 +114,7 @@ def test_without_a_terminal_nothing_is_begun(tmp_path, capsys):
     assert list((tmp_path / "r").glob("trials/*/*")) == []
 
 
+@pytest.mark.slow
 def test_a_finished_run_needs_no_terminal(tmp_path):
     t = Terminal(*trial_command(tmp_path / "r", calls=1))
     t.expect("> ")

@@ -110,7 +110,7 @@ def long_observation():
 
 
 @pytest.mark.parametrize("name", ["OptoPrime", "OPRO-Trace"])
-@pytest.mark.parametrize("budget", [1_000, 1_500, 4_000])
+@pytest.mark.parametrize("budget", [1_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (1_500, 4_000))])
 def test_prompts_stay_within_their_budget_whatever_the_trace(name, budget, long_observation):
     with OpenAIServer(GOOD) as server:
         agent, _ = made(name, server, prompt_budget=budget, **({"memory_size": 5} if name == "OptoPrime" else {}))

@@ -251,7 +251,7 @@ PIECES = [
 MALFORMED = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40).map("".join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([EVERY, LINE, TOUR]), MALFORMED | st.text())
 def test_no_answer_breaks_the_parser_or_gives_a_value_out_of_its_space(problem, text):
     try:
@@ -266,7 +266,7 @@ def test_no_answer_breaks_the_parser_or_gives_a_value_out_of_its_space(problem, 
 @pytest.mark.parametrize("piece", ["<n>", "n : ", '{"n":', "[1]", "```\n", '"n": "', "{", "[", "\0"])
 @pytest.mark.parametrize("problem", [EVERY, LINE, TOUR], ids=["every", "line", "tour"])
 def test_answers_of_hostile_size_are_refused_briefly(problem, piece):
-    text = piece * (300_000 // len(piece))
+    text = piece * (60_000 // len(piece))
     with pytest.raises(Unusable) as refused:
         read_solution(text, problem)
     assert len(str(refused.value)) < 500
@@ -290,8 +290,8 @@ def test_what_the_prompt_shows_reads_back(values):
     assert read_solution(agent.block(values, 0.5, 10_000), EVERY) == values
 
 
-@pytest.mark.parametrize("budget", [1_000, 1_500, 4_000])
-@pytest.mark.parametrize("many", [1, 60])
+@pytest.mark.parametrize("budget", [1_000, pytest.param(1_500, marks=pytest.mark.slow), 4_000])
+@pytest.mark.parametrize("many", [1, pytest.param(60, marks=pytest.mark.slow)])
 def test_prompts_stay_within_their_budget(budget, many):
     parameters = [Parameter(f"text{k}", Prompt(), f"start {k} " * 800, "what it is " * 300) for k in range(many)]
     problem = Problem("p", {}, "objective " * 800, tuple(parameters), (0.0, 1.0))

@@ -208,8 +208,14 @@ def long_graph():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("form", ["json", "tags"])
-@pytest.mark.parametrize("budget", [1_000, 4_000])
+@pytest.mark.parametrize(
+    ("form", "budget"),
+    [
+        ("json", 4_000),
+        ("tags", 1_000),
+        *(pytest.param(*p, marks=pytest.mark.slow) for p in (("json", 1_000), ("tags", 4_000))),
+    ],
+)
 def test_prompts_stay_within_their_budget_whatever_the_trace(trial, variant, form, budget, long_graph):
     numbers = iter(range(10**6))
 

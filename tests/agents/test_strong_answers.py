@@ -257,7 +257,7 @@ def normal(value: Any) -> Any:
 
 NAMES = [
     "Battleship",
-    *(pytest.param(n, marks=robot) for n in ("Reach", "PickPlace")),
+    *(pytest.param(n, marks=[robot, pytest.mark.slow]) for n in ("Reach", "PickPlace")),
     *("SortingByCode", "SortingByPrompt"),
 ]
 
@@ -287,8 +287,8 @@ def deserved(env: Any, task: Task, examples: Any) -> float:
 @pytest.mark.parametrize(
     ("name", "examples", "least"),
     [
-        pytest.param("Reach", range(10), 1.0, marks=robot),
-        pytest.param("PickPlace", range(5), 1.0, marks=robot),
+        pytest.param("Reach", range(10), 1.0, marks=[robot, pytest.mark.slow]),
+        pytest.param("PickPlace", range(5), 1.0, marks=[robot, pytest.mark.slow]),
         ("SortingByCode", None, 1.0),
         ("SortingByPrompt", None, 1.0),
     ],
@@ -306,7 +306,9 @@ def test_the_answer_to_battleship_plays_as_the_specialists_do(tasks):
 
 
 @pytest.mark.parametrize("agent", ["OptoPrime", "OPRO", "TextGrad"])
-@pytest.mark.parametrize("name", ["Battleship", pytest.param("Reach", marks=robot), "SortingByCode"])
+@pytest.mark.parametrize(
+    "name", ["Battleship", pytest.param("Reach", marks=[robot, pytest.mark.slow]), "SortingByCode"]
+)
 def test_what_the_model_needs_stays_told_after_the_start_code_is_rewritten(agent, name, tasks):
     task = tasks[name]
     env = task.make()
@@ -364,7 +366,7 @@ def number_problem() -> int:
 
 
 @pytest.mark.parametrize("agent", ["OptoPrime", "TextGrad"])
-@pytest.mark.parametrize("problem", ["code", "number"])
+@pytest.mark.parametrize("problem", ["code", pytest.param("number", marks=pytest.mark.slow)])
 def test_a_broken_stage_is_mended_from_what_the_prompt_says(agent, problem):
     env = blame(0 if problem == "code" else number_problem())
     values, asked, made = updated(agent, env, mechanic, steps=1 if agent == "OptoPrime" else 3)

@@ -281,7 +281,7 @@ PIECES = st.sampled_from(
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda s: type(s).__name__)
 @given(text=st.one_of(st.text(), st.lists(st.one_of(PIECES, st.text(max_size=5))).map("".join)))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_malformed_answers_give_a_value_of_the_type_or_are_unusable(space, text):
     problem = Problem("x", {}, "", (Parameter("x", space, None),), (0.0, 1.0))
     try:
@@ -316,6 +316,7 @@ def long_trace():
     return env, start(env)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [1_000, 4_000])
 def test_a_trace_of_100_000_nodes_fits_the_prompts_and_the_calls(budget, long_trace):
     env, observation = long_trace

@@ -163,7 +163,11 @@ def test_blame_goes_from_a_place_of_a_list_to_what_stands_there():
 
 @pytest.mark.parametrize(
     ("name", "budget", "keywords"),
-    [("BinaryLock-v0", 10, {}), ("LongTrace-v0", 9, {"length": 300}), ("LongTrace-v0", 9, {"length": 20_000})],
+    [
+        ("BinaryLock-v0", 10, {}),
+        ("LongTrace-v0", 9, {"length": 300}),
+        pytest.param("LongTrace-v0", 9, {"length": 20_000}, marks=pytest.mark.slow),
+    ],
 )
 def test_blame_mends_one_value_after_the_other(name, budget, keywords):
     for k in range(5):

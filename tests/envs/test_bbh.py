@@ -175,6 +175,7 @@ def test_a_trial_records_the_data_s_hash(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_trial_measures_the_model_s_part_and_the_report_shows_it(tmp_path, answering, capsys):
     answering(lambda messages: f"Answer: {sum(map(ord, messages[0]['content']))}")
     result = run(

@@ -43,6 +43,7 @@ def interrupt(process, said):
     return time.monotonic() - at, text if process.poll() is None else process.stderr.read() or b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [[("delay", 60)] * 2, [(429, {"retry-after": "50"})] * 2], ids=["call", "pause"])
 def test_ctrl_c_says_what_it_waits_for_and_begins_nothing(tmp_path, script):
     with OpenAIServer("1", script) as server:
@@ -72,6 +73,7 @@ def test_ctrl_c_says_what_it_waits_for_and_begins_nothing(tmp_path, script):
     assert [ledger.calls for ledger in ledgers] == [3, 3]
 
 
+@pytest.mark.slow
 def test_what_hangs_elsewhere_is_left_behind(tmp_path):
     """A trial that can't be stopped does not keep the process."""
     code = f"""

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from opto_gym.errors import RecordError, TrustError
 from opto_gym.leaderboard import TrialFolder, replay, resume, run
+from opto_gym.llm import attempts
 from opto_gym.sandbox import shared
 from tests.support.openai_server import OpenAIServer
 from tests.support.runs import HERE, ask, content, count, go
@@ -237,7 +238,7 @@ def test_replay_of_what_is_no_trial(tmp_path):
 
 
 def test_a_dead_endpoint_fails_the_trial_and_resume_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda s: None)
+    monkeypatch.setattr(attempts, "_FIRST_PAUSE", 0.005)
     with OpenAIServer(count, script=["ok", "ok", *[500] * 6]) as server:
         outcome = ask(tmp_path, server)
         assert outcome.status == "failed"
@@ -316,6 +317,7 @@ def check_nothing_was_paid_twice(tmp_path, server, out, kills):
         assert replay(out / "trials" / trial.trial).differences == []
 
 
+@pytest.mark.slow
 def test_kill_9(tmp_path):
     with OpenAIServer(functools.partial(count, delay=0.01)) as server:
         out, kills = kill_and_resume(tmp_path, [0.05, 0.2, 0.01], server)

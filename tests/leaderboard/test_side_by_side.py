@@ -47,7 +47,7 @@ def server():
     lock = threading.Lock()
 
     def reply(body):
-        time.sleep(random.uniform(0, 0.02))
+        time.sleep(random.uniform(0, 0.005))
         with lock:
             next(numbers)
         return str(sum(body["messages"][0]["content"].encode()))
@@ -131,7 +131,7 @@ def test_the_first_error_in_the_order_of_the_examples_is_raised(server):
         env.evaluate(env.problem.start, examples=[0, 1, 2, 3])
 
 
-@pytest.mark.parametrize("limit", [5, 24, 30, 49])
+@pytest.mark.parametrize("limit", [24, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 30, 49))])
 def test_a_budget_that_ends_among_examples_ends_the_trial_at_the_same_step(limit, server, tmp_path):
     outcomes = []
     for concurrency in (1, 20):

@@ -61,7 +61,9 @@ def test_every_recorded_call_and_score_replays_equal(unpacked, run, trial):
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
 
 
-@pytest.mark.parametrize("run", [pytest.param(run, marks=[pytest.mark.slow] if run in SLOW else []) for run in RUNS])
+@pytest.mark.parametrize(
+    "run", [pytest.param(r, marks=[pytest.mark.slow] if r in (*SLOW, "scripted", "human") else []) for r in RUNS]
+)
 def test_every_run_is_reported(unpacked, run, capsys):
     assert report(unpacked / run).exists()
     capsys.readouterr()

@@ -130,7 +130,7 @@ def alive(pid):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
-@pytest.mark.parametrize("rounds", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [50, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_nothing_is_left_behind(rounds):
     deaths = (
         "return 1",

@@ -158,6 +158,7 @@ def in_c_locale(tmp_path_factory):
 TASK = ("--env", "NumericalOptimization-v0", "--seeds", "3", "--oracle-calls", "2", "--quiet")
 
 
+@pytest.mark.slow
 def test_no_command_fails_for_the_locale(in_c_locale):
     commands = [
         ("run", "--suite", "größe.toml", "--out", "größe", "--quiet"),

@@ -162,8 +162,9 @@ def reached_targets(graph: TraceGraph, outputs: Sequence[int], uses: Sequence[in
     for node in range(len(graph) - 1, -1, -1):
         if masks[node]:
             passed_on = use_bits.get(node, masks[node])
-            for i in input_nodes(graph, node):
-                masks[i] |= passed_on
+            for i in graph.nodes[node].inputs:
+                if type(i) is int:
+                    masks[i] |= passed_on
     return masks
 
 

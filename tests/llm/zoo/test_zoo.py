@@ -9,8 +9,15 @@ from tests.support.openai_server import Page
 from . import cells
 from .profiles import PROFILES, Profile
 
+QUICK = ("OpenAI, reasoning models", "Anthropic", "vLLM", "llama.cpp")
+"""Those that differ most; the others' rows take a second each, and are held by the slow tests."""
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+
+@pytest.mark.parametrize(
+    "profile",
+    [p if p.name in QUICK else pytest.param(p, marks=pytest.mark.slow) for p in PROFILES],
+    ids=lambda p: p.name,
+)
 def test_the_row_of_the_docs_is_what_happens(profile: Profile):
     row = cells.row(profile)
     assert set(row[2:]) == {"✓"}
