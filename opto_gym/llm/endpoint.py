@@ -227,7 +227,7 @@ class Endpoint:
             # The library reads no proxy from the environment: `proxy_for` has, and checked it. It gets a login apart,
             # since it would log one in the URL.
             where = {"uds": server.socket} if server and server.socket else {"proxy": self._proxy}
-            transport: Any = Transport(library, address.query, verify=certificates(), **where)
+            transport: Any = Transport(library, address.query, verify=certificates(library.create_ssl_context), **where)
             # The package's client for HTTP, without its methods for chats: those take twice the time of all the rest,
             # and our client makes the attempts, to book every one.
             http = openai.DefaultHttpxClient(

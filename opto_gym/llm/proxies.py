@@ -6,11 +6,12 @@ one that it can't use ends there in an ImportError or ValueError without the var
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import ssl
 import urllib.request
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import SettingsError
@@ -78,15 +79,22 @@ def _variable(kind: str) -> str:
     return next((name for name in names if os.environ.get(name)), names[1])
 
 
-def certificates() -> Any:
-    """What the HTTP library takes as `verify`: a context with the user's own certificates, where there are any.
+def certificates(usual: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
+    """The context for TLS, with the user's own certificates where there are any; all clients share it.
+
+    Args:
+        usual: The HTTP library's function that makes its own context.
 
     Raises:
         SettingsError: If SSL_CERT_FILE or SSL_CERT_DIR can't be read.
     """
-    file, folder = from_environment("SSL_CERT_FILE"), from_environment("SSL_CERT_DIR")
+    return _context(from_environment("SSL_CERT_FILE"), from_environment("SSL_CERT_DIR"), usual)
+
+
+@functools.cache  # reading the certificates takes 50 ms, and a client is made for each trial
+def _context(file: str | None, folder: str | None, usual: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
     if file is None and folder is None:
-        return True
+        return usual(trust_env=False)
     try:
         return ssl.create_default_context(cafile=file, capath=folder)
     except (OSError, ssl.SSLError) as e:
