@@ -19,6 +19,7 @@ from ..llm.limiter import concurrency_of_run
 from ..llm.probe import probe
 from .amounts import Limits
 from .endpoints import check_key
+from .machine import package_versions
 from .planning import Plan, Planned
 from .progress import Progress
 from .records import RunFolder, read_trial
@@ -103,6 +104,7 @@ class Execution:
             for env, agent, reason in self.plan.skipped:
                 progress.say(f"skipped {agent} on {env}: {reason}")
             probe(self._new_clients())
+            package_versions()  # else all trials that begin side by side read them
             self._run_trials(progress, interactive)
         order = list(self.plan.trials)
         trials = sorted(self.done, key=lambda outcome: order.index(outcome.trial))

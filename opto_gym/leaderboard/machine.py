@@ -30,13 +30,14 @@ def machine(agent: type[Agent] = Agent) -> Machine:
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         cores=os.cpu_count(),
-        versions={**agent.versions(), **_versions()},
+        versions={**agent.versions(), **package_versions()},
         sandbox=msgspec.convert(shared().in_force(), SandboxRecord),
     )
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The version of each package of `PACKAGES` that is installed."""
     versions = {}
     for name in PACKAGES:
         try:

@@ -70,9 +70,9 @@ class Sandbox:
         self.limits, self.host, self._most = limits or Limits(), dict(host or {}), most
         self.least = level or DEFAULT_LEVEL
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        self._lock, self._closed = threading.Lock(), False
+        self._lock, self._describing, self._closed = threading.Lock(), threading.Lock(), False
         self._zygote: Zygote | None = None
-        self._in_force: dict[str, Any] | None = None
+        self._in_force: tuple[Zygote, dict[str, Any]] | None = None
         _sandboxes.add(self)
 
     def __enter__(self) -> Sandbox:
@@ -125,7 +125,9 @@ class Sandbox:
             return process.call(name, args)
 
     def in_force(self) -> dict[str, Any]:
-        """What protects this machine from candidates' code, as plain data for a trial's record. Starts a process.
+        """What protects this machine from candidates' code, as plain data for a trial's record.
+
+        The first time, and after a new start of what makes the candidates' processes, it starts a process to see.
 
         Returns:
             ``level`` in force and ``least`` asked for, ``landlock_abi``, ``seccomp``, ``namespaces``, ``uid_dropped``,
@@ -135,21 +137,32 @@ class Sandbox:
         Raises:
             SandboxKilled: If no process can be started, unless what is in force is known from one before.
         """
+        known = self._in_force
+        if known is not None and known[0] is self._zygote:
+            return known[1]
+        with self._describing:  # trials that begin side by side all ask at once
+            return self._describe()
+
+    def _describe(self) -> dict[str, Any]:
+        known = self._in_force
         try:
+            if known is not None and known[0] is self._get_zygote(None):
+                return known[1]
             with CandidateProcess({}, {}, self.limits, self._get_zygote) as process:
                 process.wait_until_ready()
-                report = self._get_zygote(None).report
+                zygote = self._get_zygote(None)
         except SandboxKilled:
-            if self._in_force is None:
+            if known is None:
                 raise
-            return self._in_force
-        self._in_force = report | {
+            return known[1]
+        report = zygote.report | {
             "least": self.least,
-            "missing": report["missing"] + process.missing,
+            "missing": zygote.report["missing"] + process.missing,
             "platform": sys.platform,
             "times": self.limits.times(),
         }
-        return self._in_force
+        self._in_force = zygote, report
+        return report
 
     def close(self) -> None:
         """Ends the zygote, and with it all of its processes."""
