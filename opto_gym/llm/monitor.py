@@ -57,10 +57,11 @@ class _Threads:
             tasks = self._free.pop()
         except IndexError:
             tasks = queue.SimpleQueue()
-            threading.Thread(target=self._work, args=(tasks,), name="opto-gym-request", daemon=True).start()
+            threading.Thread(target=self._work, args=(tasks,), name="opto-gym-idle", daemon=True).start()
         tasks.put(task)
 
     def _work(self, tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
+        thread = threading.current_thread()
         while True:
             try:
                 task = tasks.get(timeout=_IDLE)
@@ -70,7 +71,9 @@ class _Threads:
                 except ValueError:
                     continue  # it has just been taken, and its task is on the way
                 return
+            thread.name = "opto-gym-request"
             task()
+            thread.name = "opto-gym-idle"
             del task  # with what it refers to
             self._free.append(tasks)
 

@@ -95,10 +95,14 @@ class CandidateProcess:
     def wait_until_ready(self) -> None:
         """Waits for the process to restrict itself; starts it again where the zygote has died or does not answer.
 
+        Once it has, this does nothing.
+
         Raises:
             SandboxError: If it can't restrict itself.
             SandboxKilled: If no process can be started. None of the code has run.
         """
+        if self._pid:
+            return
         for attempt in range(1, _START_ATTEMPTS + 1):  # the zygote that takes the place of a dead one may die, too
             try:
                 if not self._number:

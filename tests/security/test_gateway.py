@@ -137,6 +137,7 @@ def test_a_share_of_the_descriptors_is_left_to_the_run(access: Access, monkeypat
         assert ask(access).choices
 
 
+@pytest.mark.slow
 def test_unfinished_bodies_take_bounded_memory(access: Access, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gateway, "BODY_SECONDS", 3.0)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {access.token}\r\n"

@@ -48,6 +48,7 @@ def test_a_value_of_any_kind_is_shown(kind):
         assert rendered(evaluation.graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_values_inside_each_other_and_exceptions_that_hold_them_are_shown(seed):
     for value in list(hostile_values(160, seed))[-8:]:

@@ -38,6 +38,7 @@ class SlowAdder(Adder):
 HERE = f"{__name__}:SlowAdder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test_scores", ["each", "end"])
 def test_scoring_ends_with_the_cap_of_seconds(tmp_path, test_scores):
     begin = time.monotonic()

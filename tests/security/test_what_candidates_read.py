@@ -87,7 +87,7 @@ def test_meta_worlds_expert_and_every_other_package_but_numpy_can_t_be_read(wall
         paths += map(str, Path(expert.origin).with_name("policies").glob("*.py"))
     found = ask(walled, OPEN, [str(PACKAGES), *paths])
     assert [path for path, _ in found if path != str(PACKAGES)] == []
-    assert [names for path, names in found if path == str(PACKAGES)] == []
+    assert all({*names} <= {"numpy", "numpy.libs"} for path, names in found if path == str(PACKAGES))
 
 
 def test_neither_opto_gym_nor_its_data_can_be_read(walled):
