@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import queue
 import threading
 import time
@@ -51,6 +52,10 @@ class _Threads:
     def __init__(self) -> None:
         self._free: list[queue.SimpleQueue[Callable[[], None]]] = []
 
+    def forget(self) -> None:
+        """Leaves the threads to the process that this one was forked from: they do not run here."""
+        self._free = []
+
     def run(self, task: Callable[[], None]) -> None:
         """Calls a function in a thread."""
         try:
@@ -79,6 +84,8 @@ class _Threads:
 
 
 _threads = _Threads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.forget)
 
 
 class CallMonitor:

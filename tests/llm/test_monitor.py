@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import socket
 import threading
 import time
@@ -168,3 +170,18 @@ def test_what_is_in_flight_is_said_in_words(server: OpenAIServer):
 def test_wrong_times_are_refused(settings: dict[str, Any]):
     with pytest.raises(ValueError, match="expected"):
         Client("m", base_url=NOBODY, **settings)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_a_forked_process_has_threads_of_its_own_for_requests():
+    with OpenAIServer("ok") as server:
+        llm = Client("m", base_url=server.url, api_key="none")
+        assert llm.chat(ASK).text == "ok"  # its thread is free now, and will not be there in the child
+        child = multiprocessing.get_context("fork").Process(
+            target=lambda: os._exit(Client("m", base_url=server.url, api_key="none").chat(ASK).text != "ok")
+        )
+        child.start()
+        child.join(30)
+        alive = child.is_alive()
+        child.kill()
+        assert (alive, child.exitcode) == (False, 0)

@@ -43,8 +43,9 @@ def family():
 
 
 def threads():
-    """Those of this process, but for the test server's, which end when their client does."""
-    return {t for t in threading.enumerate() if "process_request" not in t.name}
+    """Those of this process, but for the test server's, and those that make requests and are used again."""
+    others = ("process_request", "opto-gym-idle", "opto-gym-request")
+    return {t for t in threading.enumerate() if not any(name in t.name for name in others)}
 
 
 def gone(pid, seconds=5.0):
