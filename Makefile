@@ -44,6 +44,7 @@ unit: setup
 # Property tests with new examples, ten times as many.
 soak: setup
 	@OPTO_GYM_SOAK=1 $(UNIT)
+	@OPTO_GYM_SOAK=1 $(BIN)/pytest -q -m slow tests/trace/test_truth.py
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet .

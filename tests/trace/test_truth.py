@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 
 import pytest
@@ -19,7 +20,8 @@ from tests.support.registered import ENVS
 
 SLOW = ("Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1", "Battleship-v0", "LongTrace-v0")
 BUDGETS = st.one_of(st.integers(1000, 4000), st.integers(1000, 40_000))
-FULL = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+SOAK = "OPTO_GYM_SOAK" in os.environ
+FULL = settings(max_examples=2000 if SOAK else 300, deadline=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 

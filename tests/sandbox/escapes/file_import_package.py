@@ -1,14 +1,15 @@
-"""Imports opto_gym and looks for its examples there."""
+"""Imports a module of opto_gym."""
 
+import importlib.util
 import os
-import sys
 
 STOPPED_AT = "L2"
 THROUGH_AT = "L1"
 
 
 def attack(t):
-    sys.path.insert(0, os.path.dirname(t["package"]))
-    import opto_gym.envs.battleship as b
-
-    return bool(b)
+    path = os.path.join(t["package"], "errors.py")  # it imports nothing, so that nothing else can stop it
+    spec = importlib.util.spec_from_file_location("errors", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return hasattr(module, "OptoGymError")
