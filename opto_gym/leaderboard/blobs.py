@@ -66,9 +66,7 @@ class Blobs:
             self.read(name)
         except DamagedRecord:  # missing, or torn by a power cut
             content = text.encode()
-            problem = bounded_json.excess(content)
-            if len(content) > safe_files.MOST_BYTES:
-                problem = f"it has {len(content):,} bytes, expected {safe_files.MOST_BYTES:,} at most"
+            problem = safe_files.excess(content)
             if problem is not None:
                 raise RecordError(f"{path} can't be written: {problem}. What is recorded is safe") from None
             try:

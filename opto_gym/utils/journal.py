@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedRecord, RecordError
-from . import bounded_json, safe_files
+from . import safe_files
 from .redaction import mentions_secret, redact_data
 
 _BLOCK = 2**16  # bytes; the end of a file is searched in blocks of this size
@@ -69,9 +69,7 @@ class Journal:
         line = _encoded(record)
         if mentions_secret(line):
             line = _encoded(redact_data(record))
-        problem = bounded_json.excess(line)
-        if len(line) > safe_files.MOST_BYTES:
-            problem = f"it has {len(line):,} bytes, expected {safe_files.MOST_BYTES:,} at most"
+        problem = safe_files.excess(line)
         if problem is not None:
             raise RecordError(f"{self.path}: a record can't be written: {problem}. What is recorded is safe")
         with self._lock:

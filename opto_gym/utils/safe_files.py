@@ -54,7 +54,7 @@ def check_folder(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     if not stat.S_ISDIR(mode):
-        raise DamagedRecord(f"{path} is {_kind(mode)}: expected a folder, since records are not read through links")
+        raise DamagedRecord(f"{path} is {kind(mode)}: expected a folder, since records are not read through links")
     return True
 
 
@@ -202,6 +202,13 @@ def _unpacked_size(packed: bytes) -> tuple[int, bool]:
     return size, unpacker.eof
 
 
+def excess(content: bytes) -> str | None:
+    """Which bound JSON content exceeds, so that it would not be read again, in words; None if it exceeds none."""
+    if len(content) > MOST_BYTES:
+        return f"it has {len(content):,} bytes, expected {MOST_BYTES:,} at most"
+    return bounded_json.excess(content)
+
+
 def parse_json(text: bytes, place: object) -> Any:
     """The value of a JSON text in UTF-8.
 
@@ -256,8 +263,9 @@ def _open(path: Path, flags: int) -> int:
 
 def _check_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise DamagedRecord(f"{path} is {_kind(mode)}: expected a regular file. Remove it, or restore it from a copy")
+        raise DamagedRecord(f"{path} is {kind(mode)}: expected a regular file. Remove it, or restore it from a copy")
 
 
-def _kind(mode: int) -> str:
+def kind(mode: int) -> str:
+    """What a file of a mode, as `os.stat` tells it, is in words, with an article."""
     return _KINDS.get(stat.S_IFMT(mode), "a regular file" if stat.S_ISREG(mode) else "no file")

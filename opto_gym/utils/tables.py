@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import msgspec.inspect
 
+from . import safe_files
 from .checks import LONGEST_NAME, shown
 from .suggestions import did_you_mean
 
@@ -33,12 +34,6 @@ MOST_BYTES, MOST_IN_A_LINE = 256_000, 16_000
 DEEPEST = 16
 """How deep tables and arrays may be nested."""
 _INTEGERS = range(-(2**63), 2**63)  # those of TOML
-_KINDS = (
-    (stat.S_ISDIR, "Is a directory"),
-    (stat.S_ISFIFO, "it is a named pipe"),
-    (stat.S_ISCHR, "it is a device"),
-    (stat.S_ISBLK, "it is a device"),
-)
 
 
 def read_regular(path: Path) -> str:
@@ -53,7 +48,7 @@ def read_regular(path: Path) -> str:
         with open(descriptor, "rb") as f:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
-                raise ValueError(next((kind for is_kind, kind in _KINDS if is_kind(mode)), "it is no regular file"))
+                raise ValueError(f"it is {safe_files.kind(mode)}")
             content = f.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError(f"expected at most {MOST_BYTES:,} bytes, got more")
