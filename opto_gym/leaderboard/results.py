@@ -196,7 +196,7 @@ def load(run: str | Path) -> list[TrialData]:
         DamagedRecord: If the record of a trial is damaged.
         RecordError: If the folder holds no trial.
     """
-    trials = [_load_trial(path) for path in RunFolder(Path(run)).trials()]
+    trials = [_load_trial(path)[0] for path in RunFolder(Path(run)).trials()]
     if not trials:
         raise RecordError(f"{run} holds no trials: expected a folder that opto-gym run --out has written")
     return trials
@@ -216,8 +216,8 @@ def load_whole(run: str | Path) -> RunData:
     damaged: dict[str, str] = {}
     for path in RunFolder(Path(run)).trials():
         try:
-            trial = _load_trial(path)
-            found = contradictions(path, trial.record, trial.steps, TrialFolder(path).tests())
+            trial, tests = _load_trial(path)
+            found = contradictions(path, trial.record, trial.steps, tests)
         except DamagedRecord as e:
             damaged[path.name] = str(e)
             continue
@@ -233,13 +233,15 @@ def load_whole(run: str | Path) -> RunData:
     return RunData(whole, damaged)
 
 
-def _load_trial(path: Path) -> TrialData:
+def _load_trial(path: Path) -> tuple[TrialData, list[ScoreRecord]]:
+    """A trial, and all lines of its scorings."""
     folder, record = TrialFolder(path), read_trial(path)
     if record is None:
         raise DamagedRecord(f"{path} is no folder with a trial.json")
-    steps, tests = folder.steps(), {scored.parameters_hash: scored for scored in folder.tests()}
-    check_whole(record, path, steps, tests)
-    return TrialData(path.name, record, sorted(steps, key=attrgetter("call")), tests)
+    steps, tests = folder.steps(), folder.tests()
+    by_hash = {scored.parameters_hash: scored for scored in tests}
+    check_whole(record, path, steps, by_hash)
+    return TrialData(path.name, record, sorted(steps, key=attrgetter("call")), by_hash), tests
 
 
 def rows(trials: Sequence[TrialData]) -> list[ResultRow]:
