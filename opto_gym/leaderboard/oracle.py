@@ -183,8 +183,7 @@ class RecordedOracle:
         if step is not None:
             return self._answer_from_record(step)
         begin = time.monotonic()
-        if examples is None and split == "train":
-            examples = list(self._base_env.draw(self.seed, number, self._last_metrics))
+        examples = self._chosen_or_drawn(examples, split, number)
         result, evaluated = self._evaluate(parameters, examples, split, number, key)
         evaluated = msgspec.structs.replace(
             evaluated,
@@ -195,6 +194,12 @@ class RecordedOracle:
         self.folder.add_step(evaluated, result.graph.to_json())
         self._finish(evaluated)
         return self._apply_wrappers(result.observation, number)
+
+    def _chosen_or_drawn(self, examples: Sequence[int] | None, split: str, number: int) -> Sequence[Any] | None:
+        """The examples of a call: chosen by the agent, or of train drawn by the environment; None are all of val."""
+        if examples is not None or split != "train":
+            return examples
+        return list(self._base_env.draw(self.seed, number, self._last_metrics))
 
     def _answer_from_record(self, step: StepRecord) -> TraceFeedback:
         try:

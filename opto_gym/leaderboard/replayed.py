@@ -129,15 +129,13 @@ class ReplayedOracle(RecordedOracle):
     def _examples(
         self, examples: Sequence[int] | None, split: str, number: int, step: StepRecord | None
     ) -> Sequence[Any] | None:
-        """The examples of a call: those that the agent chose, or the environment draws."""
-        if examples is not None or split != "train":
-            return examples
-        env = self._base_env
-        drawn = list(env.draw(self.seed, number, self._last_metrics))
-        if step is None or not self.side_by_side or plain(drawn) == step.examples:
+        """The examples of a call, as `_chosen_or_drawn`, or those of its record if the environment may draw them."""
+        drawn = self._chosen_or_drawn(examples, split, number)
+        if drawn is examples or step is None or not self.side_by_side or plain(drawn) == step.examples:
             return drawn
         # the environment may go on from the call that ended last, and which one that was is chance
-        others = [env.draw(self.seed, number, other.metrics) for other in (*self.recorded_steps, *self.steps[:1])]
+        ended = (*self.recorded_steps, *self.steps[:1])
+        others = [self._base_env.draw(self.seed, number, other.metrics) for other in ended]
         return step.examples if step.examples in [plain(list(other)) for other in others] else drawn
 
     @property
