@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from opto_gym import data
 from opto_gym.llm import adapting
+from tests.support.openai_server import OpenAIServer
 
 # A busy machine is no fault. The examples are the same in each run, so that a failure is of the last change; those of
 # `make soak` are new, and more.
@@ -47,6 +48,14 @@ def _nothing_known_of_endpoints() -> Iterator[None]:
     """A server of an earlier test may have had the same port."""
     yield
     adapting.forget()
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    """A scripted server, which counts words as tokens."""
+    with OpenAIServer() as s:
+        s.count = lambda text: len(text.split())
+        yield s
 
 
 @pytest.fixture(scope="session")

@@ -20,13 +20,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as s:
-        s.count = lambda text: len(text.split())
-        yield s
-
-
-@pytest.fixture
 def gateway() -> Iterator[Gateway]:
     with Gateway() as g:
         yield g

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,55 +16,18 @@ import pytest
 
 from opto_gym.errors import BudgetSpent, EndpointError, ReplayMismatch
 from opto_gym.llm import Budget, CallMonitor, CallRecord, Client
+from tests.support.hostile_server import HostileServer, dripping
 from tests.support.openai_server import OpenAIServer
 
 ASK = [{"role": "user", "content": "Name a colour."}]
 NOBODY = "http://127.0.0.1:9/v1"
 
 
-class Dripping:
-    """A server that answers a byte or a line now and then, and counts its requests."""
-
-    def __init__(self, first: bytes, drop: bytes) -> None:
-        self.first, self.drop, self.requests = first, drop, 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.requests += 1
-            threading.Thread(target=self._drip, args=(connection,), daemon=True).start()
-
-    def _drip(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.sendall(self.first)
-                for _ in range(100):
-                    time.sleep(0.1)
-                    connection.sendall(self.drop)
-            except OSError:
-                pass
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
-def dripping() -> Iterator[Callable[..., Dripping]]:
-    servers: list[Dripping] = []
-
-    def make(*args: bytes) -> Dripping:
-        servers.append(Dripping(*args))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.close()
+def drip() -> Iterator[Callable[..., HostileServer]]:
+    """Makes servers that answer a byte or a line now and then."""
+    with contextlib.ExitStack() as servers:
+        yield lambda *form: servers.enter_context(HostileServer(dripping(*form, pause=0.1, seconds=10.0)))
 
 
 HEADERS = b"HTTP/1.1 200 OK\r\n", b"X-Wait: 1\r\n"
@@ -73,20 +36,20 @@ SILENCE = b"", b""
 
 
 @pytest.mark.parametrize("form", [HEADERS, BODY, SILENCE], ids=["headers", "body", "silence"])
-def test_a_timeout_bounds_the_whole_attempt(dripping: Any, form: tuple[bytes, bytes]):
-    server = dripping(*form)
+def test_a_timeout_bounds_the_whole_attempt(drip: Any, form: tuple[bytes, bytes]):
+    server = drip(*form)
     llm, begin = Client("m", base_url=server.url, timeout=0.5, attempts=6), time.monotonic()
     with pytest.raises(EndpointError, match=r"no answer in 2 attempts; the last: (no answer within 0.5 s|.*[Tt]ime)"):
         llm.chat(ASK)
     assert time.monotonic() - begin < 3
-    assert server.requests == 2  # one more after a time-out, whatever `attempts` says
+    assert len(server.requests) == 2  # one more after a time-out, whatever `attempts` says
     assert [a.counted for a in llm.ledger.attempts] == ["bound", "bound"]
     assert llm.budget.spent["tokens"] == 2 * sum((llm.ledger.attempts[0].tokens_in, llm.ledger.attempts[0].tokens_out))
 
 
-def test_an_attempt_takes_no_more_than_the_seconds_left(dripping: Any, server: OpenAIServer, tmp_path: Path):
+def test_an_attempt_takes_no_more_than_the_seconds_left(drip: Any, server: OpenAIServer, tmp_path: Path):
     record, begin = CallRecord(tmp_path / "llm.jsonl", trial="t"), time.monotonic()
-    llm = Client("m", base_url=dripping(*BODY).url, budget=Budget({"seconds": 0.6}), record=record)
+    llm = Client("m", base_url=drip(*BODY).url, budget=Budget({"seconds": 0.6}), record=record)
     with pytest.raises(BudgetSpent, match=r"seconds|time"):
         llm.chat(ASK)
     assert time.monotonic() - begin < 3

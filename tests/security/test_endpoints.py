@@ -18,11 +18,11 @@ from opto_gym.errors import BudgetSpent, EndpointError
 from opto_gym.llm import Budget, CallMonitor, Client, attempts, transport
 from opto_gym.llm.endpoint import AttemptFailed, Endpoint
 from opto_gym.llm.request import token_bound
-from tests.support.hostile_server import GOOD, HostileServer, response
+from tests.support.hostile_server import GOOD, HostileServer, dripping, response
 
 ASK = [{"role": "user", "content": "THE-PROMPT: name a colour."}]
 KEY = "sk-canary-0123456789"
-SLOW, LONG = 0.05, 120  # seconds between two bytes of a server that drips, and until its end
+LONG = 120  # seconds until the end of a server that drips
 
 
 @pytest.fixture(autouse=True)
@@ -195,16 +195,6 @@ def test_a_body_that_is_not_packed_as_it_says():
 
 
 # ---- time
-
-
-def dripping(head: bytes, part: bytes = b" ") -> Any:
-    def answer(c: socket.socket, _: bytes) -> None:
-        c.sendall(head)
-        for _ in range(int(LONG / SLOW)):
-            c.sendall(part)
-            time.sleep(SLOW)
-
-    return answer
 
 
 DRIPPING = {

@@ -24,13 +24,6 @@ from tests.support.openai_server import OpenAIServer
 
 
 @pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as s:
-        s.count = lambda text: len(text.split())
-        yield s
-
-
-@pytest.fixture
 def access(server: OpenAIServer) -> Iterator[Access]:
     with Gateway() as g, g.register(client(server)) as a:
         yield a

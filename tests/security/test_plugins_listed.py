@@ -67,16 +67,22 @@ def plugins(monkeypatch, tmp_path):
         del sys.modules[name]
 
 
+def listed(capsys, what, *names):
+    """What ``opto-gym agents`` or ``opto-gym envs`` prints, in which these names are, and no escape is."""
+    assert main([what]) == 0
+    said = capsys.readouterr().out
+    for expected in names:
+        assert expected in said
+    assert "\x1b" not in said
+    assert "\x9b" not in said
+    return said
+
+
 @pytest.mark.filterwarnings("ignore:plug-in")
 @pytest.mark.parametrize("name", MODULES)
 def test_a_plugin_does_not_end_the_list_of_agents(plugins, capsys, name):
     plugins(name, MODULES[name])
-    assert main(["agents"]) == 0
-    said = capsys.readouterr().out
-    assert "Plugged[/b]" in said
-    assert "RandomSearch" in said
-    assert "\x1b" not in said
-    assert "\x9b" not in said
+    said = listed(capsys, "agents", "Plugged[/b]", "RandomSearch")
     assert ("broken: " in said) == (name not in ("markup", "escapes", "number"))
 
 
@@ -88,12 +94,7 @@ def test_a_plugin_does_not_end_the_list_of_environments(plugins, capsys, monkeyp
         registration, "registered_envs", lambda: ["BinaryLock-v0", "Plugged-v0"]
     )  # the others take long
     registration.load_plugins()
-    assert main(["envs"]) == 0
-    said = capsys.readouterr().out
-    assert "Plugged-v0" in said
-    assert "BinaryLock-v0" in said
-    assert "\x1b" not in said
-    assert "\x9b" not in said
+    listed(capsys, "envs", "Plugged-v0", "BinaryLock-v0")
 
 
 @pytest.mark.parametrize("name", ["raises", "exits", "syntax", "missing"])

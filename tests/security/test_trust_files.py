@@ -24,15 +24,6 @@ env = ENV
 """
 CONFIG = "envs = [ENV]\nagents = [AGENT]\nbudget = { oracle_calls = 1 }\n"
 ENV, AGENT = '"NumericalOptimization-v0"', '"RandomSearch"'
-OWN = """
-import pathlib
-pathlib.Path("ran").touch()
-from opto_gym.agents.random_search import RandomSearch
-from opto_gym.envs.numerical import NumericalOptimization
-class Env(NumericalOptimization): pass
-class Agent(RandomSearch): pass
-def answer(messages): return "1"
-"""
 NAMED = {
     "a module's class": ('"own_code:Env"', AGENT),
     "a module's agent": (ENV, '["own_code:Agent", { explore = 0.5 }]'),
@@ -46,15 +37,6 @@ ENDPOINTS = (
     'optimizer_api_key_env = "AWS_SECRET"',
     'model = "own_code:answer"',
 )
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    (tmp_path / "own_code.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*(p for p in sys.path if p), ""])
-    yield tmp_path
-    sys.modules.pop("own_code", None)
 
 
 def write(form, env=ENV, agent=AGENT, more=""):

@@ -15,18 +15,9 @@ from opto_gym.errors import OptoGymError, RecordError, TrustError
 from opto_gym.leaderboard import replay, report, resume, run
 from opto_gym.leaderboard.results import load
 from opto_gym.utils import state
+from tests.support.own_code import OWN
 
 ENV, AGENT = "NumericalOptimization-v0", "RandomSearch"
-OWN = """
-import pathlib
-pathlib.Path("ran").touch()
-from opto_gym.agents.random_search import RandomSearch
-from opto_gym.envs.numerical import NumericalOptimization
-
-class Env(NumericalOptimization): pass
-class Agent(RandomSearch): pass
-def answer(messages): return "1"
-"""
 TOUCH = {"args": ["touch", "ran"]}
 CODE = {
     "a class of the standard library": {"env": "subprocess:Popen", "env_arguments": TOUCH},
@@ -58,16 +49,6 @@ def recorded(tmp_path_factory):
     out = tmp_path_factory.mktemp("recorded") / "r"
     run([ENV], [AGENT], out=out, seeds=1, oracle_calls=1, progress=False)
     return out
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working folder with a module that leaves a file when it is imported."""
-    (tmp_path / "own_code.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*(p for p in sys.path if p), ""])
-    yield tmp_path
-    sys.modules.pop("own_code", None)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ damaged_records      damage to the folder of a run, by an accident or an attacke
 hostile_values       values that nobody expects of proposed code, and environments that trace them
 forging              edits of a trial's files, as somebody makes who wants other results
 honest_trials        honest trials of many kinds, which forgeries begin with
+own_code             the source of a module of a user's own, which leaves a file when it is imported
 hostile_server       a server that answers each request with whatever bytes a function sends
 terminal             a person at a terminal, simulated and in a pseudo-terminal
 golden               the scores that no version of an environment may change, and the command that adds new ones

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,18 @@ class HostileServer:
             pass
         finally:
             self.open -= 1
+
+
+def dripping(head: bytes, part: bytes = b" ", *, pause: float = 0.05, seconds: float = 120.0) -> Answering:
+    """An answer that sends a beginning, and then some bytes now and then."""
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(head)
+        for _ in range(int(seconds / pause)):
+            connection.sendall(part)
+            time.sleep(pause)
+
+    return answer
 
 
 def read_request(connection: socket.socket) -> bytes:
