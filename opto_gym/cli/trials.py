@@ -32,6 +32,7 @@ def run_trials(options: argparse.Namespace) -> int:
     """Runs ``opto-gym run``: new trials, or those that a run's folder lacks."""
     from .. import leaderboard
     from ..leaderboard.runner import execute
+    from ..sandbox import start_ahead
     from . import estimates
 
     if options.sandbox:
@@ -48,6 +49,8 @@ def run_trials(options: argparse.Namespace) -> int:
         raise ValueError(
             "expected at least one --env and one --agent (see opto-gym envs, opto-gym agents), or a --suite"
         )
+    if not options.dry_run:
+        start_ahead()
     plan = leaderboard.plan(config, trust=options.trust)
     if options.dry_run:
         estimates.show_outline(plan, out=config.out, jobs=config.jobs)

@@ -119,13 +119,16 @@ class Execution:
             SettingsError: If the key of one is not there.
         """
         clients: dict[str, Client] = {}
+        seen: set[str] = set()  # most trials ask the same ones
         for name, planned in self.todo.items():
             if (self.folder.trial_path(name) / "llm.jsonl").exists():
                 continue
             spec = planned.spec
             for role, model in (("optimizer", spec.optimizer_model), ("task", spec.task_model)):
-                if model is None or model == "local" or find_function(model):
+                asked = f"{model} {spec.address(role)} {spec.endpoint(role)}"
+                if model is None or model == "local" or asked in seen or find_function(model):
                     continue
+                seen.add(asked)
                 check_key(spec.endpoint(role))
                 settings = self.plan.calls.of_client(model)
                 client = spec.client(model, role=role, budget=self.run_budget, monitor=self.monitor, **settings)

@@ -10,6 +10,7 @@ to another module, or when only its comments change.
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import hashlib
 import importlib.util
@@ -175,8 +176,8 @@ def definitions(of: Any, *, without: Collection[str] = ()) -> dict[Definition, t
         if place.name is None:
             to_visit.extend(Definition(place.module, name) for name in module.definitions)
         elif place.name in module.definitions:
-            found[place] = tuple(text for _, text in module.definitions[place.name])
-            for tree, _ in module.definitions[place.name]:
+            found[place] = tuple(module.text_of(tree) for tree in module.definitions[place.name])
+            for tree in module.definitions[place.name]:
                 to_visit.extend(module.named_in(tree))
         else:
             to_visit.extend(module.resolve(place.name))
@@ -197,16 +198,16 @@ class _ParsedModule:
         self.name, tree = name, ast.parse(source)
         self.imports: dict[str, Definition] = {}
         self.star_imports: list[str] = []
-        for node in ast.walk(tree):
+        for node in _all_statements(tree):
             self._add_imports(node)
         self._named: dict[ast.AST, tuple[Definition | str, ...]] = {}
+        self._texts: dict[ast.AST, str] = {}
         # a docstring counts where the module reads docstrings at run time
-        keep_docstrings = "__doc__" in source or "getdoc" in source
-        self.definitions: dict[str, list[tuple[ast.stmt, str]]] = {}
+        self._keep_docstrings = "__doc__" in source or "getdoc" in source
+        self.definitions: dict[str, list[ast.stmt]] = {}
         for statement in _module_statements(tree.body):
             for name_changed in _names_changed_by(statement):
-                entry = statement, self._canonical(statement, keep_docstrings)
-                self.definitions.setdefault(name_changed, []).append(entry)
+                self.definitions.setdefault(name_changed, []).append(statement)
 
     def _add_imports(self, node: ast.AST) -> None:
         """Adds the names that an import statement defines; other nodes define none."""
@@ -254,7 +255,7 @@ class _ParsedModule:
     def _names(self, tree: ast.AST) -> Iterator[Definition | str]:
         """Yields the attributes of modules in a syntax tree, and the other names."""
         handled: set[int] = set()
-        for node in ast.walk(tree):  # visits ``a.b`` before the ``a`` in it
+        for node in _all_nodes(tree):  # visits ``a.b`` before the ``a`` in it
             if isinstance(node, ast.Attribute):
                 place = self._module_attribute(node)
                 if place is not None:
@@ -275,11 +276,16 @@ class _ParsedModule:
             path = f"{path}.{attribute}"
         return Definition(path, None)
 
-    def _canonical(self, node: Any, keep_docstrings: bool) -> str:
+    def text_of(self, tree: ast.AST) -> str:
         """A syntax tree as text, without the fields that do not change what the code does.
 
         The text is the same in every version of Python.
         """
+        if tree not in self._texts:  # most definitions of a module are never asked for
+            self._texts[tree] = self._canonical(tree)
+        return self._texts[tree]
+
+    def _canonical(self, node: ast.AST) -> str:
 
         def write(x: Any) -> str:
             if isinstance(x, list):
@@ -290,12 +296,10 @@ class _ParsedModule:
                 start = self.imports.get(x.value.id)
                 if start is not None and start.name is None:
                     return f"Attribute(module,{x.attr!r})"
-            fields = dict(ast.iter_fields(x))
-            if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not keep_docstrings:
+            fields = {name: getattr(x, name, None) for name in _COUNTED_FIELDS[type(x)]}
+            if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not self._keep_docstrings:
                 fields["body"] = _without_docstrings(x.body)
-            for name in _IGNORED_FIELDS.get(type(x), ()):
-                fields.pop(name, None)
-            filled = [f"{k}={write(v)}" for k, v in fields.items() if v is not None and v != []]
+            filled = [f"{name}={write(v)}" for name, v in fields.items() if v is not None and v != []]
             return f"{type(x).__name__}({','.join(filled)})"
 
         return write(node)
@@ -310,6 +314,36 @@ _IGNORED_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Constant: ("kind",),
 }
 """The fields of each kind of node that do not change what the code does."""
+
+_KINDS = [kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)]
+_COUNTED_FIELDS = {kind: tuple(f for f in kind._fields if f not in _IGNORED_FIELDS.get(kind, ())) for kind in _KINDS}
+_WALKED_FIELDS = {kind: tuple(f for f in kind._fields if f not in _CONTEXT) for kind in _KINDS}
+
+
+def _all_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes of a tree, each before those in it; faster than `ast.walk`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in _WALKED_FIELDS[type(node)]:
+            inner = getattr(node, name, None)
+            if isinstance(inner, ast.AST):
+                waiting.append(inner)
+            elif isinstance(inner, list):
+                waiting.extend(e for e in inner if isinstance(e, ast.AST))
+
+
+def _all_statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yields the statements of a tree, those nearest to its root first, as `ast.walk` does; expressions hold none."""
+    waiting = collections.deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inner = getattr(node, field, None)
+            if isinstance(inner, list):
+                waiting.extend(inner)
 
 
 def _module_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -328,12 +362,12 @@ def _names_changed_by(statement: ast.stmt) -> set[str]:
     """The names that a module-level statement defines, or whose values it changes."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
-    names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-    stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    named = [node for node in _all_nodes(statement) if isinstance(node, ast.Name)]
+    stored = {node.id for node in named if isinstance(node.ctx, ast.Store)}
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):  # TABLE["key"] = value changes TABLE
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         return stored | {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
-    return names  # TABLE.update(...), or a loop that fills a table
+    return {node.id for node in named}  # TABLE.update(...), or a loop that fills a table
 
 
 def _without_docstrings(body: list[ast.stmt]) -> list[ast.stmt]:

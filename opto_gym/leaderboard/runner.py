@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from .. import registration
 from ..errors import DamagedRecord, RecordError
 from ..llm import Budget
-from ..sandbox import shared
+from ..sandbox import shared, start_ahead
 from ..utils.extras import require
 from ..wrappers.observations import unwrapped
 from .amounts import Amounts
@@ -115,6 +115,7 @@ def run(
     out = config.out if out is None else out
     if out is None:
         raise ValueError("expected out, the folder to record the run in, got none: pass out=, or set it in RunConfig")
+    start_ahead()
     return execute(plan(config, trust=trust), Path(out), jobs=config.jobs if jobs is None else jobs, progress=progress)
 
 

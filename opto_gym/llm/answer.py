@@ -177,10 +177,9 @@ def recorded_answer(line: CallLine, price: Price | None) -> Answer:
 
 def record_fields(answer: Answer, *, with_body: bool) -> dict[str, Any]:
     """The fields of an answer in a line of ``llm.jsonl``, from which `recorded_answer` reads it."""
-    fields = dataclasses.asdict(answer)
-    for name in ("text", "replayed", "call", "max_tokens", *(() if with_body else ("body",))):  # the line has its own
-        del fields[name]
-    return fields
+    left_out = ("text", "replayed", "call", "max_tokens", *(() if with_body else ("body",)))  # the line has its own
+    names = (field.name for field in dataclasses.fields(answer))
+    return {name: getattr(answer, name) for name in names if name not in left_out}
 
 
 def json_data(body: bytes) -> Any:

@@ -6,6 +6,7 @@ import email.utils
 import importlib
 import json
 import re
+import ssl
 import time
 import weakref
 from typing import Any, NamedTuple
@@ -227,7 +228,11 @@ class Endpoint:
             # The library reads no proxy from the environment: `proxy_for` has, and checked it. It gets a login apart,
             # since it would log one in the URL.
             where = {"uds": server.socket} if server and server.socket else {"proxy": self._proxy}
-            transport: Any = Transport(library, address.query, verify=certificates(library.create_ssl_context), **where)
+            encrypted = any((url or "").startswith("https") for url in (address.url, self._proxy))
+            # reading the certificates takes 50 ms; without any, a connection by TLS would be refused
+            trusting_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            verify = certificates(library.create_ssl_context) if encrypted else trusting_nobody
+            transport: Any = Transport(library, address.query, verify=verify, **where)
             # The package's client for HTTP, without its methods for chats: those take twice the time of all the rest,
             # and our client makes the attempts, to book every one.
             http = openai.DefaultHttpxClient(

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from ..utils.moved import moved_names
-from .box import Sandbox, shared
+from .box import Sandbox, shared, start_ahead
 from .process import CandidateProcess
 from .results import CandidateError, Limits, Result
 
-__all__ = ["CandidateError", "CandidateProcess", "Limits", "Result", "Sandbox", "shared"]
+__all__ = ["CandidateError", "CandidateProcess", "Limits", "Result", "Sandbox", "shared", "start_ahead"]
 
 
 if not TYPE_CHECKING:  # for one release

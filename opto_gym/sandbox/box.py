@@ -8,6 +8,7 @@ own; both sides exchange JSON only.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import sys
@@ -192,8 +193,8 @@ class Sandbox:
             self._zygote = None
 
     def _after_fork(self) -> None:
-        """Drops the parent's zygote in a forked process, where another thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
+        """Drops the parent's zygote in a forked process, where another thread of the parent may have held a lock."""
+        self._lock, self._describing = threading.Lock(), threading.Lock()
         self._drop_zygote()
 
 
@@ -222,3 +223,16 @@ def _shared(level: str | None) -> Sandbox:
     sandbox = Sandbox(level=level)
     atexit.register(sandbox.close)
     return sandbox
+
+
+def start_ahead() -> None:
+    """Starts the default sandbox in a thread, so that a run which is planned meanwhile need not wait for it.
+
+    What fails is told where the sandbox is used.
+    """
+
+    def start() -> None:
+        with contextlib.suppress(SandboxError):
+            shared().in_force()
+
+    threading.Thread(target=start, name="opto-gym-sandbox", daemon=True).start()

@@ -6,6 +6,7 @@ a trial has the same prompts wherever it is replayed. The rule rather overestima
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +41,7 @@ _PIECE = re.compile(
 _LONGEST_PIECE = 16  # characters
 
 
+@functools.lru_cache(maxsize=128)  # most sections of a prompt are those of the prompt before
 def count_tokens(text: str) -> int:
     """An estimate of a text's tokens, which is rather more than the model's tokenizer counts.
 
