@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from . import bounded_json
+
 GONE = "***"
 """What stands in place of a secret."""
 
@@ -130,10 +132,10 @@ def redact_body(body: bytes) -> bytes:
     if not _secrets.as_bytes or not (mentions_secret(body) or b"\\" in body):
         return body
     try:
-        data = json.loads(body)
+        data = bounded_json.loads(body)
         clean = redact_data(data)
         return body if clean == data else json.dumps(clean).encode()
-    except (ValueError, RecursionError):
+    except ValueError:  # text, or JSON of too many levels or values
         return _replaced(body.decode("utf-8", "surrogateescape"), _secrets.everywhere).encode(
             "utf-8", "surrogateescape"
         )

@@ -269,6 +269,13 @@ def test_short_secrets_leave_only_messages():
     assert redaction.redact_body(b'{"text": "blue"}') == b'{"text": "blue"}'
 
 
+@pytest.mark.parametrize("levels", [150, 5_000])
+def test_a_body_of_many_levels_is_redacted(levels: int):
+    redaction.keep_secret(KEY)
+    body = b"[" * levels + f'"{KEY} \\u00e9"'.encode() + b"]" * levels
+    assert KEY.encode() not in redaction.redact_body(body)
+
+
 # ---- children
 
 
