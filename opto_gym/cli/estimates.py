@@ -31,7 +31,7 @@ def show_outline(plan: Plan, *, out: str | Path | None = None, jobs: int = 1) ->
     """
     left = plan if out is None else left_to_do(plan, Path(out))
     for line in left.outline():
-        print(line)
+        print(visible(line))
     if len(left.trials) < len(plan.trials):
         print(f"done already   {len(plan.trials) - len(left.trials)} of {len(plan.trials)} trials, not counted below")
     for line in lines(estimate(left, jobs=jobs)):

@@ -25,6 +25,7 @@ from ..problems import Parameter, Problem
 from ..reading.no_change import says_no_change
 from ..reading.proposals import Unusable
 from ..reading.reasoning import without_reasoning
+from ..utils.text import visible
 from ..wrappers.observations import unwrapped
 from .arguments import UsageError, parse_agent, parse_env
 
@@ -44,7 +45,7 @@ def show_reading(options: argparse.Namespace) -> int:
         if len(asked) == 1 and len(problem.parameters) > 1:
             print(f"\nAs the answer about {asked[0].name}:")
         if reason is not None:
-            print(f"Refused: {reason}")
+            print(visible(f"Refused: {reason}"))
         elif not change:
             print(f"{'No change is needed' if says_no_change(kept) else 'Nothing changes'}: it proposes what it had.")
         else:

@@ -111,7 +111,7 @@ def compare_agents(options: argparse.Namespace) -> int:
         return 0
     found = comparison.compare(agent, against, jobs=jobs, progress=not options.quiet, **what)
     comparison_page.show(found)
-    print(f"\n{found.page}")
+    print(visible(f"\n{found.page}"))
     return 1 if any(t.record.status == "failed" for r in found.rows for t in (*r.ours, *r.theirs)) else 0
 
 
@@ -131,7 +131,7 @@ def show_end(result: Any) -> int:
     without = sum(bool(t.caveats) for t in result.trials)
     meaning = f", {without} of those done without meaning" if without else ""
     done = f"{len(result.trials) - len(failed)} trials done, {len(failed)} failed{meaning}"
-    print(f"{done}. See: opto-gym report {result.path}")
+    print(visible(f"{done}. See: opto-gym report {result.path}"))
     return 1 if failed else 0
 
 
@@ -140,7 +140,7 @@ def write_report(options: argparse.Namespace) -> int:
     from ..leaderboard import report
 
     damaged: dict[str, str] = {}
-    print(f"\n{report(options.run, damaged)}")
+    print(visible(f"\n{report(options.run, damaged)}"))
     return 1 if damaged else 0
 
 
@@ -167,7 +167,7 @@ def replay_trials(options: argparse.Namespace) -> int:
     for name, trials in listed.items():
         if trials:
             of = "" if len(trials) == len(outcomes) else f" ({', '.join(trials)})"
-            print(f"  {name}: {REASONS[name]}{of}")
+            print(visible(f"  {name}: {REASONS[name]}{of}"))
     return 1 if failed or any(outcome.differences or outcome.incomplete for outcome in outcomes) else 0
 
 

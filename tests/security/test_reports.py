@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -106,6 +107,19 @@ def test_differences_and_errors_show_control_characters_as_escapes(run, text, ca
     assert main(["replay", str(steps.parent)]) == 1
     assert main(["report", str(run / text)]) == 1
     said = capsys.readouterr()
+    assert not CONTROL & set(said.out + said.err)
+
+
+def test_names_of_folders_show_control_characters_as_escapes(run, tmp_path, capsys):
+    trials = run / "trials"
+    first = next(trials.iterdir())
+    shutil.copytree(first, trials / f"{ESCAPE}{first.name}")
+    named = run.rename(tmp_path / f"r{ESCAPE}")
+    assert main(["replay", "--trust", *(str(path) for path in (named / "trials").iterdir())]) == 1
+    assert main(["report", str(named)]) == 1
+    assert main(["run", "--resume", str(named), "--trust", "--quiet", "--oracle-calls", "3"]) in (0, 1)
+    said = capsys.readouterr()
+    assert "\\x1b" in said.out
     assert not CONTROL & set(said.out + said.err)
 
 
