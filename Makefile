@@ -41,10 +41,12 @@ test: setup .venv-bench
 unit: setup
 	@$(UNIT)
 
-# Property tests with new examples, ten times as many.
+# Property tests with new examples, ten times as many; other long tests with all that they can try.
+SOAKED := $(addprefix tests/,trace/test_truth.py reading/test_cases.py envs/test_traffic.py leaderboard/test_run.py \
+	leaderboard/test_side_by_side.py)
 soak: setup
 	@OPTO_GYM_SOAK=1 $(UNIT)
-	@OPTO_GYM_SOAK=1 $(BIN)/pytest -q -m slow tests/trace/test_truth.py
+	@OPTO_GYM_SOAK=1 $(BIN)/pytest -q -m slow $(SOAKED)
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet .

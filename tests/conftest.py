@@ -12,12 +12,13 @@ from hypothesis import settings
 from opto_gym import data
 from opto_gym.llm import adapting
 from tests.support.openai_server import OpenAIServer
+from tests.support.soak import SOAK
 
 # A busy machine is no fault. The examples are the same in each run, so that a failure is of the last change; those of
 # `make soak` are new, and more.
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("soak", deadline=None, max_examples=500)
-settings.load_profile("soak" if "OPTO_GYM_SOAK" in os.environ else "suite")
+settings.load_profile("soak" if SOAK else "suite")
 
 if "OPTO_GYM_DATA" not in os.environ:  # the data sets beside this checkout, or else the package's few examples
     beside = Path(__file__).parents[2] / "shared" / "data"

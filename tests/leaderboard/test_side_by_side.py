@@ -19,6 +19,7 @@ from opto_gym.llm import Client
 from opto_gym.llm.limiter import Limiter, limiter_of, set_concurrency
 from tests.support.openai_server import OpenAIServer
 from tests.support.runs import content
+from tests.support.soak import SOAK
 from tests.support.tasks import AskedInside
 
 ENDLESS = "def read(answer):\n    while True:\n        pass\n"
@@ -150,7 +151,7 @@ go(sys.argv[1], SimpleNamespace(url=sys.argv[2]), 20, test_scores="each", oracle
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("round", range(50))
+@pytest.mark.parametrize("round", range(50 if SOAK else 10))
 def test_nothing_recorded_is_paid_twice_after_a_kill(round, server, tmp_path):
     environment = {**os.environ, "OPENAI_API_KEY": "none"}
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "r"), server.url], env=environment)

@@ -1,5 +1,6 @@
 """What test modules share; a test module never imports another one.
 
+soak                 how much the long tests try
 tasks                small environments
 agents               small agents for runs of those: deterministic, threaded, failing, with a model
 runs                 short runs of them, and their records without what may differ

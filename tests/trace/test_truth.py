@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 
 import pytest
@@ -17,11 +16,11 @@ from opto_gym.trace.render import SHARES, Rank, calls
 from tests.support.pseudocode import EVERYTHING, LEGEND, Checker, Untrue
 from tests.support.random_graphs import graphs
 from tests.support.registered import ENVS
+from tests.support.soak import SOAK
 
 SLOW = ("Traffic-v0", "TrafficPaper-v0", "TrafficGrid-v0", "MetaWorld-Reach-v1", "Battleship-v0", "LongTrace-v0")
 BUDGETS = st.one_of(st.integers(1000, 4000), st.integers(1000, 40_000))
-SOAK = "OPTO_GYM_SOAK" in os.environ
-FULL = settings(max_examples=2000 if SOAK else 300, deadline=None, suppress_health_check=list(HealthCheck))
+FULL = settings(max_examples=2000 if SOAK else 150, deadline=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
