@@ -43,7 +43,7 @@ unit: setup
 
 # Property tests with new examples, ten times as many; other long tests with all that they can try.
 SOAKED := $(addprefix tests/,trace/test_truth.py reading/test_cases.py envs/test_traffic.py leaderboard/test_run.py \
-	leaderboard/test_side_by_side.py)
+	leaderboard/test_side_by_side.py sandbox/test_processes.py)
 soak: setup
 	@OPTO_GYM_SOAK=1 $(UNIT)
 	@OPTO_GYM_SOAK=1 $(BIN)/pytest -q -m slow $(SOAKED)

@@ -18,6 +18,7 @@ import pytest
 from opto_gym.errors import SandboxError, SandboxKilled
 from opto_gym.sandbox import Limits, Sandbox, shared
 from tests.support.sandbox import LIMIT, below, process_of, run, zygote_of
+from tests.support.soak import SOAK
 
 
 def test_threads_do_not_wait_for_each_other(box):
@@ -130,7 +131,7 @@ def alive(pid):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
-@pytest.mark.parametrize("rounds", [50, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [50, pytest.param(10_000 if SOAK else 2_000, marks=pytest.mark.slow)])
 def test_nothing_is_left_behind(rounds):
     deaths = (
         "return 1",
