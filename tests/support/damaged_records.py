@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import hashlib
 import json
@@ -258,7 +259,7 @@ def _change(data: Any, rng: random.Random) -> str:
         break
     how = rng.random()
     if how < 0.75:
-        place[key] = rng.choice(VALUES)
+        place[key] = copy.deepcopy(rng.choice(VALUES))  # a later damage may be inside of it
         return f"{name}.{key} = {place[key]!r:.60}"
     if how < 0.85:
         del place[key]
