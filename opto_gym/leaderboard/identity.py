@@ -277,10 +277,7 @@ class _ParsedModule:
         return Definition(path, None)
 
     def text_of(self, tree: ast.AST) -> str:
-        """A syntax tree as text, without the fields that do not change what the code does.
-
-        The text is the same in every version of Python.
-        """
+        """A syntax tree as text, the same in every version of Python, without what does not change the code."""
         if tree not in self._texts:  # most definitions of a module are never asked for
             self._texts[tree] = self._canonical(tree)
         return self._texts[tree]
