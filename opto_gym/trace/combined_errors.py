@@ -72,6 +72,8 @@ def _message(e: Exception, values: Iterable[Any]) -> str:
     try:
         if "candidate_type" in vars(e):  # it has both already; str() of a KeyError would put its message in quotes
             return str(e.args[0] if type(e) is KeyError else e)[:2000]
+        if not _is_short(e.args):
+            return "(its message is too long to be shown)"
         text = str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
         explanation = explain(e, values)
     except Exception:  # of the exception's own __str__, or of one of its arguments
@@ -79,6 +81,25 @@ def _message(e: Exception, values: Iterable[Any]) -> str:
     return f"{text} ({explanation})" if explanation else text
 
 
+def _is_short(values: Iterable[Any]) -> bool:
+    """Whether the text of some values takes a moment: Python makes it whole, be it gigabytes, before it can be cut."""
+    waiting, left = list(values), _MOST_ITEMS
+    while waiting and left > 0:
+        value = waiting.pop()
+        # no method of the value is called, which may be of any class
+        kind: Any = next((k for k in _CONTAINERS if issubclass(type(value), k)), None)
+        if kind in (str, bytes, bytearray):
+            left -= kind.__len__(value) // _TEXT_OF_ITEM
+        elif kind is not None:
+            left -= kind.__len__(value)
+            if left > 0:
+                waiting += [*kind.__iter__(value), *(dict.values(value) if kind is dict else ())]
+    return left > 0
+
+
+_CONTAINERS = (str, bytes, bytearray, list, tuple, set, frozenset, dict)
+_MOST_ITEMS = 10_000  # of all containers in a message's arguments
+_TEXT_OF_ITEM = 1000  # characters that count as one item
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # differs from process to process
 
 

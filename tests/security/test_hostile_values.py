@@ -55,6 +55,13 @@ def test_values_inside_each_other_and_exceptions_that_hold_them_are_shown(seed):
         assert rendered(HostileEnv(source=value.function("make", "x")).evaluate({"x": 2.0}).graph)
 
 
+@pytest.mark.parametrize("error", ["KeyError", "ValueError", "RuntimeError"])
+def test_a_message_of_gigabytes_is_not_made(error):
+    statement = f"raise {error}([[{{i: 'x' * 10_000 for i in range(1000)}}] * 1000] * 1000)"
+    evaluation = HostileEnv(source=HostileValue("", statement).function("make", "x")).evaluate({"x": 2.0})
+    assert f"{error}) (its message is too long to be shown)" in rendered(evaluation.graph)
+
+
 @pytest.mark.parametrize("agent", ["OptoPrime", "OPRO", "OPRO-Trace", "TextGrad"])
 @pytest.mark.parametrize("statement", ["return [{'a': i, 'b': 2, 'c': 3} for i in range(700)]", "raise Error()"])
 def test_agents_write_prompts_of_it(agent, statement):
