@@ -229,10 +229,10 @@ def _finite(v: Any) -> bool:
 
 def _fits(v: Any, budget: SnapshotBudget) -> bool:
     """Whether texts are kept as they are; if so, their length is taken from the budget."""
-    joined = "".join(v)
-    if len(joined) > budget.text or not joined.isascii():
+    size = sum(map(len, v))
+    if size > budget.text or not all(map(str.isascii, v)):
         return False
-    budget.text -= len(joined)
+    budget.text -= size
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,6 +61,16 @@ def test_a_message_of_gigabytes_is_not_made(error):
     statement = f"raise {error}([[{{i: 'x' * 10_000 for i in range(1000)}}] * 1000] * 1000)"
     evaluation = HostileEnv(source=HostileValue("", statement).function("make", "x")).evaluate({"x": 2.0})
     assert f"{error}) (its message is too long to be shown)" in rendered(evaluation.graph)
+
+
+def test_one_long_text_at_many_places_is_not_copied():
+    source = HostileValue("", "return ['x' * 10_000_000] * 1000").function("make", "x")
+    tracemalloc.start()
+    try:
+        assert rendered(HostileEnv(source=source).evaluate({"x": 2.0}).graph)
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20  # all of it has 10 GB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("agent", ["OptoPrime", "OPRO", "OPRO-Trace", "TextGrad"])
