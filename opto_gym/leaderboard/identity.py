@@ -255,7 +255,7 @@ class _ParsedModule:
     def _names(self, tree: ast.AST) -> Iterator[Definition | str]:
         """Yields the attributes of modules in a syntax tree, and the other names."""
         handled: set[int] = set()
-        for node in _all_nodes(tree):  # visits ``a.b`` before the ``a`` in it
+        for node in ast.walk(tree):  # visits ``a.b`` before the ``a`` in it
             if isinstance(node, ast.Attribute):
                 place = self._module_attribute(node)
                 if place is not None:
@@ -278,28 +278,26 @@ class _ParsedModule:
 
     def text_of(self, tree: ast.AST) -> str:
         """A syntax tree as text, the same in every version of Python, without what does not change the code."""
-        if tree not in self._texts:  # most definitions of a module are never asked for
-            self._texts[tree] = self._canonical(tree)
+        if tree not in self._texts:  # several agents use the same definitions
+            self._texts[tree] = self._text(tree)
         return self._texts[tree]
 
-    def _canonical(self, node: ast.AST) -> str:
-
-        def write(x: Any) -> str:
-            if isinstance(x, list):
-                return "[" + ",".join(write(e) for e in x if not isinstance(e, ast.Import | ast.ImportFrom)) + "]"
-            if not isinstance(x, ast.AST):
-                return repr(x)
-            if isinstance(x, ast.Attribute) and isinstance(x.value, ast.Name):
-                start = self.imports.get(x.value.id)
-                if start is not None and start.name is None:
-                    return f"Attribute(module,{x.attr!r})"
-            fields = {name: getattr(x, name, None) for name in _COUNTED_FIELDS[type(x)]}
-            if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not self._keep_docstrings:
-                fields["body"] = _without_docstrings(x.body)
-            filled = [f"{name}={write(v)}" for name, v in fields.items() if v is not None and v != []]
-            return f"{type(x).__name__}({','.join(filled)})"
-
-        return write(node)
+    def _text(self, x: Any) -> str:
+        if isinstance(x, list):
+            return "[" + ",".join(self._text(e) for e in x if not isinstance(e, ast.Import | ast.ImportFrom)) + "]"
+        if not isinstance(x, ast.AST):
+            return repr(x)
+        if isinstance(x, ast.Attribute) and isinstance(x.value, ast.Name):
+            start = self.imports.get(x.value.id)
+            if start is not None and start.name is None:
+                return f"Attribute(module,{x.attr!r})"
+        fields = dict(ast.iter_fields(x))
+        if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not self._keep_docstrings:
+            fields["body"] = _without_docstrings(x.body)
+        for name in _IGNORED_FIELDS.get(type(x), ()):
+            fields.pop(name, None)
+        filled = [f"{k}={self._text(v)}" for k, v in fields.items() if v is not None and v != []]
+        return f"{type(x).__name__}({','.join(filled)})"
 
 
 _CONTEXT = ("ctx",)  # whether a name is read or assigned, which follows from where it stands
@@ -311,24 +309,6 @@ _IGNORED_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Constant: ("kind",),
 }
 """The fields of each kind of node that do not change what the code does."""
-
-_KINDS = [kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)]
-_COUNTED_FIELDS = {kind: tuple(f for f in kind._fields if f not in _IGNORED_FIELDS.get(kind, ())) for kind in _KINDS}
-_WALKED_FIELDS = {kind: tuple(f for f in kind._fields if f not in _CONTEXT) for kind in _KINDS}
-
-
-def _all_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields the nodes of a tree, each before those in it; faster than `ast.walk`."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for name in _WALKED_FIELDS[type(node)]:
-            inner = getattr(node, name, None)
-            if isinstance(inner, ast.AST):
-                waiting.append(inner)
-            elif isinstance(inner, list):
-                waiting.extend(e for e in inner if isinstance(e, ast.AST))
 
 
 def _all_statements(tree: ast.AST) -> Iterator[ast.AST]:
@@ -359,7 +339,7 @@ def _names_changed_by(statement: ast.stmt) -> set[str]:
     """The names that a module-level statement defines, or whose values it changes."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
-    named = [node for node in _all_nodes(statement) if isinstance(node, ast.Name)]
+    named = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
     stored = {node.id for node in named if isinstance(node.ctx, ast.Store)}
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):  # TABLE["key"] = value changes TABLE
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]

@@ -230,9 +230,8 @@ class Endpoint:
             where = {"uds": server.socket} if server and server.socket else {"proxy": self._proxy}
             encrypted = any((url or "").startswith("https") for url in (address.url, self._proxy))
             # reading the certificates takes 50 ms; without any, a connection by TLS would be refused
-            trusting_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            verify = certificates(library.create_ssl_context) if encrypted else trusting_nobody
-            transport: Any = Transport(library, address.query, verify=verify, **where)
+            tls = certificates(library.create_ssl_context) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            transport: Any = Transport(library, address.query, verify=tls, **where)
             # The package's client for HTTP, without its methods for chats: those take twice the time of all the rest,
             # and our client makes the attempts, to book every one.
             http = openai.DefaultHttpxClient(
