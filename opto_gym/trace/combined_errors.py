@@ -72,7 +72,7 @@ def _message(e: Exception, values: Iterable[Any]) -> str:
     try:
         if "candidate_type" in vars(e):  # it has both already; str() of a KeyError would put its message in quotes
             return str(e.args[0] if type(e) is KeyError else e)[:2000]
-        if not _is_short(e.args):
+        if type(e).__str__ in _SHOW_ARGUMENTS and not _is_short(e.args):
             return "(its message is too long to be shown)"
         text = str(e.msg if isinstance(e, SyntaxError) else e)[:2000]
         explanation = explain(e, values)
@@ -87,7 +87,7 @@ def _is_short(values: Iterable[Any]) -> bool:
     while waiting and left > 0:
         value = waiting.pop()
         # no method of the value is called, which may be of any class
-        kind: Any = next((k for k in _CONTAINERS if issubclass(type(value), k)), None)
+        kind: Any = next((k for k in _SIZED if issubclass(type(value), k)), None)
         if kind in (str, bytes, bytearray):
             left -= kind.__len__(value) // _TEXT_OF_ITEM
         elif kind is not None:
@@ -97,7 +97,8 @@ def _is_short(values: Iterable[Any]) -> bool:
     return left > 0
 
 
-_CONTAINERS = (str, bytes, bytearray, list, tuple, set, frozenset, dict)
+_SHOW_ARGUMENTS = (BaseException.__str__, KeyError.__str__)  # others, as UnicodeError's, may show none of theirs
+_SIZED = (str, bytes, bytearray, list, tuple, set, frozenset, dict)
 _MOST_ITEMS = 10_000  # of all containers in a message's arguments
 _TEXT_OF_ITEM = 1000  # characters that count as one item
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # differs from process to process

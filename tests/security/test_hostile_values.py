@@ -63,6 +63,19 @@ def test_a_message_of_gigabytes_is_not_made(error):
     assert f"{error}) (its message is too long to be shown)" in rendered(evaluation.graph)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("UnicodeDecodeError('utf-8', b'x' * 20_000_000, 0, 1, 'no')", "can't decode byte"),
+        ("Short([0] * 20_000)", "few"),
+    ],
+)
+def test_a_short_message_is_shown_whatever_the_arguments_are(error, said):
+    statement = f"Short = type('Short', (Exception,), {{'__str__': lambda e: 'few words'}}); raise {error}"
+    evaluation = HostileEnv(source=HostileValue("", statement).function("make", "x")).evaluate({"x": 2.0})
+    assert said in rendered(evaluation.graph)
+
+
 def test_one_long_text_at_many_places_is_not_copied():
     source = HostileValue("", "return ['x' * 10_000_000] * 1000").function("make", "x")
     tracemalloc.start()
