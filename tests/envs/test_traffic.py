@@ -199,13 +199,13 @@ def test_every_demand_seed_has_a_best_pair():
 @pytest.mark.slow
 def test_the_papers_start_and_scats():
     """With the figure's UXsim, 1.1.1, they are 110.11 and 42.84 for all 20 seeds; with today's, 1.15, these."""
-    number, expected = (20, (109.63, 34.87, 43.26)) if SOAK else (5, (91.00, 29.38, 39.71))
+    number, expected, long = (20, (109.63, 34.87, 43.26), {20, 21}) if SOAK else (5, (91.00, 29.38, 39.71), {20})
     env = opto_gym.make("TrafficPaper-v0", demand_seed=None).unwrapped
     start = [env.evaluate(START, examples=[k]).metrics for k in range(number)]
     plans, results = zip(*(scats(env, k) for k in range(number)), strict=True)
     found = [[m["paper"] for m in start], [m["corrected"] for m in start], [e.score for e in results]]
     assert [np.mean(values) for values in found] == pytest.approx(expected, abs=0.01)
-    assert {p["EW_time"] for p in plans} <= {20, 21}
+    assert {p["EW_time"] for p in plans} == long
     assert {p["NS_time"] for p in plans} == {15, 16}
 
 
